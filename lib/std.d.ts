@@ -1,0 +1,23 @@
+/** Types of the few functions of @std that are used: the package on the npm registry carries none. */
+
+export interface ParseOptions {
+  boolean?: readonly string[];
+  string?: readonly string[];
+  collect?: readonly string[];
+  alias?: Readonly<Record<string, string>>;
+  "--"?: boolean;
+  stopEarly?: boolean;
+  unknown?: (arg: string, key?: string, value?: unknown) => unknown;
+}
+
+export interface ParsedArguments {
+  _: (string | number)[];
+  "--"?: string[];
+  [option: string]: unknown;
+}
+
+export function parseArgs(args: readonly string[], options?: ParseOptions): ParsedArguments;
+export function encodeBase64(data: Uint8Array): string;
+export function decodeBase64(text: string): Uint8Array<ArrayBuffer>;
+export function encodeHex(data: Uint8Array): string;
+export function decodeHex(text: string): Uint8Array<ArrayBuffer>;

@@ -1,0 +1,13 @@
+/**
+ * The functions of @std that Hearth uses, with types: the only module that names the package.
+ *
+ * @module
+ */
+
+// @ts-types="./std.d.ts"
+export { parseArgs } from "@std/cli/parse-args";
+// @ts-types="./std.d.ts"
+export { decodeBase64, encodeBase64 } from "@std/encoding/base64";
+// @ts-types="./std.d.ts"
+export { decodeHex, encodeHex } from "@std/encoding/hex";
+export type { ParsedArguments, ParseOptions } from "./std.d.ts";

@@ -1,0 +1,176 @@
+/**
+ * ChaCha20-Poly1305 (RFC 8439) and the key chain of one direction (PROTOCOL.md §4).
+ *
+ * Knows nothing of frames or of what carries the records.
+ *
+ * @module
+ */
+
+import sodium from "libsodium-wrappers";
+import { type Bytes, encodeUtf8, MAX_COUNTER, writeU64 } from "./bytes.ts";
+import { DecryptError, ProtocolError } from "./errors.ts";
+import { hkdfExpand } from "./hash.ts";
+
+/** Bytes in an AEAD key and in a chain key. */
+export const KEY_BYTES = 32;
+/** Bytes that sealing adds. */
+export const TAG_BYTES = 16;
+/** Records under one key, §4. */
+export const RECORDS_PER_KEY = 1024;
+
+const LABEL_KEY = encodeUtf8("hearth/1 key");
+const LABEL_NEXT = encodeUtf8("hearth/1 next");
+const NOTHING = new Uint8Array(0);
+const NONCE_BYTES = 12;
+
+/** Resolves once the cipher can be used; await it before anything else here. */
+export async function cipherReady(): Promise<void> {
+  await sodium.ready;
+}
+
+function makeNonce(n: number, nonce: Bytes = new Uint8Array(NONCE_BYTES)): Bytes {
+  writeU64(nonce, 4, n); // §1: 00000000 || u64 n
+  return nonce;
+}
+
+/**
+ * Encrypts and authenticates.
+ *
+ * @param key 32 bytes; never twice with the same `n`.
+ * @param ad Authenticated, not encrypted.
+ * @returns The encrypted bytes followed by the 16-byte tag.
+ */
+export function sealAead(key: Bytes, n: number, ad: Uint8Array, plaintext: Uint8Array): Bytes {
+  return sealWith(key, makeNonce(n), ad, plaintext);
+}
+
+/**
+ * Verifies and decrypts.
+ *
+ * @param ct Encrypted bytes and tag.
+ * @throws {DecryptError} When it does not verify: nothing of it may be used.
+ */
+export function openAead(key: Bytes, n: number, ad: Uint8Array, ct: Uint8Array): Bytes {
+  return openWith(key, makeNonce(n), ad, ct);
+}
+
+function sealWith(key: Bytes, nonce: Bytes, ad: Uint8Array, plaintext: Uint8Array): Bytes {
+  return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(
+    plaintext,
+    ad,
+    null,
+    nonce,
+    key,
+  ) as Bytes;
+}
+
+function openWith(key: Bytes, nonce: Bytes, ad: Uint8Array, ct: Uint8Array): Bytes {
+  if (ct.length < TAG_BYTES) throw new DecryptError();
+  try {
+    return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, ct, ad, nonce, key) as Bytes;
+  } catch {
+    throw new DecryptError();
+  }
+}
+
+/** The keys of one direction: which key is due for which record. */
+class Chain {
+  #chainKey: Bytes;
+  #key: Bytes;
+  #n = 0;
+  #nonce = makeNonce(0);
+
+  constructor(chainKey: Uint8Array) {
+    this.#chainKey = new Uint8Array(chainKey);
+    this.#key = hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES);
+  }
+
+  /** The number of the next record. */
+  get n(): number {
+    return this.#n;
+  }
+
+  /** For tests of the far end of the counter: skips to a record under the present key. */
+  set n(value: number) {
+    this.#n = value;
+  }
+
+  /** Runs `use` with the key and nonce of the next record; the number is used up, whatever happens. */
+  next(use: (key: Bytes, nonce: Bytes) => Bytes): Bytes {
+    const n = this.#n;
+    if (n >= MAX_COUNTER) throw new ProtocolError("counter");
+    if (n > 0 && n % RECORDS_PER_KEY === 0) this.#turn();
+    this.#n = n + 1;
+    return use(this.#key, makeNonce(n, this.#nonce));
+  }
+
+  #turn(): void {
+    this.#chainKey = hkdfExpand(this.#chainKey, LABEL_NEXT, KEY_BYTES);
+    this.#key = hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES);
+  }
+}
+
+/** Seals the records of one direction, in order. */
+export class Sealer {
+  #chain: Chain;
+
+  /** @param chainKey 32 bytes, copied. */
+  constructor(chainKey: Uint8Array) {
+    this.#chain = new Chain(chainKey);
+  }
+
+  /** The last record there can be has been sealed: the side closes (§4). */
+  get exhausted(): boolean {
+    return this.#chain.n >= MAX_COUNTER;
+  }
+
+  /**
+   * Seals the next record.
+   *
+   * @returns The ciphertext, 16 bytes longer than `plaintext`.
+   * @throws {ProtocolError} `counter` past record 2^48 - 1: make a new connection.
+   */
+  seal(plaintext: Uint8Array): Bytes {
+    return this.#chain.next((key, nonce) => sealWith(key, nonce, NOTHING, plaintext));
+  }
+
+  /** For tests: pretends that the records before `n` have been sealed. */
+  testOnlySkipTo(n: number): void {
+    this.#chain.n = n;
+  }
+}
+
+/** Opens the records of one direction, in order. After its first error it stays dead. */
+export class Opener {
+  #chain: Chain;
+  #dead = false;
+
+  /** @param chainKey 32 bytes, copied. */
+  constructor(chainKey: Uint8Array) {
+    this.#chain = new Chain(chainKey);
+  }
+
+  /** How many records have verified. */
+  get verified(): number {
+    return this.#dead ? this.#chain.n - 1 : this.#chain.n;
+  }
+
+  /**
+   * Opens the next record.
+   *
+   * @throws {DecryptError} When it does not verify, and ever after: end the channel.
+   * @throws {ProtocolError} `counter` past record 2^48 - 1.
+   */
+  open(ct: Uint8Array): Bytes {
+    if (this.#dead) throw new DecryptError();
+    this.#dead = true;
+    const plaintext = this.#chain.next((key, nonce) => openWith(key, nonce, NOTHING, ct));
+    this.#dead = false;
+    return plaintext;
+  }
+
+  /** For tests: pretends that the records before `n` have been opened. */
+  testOnlySkipTo(n: number): void {
+    this.#chain.n = n;
+  }
+}

@@ -1,0 +1,335 @@
+"""Checks this folder: hearth.py against kat.json, then relay.py and client.py together.
+
+    python3 selftest.py            about half a minute; exit 0 when all is well
+    python3 selftest.py --kat      only the known answers
+
+The classes Relay and Client here drive any program that speaks the same JSON lines: give the
+command line of another client or relay to test it in the place of client.py or relay.py.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import hearth as h
+import katcheck
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PYTHON = sys.executable
+
+
+class Program:
+    """A child that writes JSON lines; `events` collects them."""
+
+    def __init__(self, command, name):
+        self.name, self.events, self.at = name, [], 0
+        self.arrived = threading.Condition()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        cwd=HERE)
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stdout:
+            with self.arrived:
+                self.events.append(json.loads(line))
+                self.arrived.notify_all()
+        with self.arrived:
+            self.events.append({"event": "(end)"})
+            self.arrived.notify_all()
+
+    def all(self, event, **fields):
+        with self.arrived:
+            return [e for e in self.events if e["event"] == event
+                    and all(e.get(k) == v for k, v in fields.items())]
+
+    def wait(self, event, timeout=10, count=1, **fields):
+        """Until `count` such events have come; returns the last of them."""
+        end = time.monotonic() + timeout
+        while True:
+            found = self.all(event, **fields)
+            if len(found) >= count:
+                return found[count - 1]
+            left = end - time.monotonic()
+            if left <= 0:
+                raise AssertionError(f"{self.name}: no {event} {fields} in {timeout} s; "
+                                     f"had {self.events[-12:]}")
+            with self.arrived:
+                self.arrived.wait(min(left, 0.1))
+
+    def say(self, **line):
+        self.process.stdin.write(json.dumps(line).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def chat(self, text):
+        self.say(type="chat", text=text)
+
+    def command(self, text):
+        self.say(type="command", text=text)
+
+    def leave(self, timeout=15):
+        """End of input; returns the exit code."""
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        return self.process.wait(timeout)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class World:
+    """A folder, a relay on a port of its own, some clients; all ended at the end."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.programs = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for p in self.programs:
+            p.kill()
+        self.folder.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def password(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as f:
+            f.write(text + "\n")
+        return self.path(name)
+
+    def key(self, home, bits):
+        h.load_identity(os.path.join(self.path(home), "server.pem" if home == "relay"
+                                     else "identity.pem"), bits)
+
+    def start(self, command, name):
+        p = Program(command, name)
+        self.programs.append(p)
+        return p
+
+    def relay(self, *more, port=0):
+        r = self.start([PYTHON, os.path.join(HERE, "relay.py"), "--port", str(port),
+                        "--home", self.path("relay"), *more], "relay")
+        self.port = r.wait("listening")["port"]
+        return r
+
+    def client(self, nick, *more, home=None):
+        return self.start([PYTHON, os.path.join(HERE, "client.py"), "--port", str(self.port),
+                           "--home", self.path(home or nick), "--nick", nick,
+                           "--max-wait", "1", *more], nick)
+
+
+def texts(program, nick=None):
+    return [e["text"] for e in program.all("chat") if nick is None or e["nick"] == nick]
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def test_room():
+    """Three clients: texts, action, private, nick, away, delivered, left; keys of all sizes."""
+    with World() as w:
+        w.key("relay", 2048), w.key("ann", 2048), w.key("bob", 3072), w.key("eve", 4096)
+        w.relay()
+        ann, bob, eve = w.client("ann"), w.client("bob"), w.client("eve")
+        for p in (ann, bob, eve):
+            p.wait("joined", count=2)
+        ann.chat("hello ⟨\u202e⟩\n\ttwo")
+        bob.chat("x" * 8192)
+        eve.command("/me waves")
+        sent = ann.wait("sent")
+        check(len(ann.wait("delivered", id=sent["id"])["to"]) == 2, "delivered to two")
+        for p in (bob, eve):
+            e = p.wait("chat", nick="ann")
+            check(e["text"] == "hello ⟨\u202e⟩\n\ttwo" and e["view"] == "same"
+                  and not e["late"] and not e["private"], e)
+        check(ann.wait("chat", nick="eve")["action"], "action")
+        ann.wait("chat", text="x" * 8192)
+        bob.say(type="private", to="eve", text="psst")
+        e = eve.wait("chat", text="psst")
+        check(e["private"] and e["view"] == "same", e)
+        bob.command("/nick robert")
+        ann.wait("nick", **{"from": "bob", "nick": "robert"})
+        bob.chat("after")
+        ann.wait("chat", nick="robert", text="after")
+        eve.command("/away lunch")
+        ann.wait("away", text="lunch")
+        check("psst" not in texts(ann), "private stays private")
+        check(bob.leave() == 0, "exit 0")
+        ann.wait("left", nick="robert", why="left")
+        eve.process.kill()
+        ann.wait("left", nick="eve", why="lost")
+        check(ann.leave() == 0, "exit 0")
+
+
+def test_password():
+    """Right, wrong and none; a join key in the place of the password."""
+    with World() as w:
+        right, wrong = w.password("right", "pässwörd Å"), w.password("wrong", "nope")
+        w.relay("--password-file", right)
+        ann, bob = (w.client(n, "--password-file", right) for n in ("ann", "bob"))
+        ann.wait("joined", nick="bob", timeout=15)
+        for extra in (("--password-file", wrong), ()):
+            eve = w.client("eve", *extra)
+            eve.wait("disconnected", reason="password", timeout=15)
+            check(eve.leave() == 1, "exit 1")
+        ann.chat("inside")
+        bob.wait("chat", text="inside")
+        relay_fp = h.load_identity(os.path.join(w.path("relay"), "server.pem")).fp
+        for p in w.programs:
+            p.kill()
+        key = w.password("joinkey", h.join_text(h.password_keys("p", relay_fp)[0]))
+        w.relay("--join-key-file", key)
+        ann = w.client("ann", "--password-file", w.password("p", "p"))
+        ann.wait("welcome")
+
+
+def test_ghost():
+    """A relay without a password: who has one and who has none do not meet (§7)."""
+    with World() as w:
+        w.relay()
+        ann = w.client("ann", "--password-file", w.password("p", "secret"))
+        eve = w.client("eve")
+        ann.wait("welcome"), eve.wait("welcome")
+        time.sleep(2.5)
+        check(not ann.all("joined") and not eve.all("joined"), "nobody is shown")
+
+
+def test_refusals():
+    """A key of 1024 bits, a full room, a member that is removed, a relay with a weak key."""
+    with World() as w:
+        w.relay_process = w.relay("--room-capacity", "2")
+        w.key("weak", 1024)
+        weak = w.client("weak")
+        weak.wait("disconnected", reason="key too weak")
+        check(weak.leave() == 1, "exit 1")
+        ann, bob = w.client("ann"), w.client("bob")
+        ann.wait("joined", nick="bob")
+        carl = w.client("carl")
+        carl.wait("disconnected", reason="full")
+        carl.wait("reconnecting")
+        w.relay_process.say(type="remove", fingerprint=ann.wait("joined")["fingerprint"])
+        bob.wait("disconnected", reason="removed")
+        ann.wait("left", nick="bob", why="removed")
+        ann.wait("joined", nick="carl", timeout=15)     # its place is free now
+    with World() as w:
+        w.key("relay", 1024)
+        w.relay()
+        w.client("ann").wait("disconnected", reason="relay key too weak")
+
+
+def test_restart():
+    """The relay is killed and started again while texts are typed: each once, in order."""
+    with World() as w:
+        relay = w.relay()
+        people = [w.client(n) for n in ("ann", "bob", "eve")]
+        for p in people:
+            p.wait("joined", count=2)
+        for i in range(60):
+            for p in people:
+                p.chat(f"{p.name} {i}")
+            if i == 20:
+                relay.kill()
+            if i == 40:
+                relay = w.relay(port=w.port)
+            time.sleep(0.05)
+        for p in people:
+            p.wait("delivered", count=60, timeout=30)
+        for p in people:
+            for other in people:
+                if p is not other:
+                    want = [f"{other.name} {i}" for i in range(60)]
+                    got = texts(p, other.name)
+                    check(got == want, f"{p.name} from {other.name}: {got}")
+            check(not p.all("lost") and not p.all("undelivered"), "nothing lost")
+            check(all(e["view"] == "same" for e in p.all("chat")), "views")
+        check(any(e["late"] for e in people[0].all("chat")), "some were late")
+
+
+def test_faults():
+    """--drop-after, /cut, a new channel beside the old one, a channel that ends, old seqs."""
+    with World() as w:
+        w.relay()
+        ann, bob = w.client("ann"), w.client("bob", "--drop-after", "12")
+        ann.wait("joined"), bob.wait("joined")
+        pair = {"ann": ("bob", bob), "bob": ("ann", ann)}
+        for i in range(80):
+            for p in (ann, bob):
+                p.chat(f"{p.name} {i}")
+                if i in (10, 30, 50):
+                    p.say(type="rehandshake", to=pair[p.name][0])
+            if i == 20:
+                ann.command("/cut")
+            if i == 40:
+                bob.say(type="endchannel", to="ann", reason=4)
+            if i == 60:
+                bob.say(type="replay", to="ann", n=5)
+            time.sleep(0.05)
+        for p in (ann, bob):
+            p.wait("delivered", count=80, timeout=30)
+        for p in (ann, bob):
+            name, other = pair[p.name]
+            check(texts(p, name) == [f"{name} {i}" for i in range(80)], texts(p, name))
+        check(bob.all("disconnected"), "bob was cut")
+        # a peer that breaks the protocol loses its channel, not its place
+        bob.say(type="raw", to="ann", hex="ff")
+        ann.wait("notice", text="channel failed: message type ff")
+        bob.chat("again")
+        ann.wait("chat", text="again", timeout=10)
+
+
+def test_restarted_client():
+    """A client that is killed and comes back as a new instance gets what waits, as late."""
+    with World() as w:
+        w.relay()
+        ann, bob = w.client("ann"), w.client("bob")
+        ann.wait("joined"), bob.wait("joined")
+        bob.kill()
+        ann.wait("left", why="lost")
+        ann.chat("for later")
+        again = w.client("bob")
+        e = again.wait("chat", text="for later")
+        check(e["late"] and e["view"] == "same", e)
+        ann.wait("delivered")
+        check(ann.wait("joined", count=2)["trust"] == "known", "known")
+
+
+def test_version():
+    """Another magic is answered HEARTH/? and closed (§3)."""
+    import socket
+    with World() as w:
+        w.relay()
+        with socket.create_connection(("127.0.0.1", w.port)) as s:
+            s.sendall(b"GET / HT")
+            data = b""
+            while piece := s.recv(100):
+                data += piece
+            check(data == b"HEARTH/?", data)
+
+
+def main():
+    print("kat:", ", ".join(f"{n} {c}" for n, c in katcheck.Kat().run().items()), flush=True)
+    if "--kat" in sys.argv:
+        return
+    wanted = [a for a in sys.argv[1:] if not a.startswith("-")]
+    for test in (test_room, test_password, test_ghost, test_refusals, test_restart, test_faults,
+                 test_restarted_client, test_version):
+        if wanted and test.__name__ not in wanted:
+            continue
+        start = time.monotonic()
+        test()
+        print(f"ok: {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()

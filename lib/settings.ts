@@ -1,0 +1,106 @@
+/**
+ * What the programs keep between two runs that is not about keys: `settings.json` of the state folder.
+ *
+ * Knows nothing of what the settings do.
+ *
+ * @module
+ */
+
+import { decodeUtf8 } from "./bytes.ts";
+import { ProtocolError, UsageError } from "./errors.ts";
+import { makeFolder, withLock, writeWhole } from "./files.ts";
+
+/** What rings the terminal's bell. */
+export type BellMode = "off" | "private" | "mention" | "all";
+/** What stands at the left of a line. */
+export type TimestampMode = "off" | "time" | "date";
+
+/** The settings; one that is missing has never been set. */
+export interface Settings {
+  /** The last nick used; to be checked like one that was typed. */
+  nick?: string;
+  bell?: BellMode;
+  /** Join and leave notices are not shown. */
+  quiet?: boolean;
+  timestamp?: TimestampMode;
+}
+
+/** The values `bell` can have. */
+export const BELL_MODES: readonly BellMode[] = ["off", "private", "mention", "all"];
+/** The values `timestamp` can have. */
+export const TIMESTAMP_MODES: readonly TimestampMode[] = ["off", "time", "date"];
+
+/** Tells for each field whether a value of the file is one it can have. */
+const CHECKS: { readonly [field in keyof Settings]-?: (value: unknown) => boolean } = {
+  nick: (value) => typeof value === "string",
+  bell: (value) => (BELL_MODES as readonly unknown[]).includes(value),
+  quiet: (value) => typeof value === "boolean",
+  timestamp: (value) => (TIMESTAMP_MODES as readonly unknown[]).includes(value),
+};
+
+/**
+ * Reads `settings.json` of the state folder; a missing file sets nothing.
+ *
+ * @throws {UsageError} When it is not an object as JSON, or a field has a value that it cannot have.
+ */
+export async function loadSettings(folder: string): Promise<Settings> {
+  return await readSettings(settingsPath(folder));
+}
+
+/**
+ * Changes some settings and keeps the others, also those that another process set meanwhile and those
+ * of other versions.
+ *
+ * @throws {UsageError} As {@linkcode loadSettings}; nothing is written then.
+ * @throws What the operating system says.
+ */
+export async function saveSettings(folder: string, patch: Settings): Promise<void> {
+  const path = settingsPath(folder);
+  await makeFolder(folder);
+  await withLock(path, async () => {
+    const settings = { ...await readSettings(path), ...patch };
+    await writeWhole(path, JSON.stringify(settings, null, 2) + "\n");
+  });
+}
+
+function settingsPath(folder: string): string {
+  return `${folder}/settings.json`;
+}
+
+/** Reads a file with the fields that are not known here, too. */
+async function readSettings(path: string): Promise<Settings> {
+  let content;
+  try {
+    content = await Deno.readFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return {};
+    throw error;
+  }
+  const settings = parseJson(path, content);
+  if (!isObject(settings)) throw badSettings(path, "is not an object");
+  for (const [field, isValid] of Object.entries(CHECKS)) {
+    if (Object.hasOwn(settings, field) && !isValid(settings[field])) {
+      throw badSettings(path, `has a value for "${field}" that it cannot have`);
+    }
+  }
+  return settings;
+}
+
+function parseJson(path: string, content: Uint8Array): unknown {
+  try {
+    return JSON.parse(decodeUtf8(content));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof ProtocolError) {
+      throw badSettings(path, "is not JSON");
+    }
+    throw error;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function badSettings(path: string, fault: string): UsageError {
+  return new UsageError(`${path} ${fault}`, ["mend it, or take it away: only settings are in it"]);
+}

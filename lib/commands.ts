@@ -168,7 +168,7 @@ const TABLE: Readonly<Record<CommandName, Entry>> = {
   },
   info: {
     usage: "",
-    summary: "show the server, the room and the fingerprints",
+    summary: "show server, room and fingerprints",
     parse: bare("info"),
   },
   invite: {

@@ -282,10 +282,13 @@ export function helpLines(topic?: CommandName): string[] {
   ];
 }
 
-/** What Tab may put in place of `line.slice(start, end)`: the candidates in order of likelihood. */
+/** What Tab may put in place of `line.slice(start, end)`. */
 export interface Completion {
+  /** Where the word before the cursor begins, in UTF-16 units. */
   start: number;
+  /** The cursor, or one further where a space there comes with the only candidate. */
   end: number;
+  /** The likeliest first; none: nothing to complete. */
   candidates: string[];
 }
 

@@ -111,6 +111,7 @@ function start(fingerprint: string): string {
 
 /** A member as far as its shown name goes. */
 export interface NamedMember {
+  /** As received. */
   readonly nick: string;
   /** `SHA256:…` */
   readonly fingerprint: string;

@@ -54,7 +54,7 @@ export async function makePrivateKey(bits: number, e: number): Promise<KeyObject
  * Reads a private key of any kind: PKCS#8, PKCS#1 ("traditional") or OpenSSH, with or without passphrase.
  *
  * @param pem The text of the key file; what stands around the key is ignored.
- * @param passphrase Ignored when the key is not encrypted.
+ * @param passphrase Ignored when the key is not encrypted; an empty one is none.
  * @throws {PassphraseError} When it is encrypted, and the passphrase missing or wrong.
  * @throws {UsageError} When it is no private key, or damaged.
  */
@@ -64,7 +64,7 @@ export async function readPrivateKey(pem: string, passphrase?: string): Promise<
   if (type === "OPENSSH PRIVATE KEY") return await readOpenSsh(block, passphrase);
   const encrypted = type === "ENCRYPTED PRIVATE KEY" || block.includes("Proc-Type: 4,ENCRYPTED");
   if (!encrypted) return readPlain(block);
-  if (passphrase === undefined) throw new PassphraseError("needed");
+  if (!passphrase) throw new PassphraseError("needed");
   return await readEncrypted(block, passphrase);
 }
 
@@ -96,7 +96,7 @@ async function readOpenSsh(pem: string, passphrase: string | undefined): Promise
   // Rarely needed, so imported late. The package has no types: the annotation gives it some.
   const sshpk: Sshpk = (await import("sshpk")).default;
   try {
-    const options = passphrase === undefined ? {} : { passphrase };
+    const options = passphrase ? { passphrase } : {};
     return createPrivateKey(sshpk.parsePrivateKey(pem, "ssh-private", options).toString("pkcs8"));
   } catch (error) {
     if (error instanceof Error && error.name === "KeyEncryptedError") {

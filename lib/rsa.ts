@@ -209,7 +209,7 @@ export async function generateKey(bits: number): Promise<PrivateKey> {
  * Reads a private key: PKCS#8, PKCS#1 ("traditional") or OpenSSH, with or without passphrase.
  *
  * @param pem The text of the key file; what stands around the key is ignored.
- * @param passphrase Ignored when the key is not encrypted.
+ * @param passphrase Ignored when the key is not encrypted; an empty one is none.
  * @throws {PassphraseError} When it is encrypted, and the passphrase missing or wrong.
  * @throws {UsageError} When it is no private key, damaged, or cannot be an identity.
  */

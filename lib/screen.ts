@@ -1,0 +1,226 @@
+/**
+ * How the input block is laid out and drawn: the line being typed with its prompt, a status above it,
+ * and hints or completions below. Pure: state and size in, rows or one string to write out.
+ *
+ * The block is the lowest thing on the screen; whatever is printed is written over it and the block
+ * drawn anew below, in one write, so that nothing of it ever gets into the scroll-back.
+ *
+ * @module
+ */
+
+import { toAscii } from "./locale.ts";
+import { cleanText, columns, graphemes } from "./text.ts";
+
+/** The size of a terminal in character cells. */
+export interface Size {
+  columns: number;
+  rows: number;
+}
+
+/** What the block shows; all texts are plain, without escape sequences. */
+export interface BlockState {
+  prompt: string;
+  /** SGR parameters for the prompt; empty for none. */
+  promptCode: string;
+  line: string;
+  /** Where the cursor is in `line`, in UTF-16 units. */
+  cursor: number;
+  /** One row above the prompt; empty for none. */
+  status: string;
+  /** Rows below the line. */
+  below: readonly string[];
+  /** SGR parameters for status and rows below; empty for none. */
+  hintCode: string;
+  /** Whether the terminal takes more than ASCII. */
+  utf8: boolean;
+}
+
+/** One row as it is written, and the same without escape sequences. */
+interface Row {
+  text: string;
+  plain: string;
+}
+
+/** The block laid out for one width. */
+export interface Block {
+  rows: readonly Row[];
+  /** The row of the cursor, counted from 0. */
+  cursorRow: number;
+  /** What stands before the cursor in that row. */
+  beforeCursor: Row;
+  /** The width it was laid out for. */
+  columns: number;
+}
+
+const TAB = "    ";
+const CLEAR_ROW = "\x1b[2K";
+const NO_WRAP = "\x1b[?7l";
+const WRAP = "\x1b[?7h";
+
+/** Text as it appears on this terminal: clean, and in ASCII where nothing else can be shown. */
+export function shownText(text: string, utf8: boolean): string {
+  const clean = cleanText(text);
+  return utf8 ? clean : toAscii(clean);
+}
+
+/** Lays out the block; of a line with more rows than fit, those around the cursor are shown. */
+export function layoutBlock(state: BlockState, size: Size): Block {
+  const input = layoutInput(state, size.columns);
+  const above = state.status === "" ? [] : [state.status];
+  const room = Math.max(1, size.rows - 1 - above.length);
+  // The line may take half of the screen; the rest belongs to what others say.
+  const inputRows = Math.min(input.rows.length, Math.max(1, Math.floor(room / 2)));
+  const first = Math.max(
+    0,
+    Math.min(input.cursorRow - Math.floor(inputRows / 2), input.rows.length - inputRows),
+  );
+  const hint = (text: string): Row => {
+    const plain = cutText(shownText(text, state.utf8), size.columns);
+    return { plain, text: styled(plain, state.hintCode) };
+  };
+  const below = state.below.slice(0, Math.max(0, room - inputRows));
+  return {
+    rows: [
+      ...above.map(hint),
+      ...input.rows.slice(first, first + inputRows),
+      ...below.map(hint),
+    ],
+    cursorRow: above.length + input.cursorRow - first,
+    beforeCursor: input.beforeCursor,
+    columns: size.columns,
+  };
+}
+
+/** Wraps prompt and line at the last column. */
+function layoutInput(
+  state: BlockState,
+  width: number,
+): { rows: Row[]; cursorRow: number; beforeCursor: Row } {
+  const rows: Row[] = [];
+  let row: Row = { text: "", plain: "" };
+  let used = 0;
+  const endRow = (): void => {
+    rows.push(row);
+    row = { text: "", plain: "" };
+    used = 0;
+  };
+  const put = (shown: string, code: string): void => {
+    const needed = columns(shown);
+    if (used + needed > width && used > 0) endRow();
+    used += needed;
+    row = { text: row.text + styled(shown, code), plain: row.plain + shown };
+  };
+
+  const prompt = shownText(state.prompt, state.utf8);
+  if (columns(prompt) < width) put(prompt, state.promptCode);
+  else for (const cluster of graphemes(prompt)) put(cluster, state.promptCode);
+
+  let cursorRow = 0;
+  let beforeCursor = row;
+  let offset = 0;
+  for (const cluster of graphemes(state.line)) {
+    const shown = cluster === "\t" ? TAB : shownText(cluster, state.utf8);
+    const wraps = shown !== "\n" && used + columns(shown) > width;
+    if (wraps) endRow();
+    if (offset <= state.cursor) [cursorRow, beforeCursor] = [rows.length, row];
+    offset += cluster.length;
+    if (shown === "\n") endRow();
+    else put(shown, "");
+  }
+  if (offset <= state.cursor) {
+    // Behind a full row the cursor has its place on the next one.
+    if (used >= width) endRow();
+    [cursorRow, beforeCursor] = [rows.length, row];
+  }
+  rows.push(row);
+  return { rows, cursorRow, beforeCursor };
+}
+
+/** Cuts text that is wider than `width` columns, at a grapheme cluster. */
+export function cutText(text: string, width: number): string {
+  if (columns(text) <= width) return text;
+  let cut = "";
+  let used = 0;
+  for (const cluster of graphemes(text)) {
+    used += columns(cluster);
+    if (used > width) break;
+    cut += cluster;
+  }
+  return cut;
+}
+
+/** Arranges completions in columns of equal width, at most `maxRows` rows of them. */
+export function layoutCandidates(
+  candidates: readonly string[],
+  options: { columns: number; maxRows: number; utf8: boolean },
+): string[] {
+  const shown = candidates.map((candidate) => shownText(candidate, options.utf8));
+  if (shown.length === 0) return [];
+  const cell = Math.max(...shown.map(columns)) + 2;
+  const perRow = Math.max(1, Math.floor((options.columns + 2) / cell));
+  const rows: string[] = [];
+  for (let i = 0; i < shown.length; i += perRow) {
+    const cells = shown.slice(i, i + perRow);
+    rows.push(cells.map((text) => text + " ".repeat(cell - columns(text))).join("").trimEnd());
+  }
+  if (rows.length <= options.maxRows) return rows;
+  const kept = rows.slice(0, options.maxRows - 1);
+  return [...kept, `(${shown.length - kept.length * perRow} more)`];
+}
+
+function styled(text: string, code: string): string {
+  return code === "" || text === "" ? text : `\x1b[${code}m${text}\x1b[0m`;
+}
+
+/**
+ * What to write to draw `block` where `old` is now, below the rows of `log`.
+ *
+ * @param old What was drawn last; `undefined` when the cursor is on a free row.
+ * @param log Rows to print for good, with their own escape sequences.
+ * @param block Laid out for the width of now; when that is not `old`'s, the terminal has wrapped its rows.
+ */
+export function drawBlock(
+  old: Block | undefined,
+  log: readonly string[],
+  block: Block,
+): string {
+  let out = eraseBlock(old, block.columns);
+  for (const line of log) out += `${line}\r\n`;
+  // A terminal that thinks some character wider than we do must not begin a row we do not know of.
+  out += NO_WRAP + block.rows.map((row) => `\x1b[K${row.text}`).join("\r\n");
+  const up = block.rows.length - 1 - block.cursorRow;
+  if (up > 0) out += `\x1b[${up}A`;
+  // For the same reason the terminal finds the cursor's column itself: by what is before it.
+  return `${out}\r${block.beforeCursor.text}${WRAP}`;
+}
+
+/** What to write to remove the block and leave the cursor at the start of its first row. */
+export function eraseBlock(old: Block | undefined, width: number): string {
+  if (old === undefined) return "\r";
+  let height = 0;
+  let up = 0;
+  for (const [index, row] of old.rows.entries()) {
+    if (index === old.cursorRow) up = height + rowsOf(old.beforeCursor.plain, width) - 1;
+    height += rowsOf(row.plain, width);
+  }
+  // Moving down stops at the bottom, where rows may have gone when the window shrank: only the saved
+  // position brings the cursor back for certain.
+  const rows = new Array<string>(height).fill(CLEAR_ROW).join("\x1b[1B");
+  return `\r${up > 0 ? `\x1b[${up}A` : ""}\x1b7${rows}\x1b8`;
+}
+
+/** How many rows a terminal of this width makes of a row when it wraps it. */
+function rowsOf(text: string, width: number): number {
+  if (columns(text) <= width) return 1;
+  let rows = 1;
+  let used = 0;
+  for (const cluster of graphemes(text)) {
+    const needed = columns(cluster);
+    if (used + needed > width) {
+      rows++;
+      used = 0;
+    }
+    used += needed;
+  }
+  return rows;
+}

@@ -1,0 +1,615 @@
+/**
+ * One's own membership of a room, across connections: the roster, the people in it, what they are sent and what they
+ * say (PROTOCOL.md §5, §6, §8, §9). Gets the relay's frames as decoded values, gives events.
+ *
+ * Knows nothing of sockets, reconnecting, passwords or what is shown.
+ *
+ * @module
+ */
+
+import { type Bytes, decodeHex, encodeHex, encodeUtf8, equalBytes } from "./bytes.ts";
+import type { Channel, HelloMessage, Inbox, Stream } from "./channel.ts";
+import type { Clock, RandomBytes } from "./clock.ts";
+import { ProtocolError, UsageError } from "./errors.ts";
+import type { ChatEvent, LeftEvent, SessionEvent } from "./events.ts";
+import { Line } from "./line.ts";
+import {
+  type ChatMessage,
+  encodeFrame,
+  type Frame,
+  MAX_AWAY_BYTES,
+  MAX_TEXT_BYTES,
+  REASON,
+  WHY,
+} from "./message.ts";
+import { checkNick } from "./nick.ts";
+import { type Item, Outbox, type Outgoing, type Target } from "./outbox.ts";
+import { Peer, type PeerContext } from "./peer.ts";
+import { computeView } from "./room.ts";
+import { type Member, type Person, Roster } from "./roster.ts";
+import { type DecodeId, encodeFingerprint, type PrivateKey } from "./rsa.ts";
+import type { PeerBook } from "./trust.ts";
+import { ViewGate } from "./view.ts";
+
+/** Answers to M1 that are being signed at once, and begun within a second, §6. */
+const ANSWER_LIMITS = { atOnce: 4, perSecond: 20 };
+/** After so long in the roster without a channel, somebody is no person but a warning, §6. */
+export const UNAUTHENTICATED_MS = 30_000;
+/** (fingerprint, instance) pairs whose counter is kept; §6 asks for the 1024 seen last. */
+const MAX_INBOXES = 4096;
+/** The last moment that ISO 8601 texts can name here. */
+const MAX_DATE_MS = 8.64e15;
+/** RSA keys below this are badged as weak. */
+const WEAK_BELOW_BITS = 2048;
+
+/** What a membership needs. */
+export interface MembershipOptions {
+  readonly key: PrivateKey;
+  readonly nick: string;
+  /** The room's tag, 32 bytes. */
+  readonly room: Bytes;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly decodeId?: DecodeId;
+  readonly book: PeerBook;
+  /** Send only to people whose digits were compared. */
+  readonly strict: boolean;
+  readonly minKeyBits: number;
+  emit(event: SessionEvent): void;
+}
+
+/** The connection a membership is using. */
+export interface Transport {
+  /** Queues an encoded frame. */
+  send(frame: Uint8Array): void;
+  /** It takes no more for now. */
+  readonly congested: boolean;
+}
+
+/** A message ready to be shown but for its view. */
+type Pending = Omit<ChatEvent, "view">;
+
+/** The membership. */
+export class Membership {
+  /** One's own nick. */
+  nick: string;
+  /** One's own away text; empty when present. */
+  away = "";
+  /** One's own instance, 32 hex digits: chosen once for each process, §5. */
+  readonly instance: string;
+  readonly outbox: Outbox;
+  #options: MembershipOptions;
+  #line: Line;
+  #gate: ViewGate<Pending>;
+  #roster: Roster;
+  #inboxes = new Map<string, Inbox>();
+  #context: PeerContext | undefined;
+  #transport: Transport | undefined;
+  #view: Bytes | undefined;
+  #capacity = 0;
+  #serial = 0;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    this.nick = options.nick;
+    this.instance = encodeHex(options.random(16));
+    this.#roster = new Roster(options.book, () => ({
+      nick: this.nick,
+      fingerprint: encodeFingerprint(options.key.publicKey.fingerprint),
+      sid: this.#context?.sid ?? "0".repeat(16),
+    }));
+    this.#line = new Line(options.clock, ANSWER_LIMITS);
+    this.#gate = new ViewGate(options.clock, (event, view) => {
+      const { text, ...rest } = event;
+      options.emit({ ...rest, view, text });
+    });
+    this.outbox = new Outbox(options.clock, {
+      delivered: (message, to) => options.emit({ event: "delivered", id: message.id, to }),
+      undelivered: (message, to) => options.emit({ event: "undelivered", id: message.id, to }),
+    });
+  }
+
+  /** In a room now. */
+  get joined(): boolean {
+    return this.#context !== undefined;
+  }
+
+  /** Somebody with a live channel has so much unacknowledged that nothing more is taken, §6. */
+  get blocked(): boolean {
+    for (const member of this.#roster.members.values()) {
+      if (member.peer?.live && member.target.full) return true;
+    }
+    return false;
+  }
+
+  // What the relay tells.
+
+  /**
+   * WELCOME: a new roster. Who was in the last one and is not in this one is lost.
+   *
+   * @param options.relay The relay's fingerprint, 32 bytes.
+   * @param options.psk 32 bytes; zeros without a password.
+   */
+  welcome(
+    frame: Extract<Frame, { type: "welcome" }>,
+    options: { transport: Transport; relay: Bytes; psk: Bytes },
+  ): void {
+    const { key, clock, random, decodeId, room, minKeyBits } = this.#options;
+    const { transport, relay, psk } = options;
+    this.#transport = transport;
+    this.#capacity = frame.capacity;
+    this.#context = {
+      key,
+      clock,
+      random,
+      ...(decodeId ? { decodeId } : {}),
+      relay,
+      room,
+      sid: frame.sid,
+      instance: this.instance,
+      psk,
+      minKeyBits,
+      line: this.#line,
+      outbox: this.outbox,
+      nick: () => this.nick,
+      away: () => this.away,
+      send: (sid, kind, tag, payload) =>
+        transport.send(encodeFrame({ type: "send", sid, kind, tag, payload })),
+    };
+    const last = this.#roster.members;
+    this.#roster.members = new Map();
+    for (const { sid, fingerprint } of frame.members) this.#enter(sid, fingerprint, last.get(sid));
+    for (const member of last.values()) {
+      if (!this.#roster.members.has(member.sid)) this.#handOver(member);
+    }
+    this.#changeView();
+    for (const member of this.#roster.members.values()) member.peer!.start();
+  }
+
+  /** JOINED. */
+  enter(frame: Extract<Frame, { type: "joined" }>): void {
+    const known = this.#roster.members.has(frame.sid) || frame.sid === this.#context?.sid;
+    // §5: the capacity counts everybody, this client too.
+    if (known || this.size + 2 > this.#capacity) throw new ProtocolError("unexpected");
+    const member = this.#enter(frame.sid, frame.fingerprint);
+    this.#changeView();
+    member.peer!.start();
+  }
+
+  /** LEFT. */
+  leave(frame: Extract<Frame, { type: "left" }>): void {
+    const member = this.#roster.members.get(frame.sid);
+    if (!member) throw new ProtocolError("unexpected");
+    this.#tellLeft(member, (["left", "lost", "replaced", "removed"] as const)[frame.why] ?? "lost");
+    this.#roster.members.delete(member.sid);
+    this.#part(member, frame.why === WHY.LEFT || frame.why === WHY.REMOVED);
+    this.#changeView();
+  }
+
+  /** RECV. */
+  receive(frame: Extract<Frame, { type: "send" | "recv" }>): void {
+    const member = this.#roster.members.get(frame.sid);
+    if (!member) throw new ProtocolError("unexpected");
+    member.peer?.receive(frame.kind, frame.tag, frame.payload);
+  }
+
+  /** How many the roster names. */
+  get size(): number {
+    return this.#roster.members.size;
+  }
+
+  /** The connection is gone: nobody has a channel, and the last roster stays who one writes to (§6). */
+  disconnected(): void {
+    for (const member of this.#roster.members.values()) {
+      this.#disconnect(member);
+      member.target.downAt ??= this.#options.clock.now();
+      member.announced = false;
+    }
+    this.#context = undefined;
+    this.#transport = undefined;
+  }
+
+  /** What is due about once a second: time limits, warnings, giving up. */
+  tick(): void {
+    const now = this.#options.clock.now();
+    for (const member of this.#roster.members.values()) {
+      member.peer?.tick(member.target);
+      if (!member.peer || member.announced || member.warned || member.peer.refused) continue;
+      if (now - member.since < UNAUTHENTICATED_MS) continue;
+      member.warned = true;
+      this.#tellLeft(member, "lost");
+      this.#notice(
+        `cannot authenticate ${member.name}: another password, or not a member`,
+      );
+    }
+    this.outbox.expire();
+  }
+
+  /** The connection takes more again, or there is something new: sends what it can. */
+  pump(): void {
+    for (const member of this.#roster.members.values()) this.#pump(member);
+  }
+
+  // What the user does.
+
+  /**
+   * Sends a message to the room.
+   *
+   * @throws {UsageError} When it is too long: nothing was sent.
+   */
+  say(text: string, options: { action?: boolean; ref?: string | undefined } = {}): string {
+    const targets = [...this.#roster.members.values()].filter((member) => this.#sendsTo(member))
+      .map(({ target }) => target);
+    return this.#accept(text, {
+      private: false,
+      action: options.action ?? false,
+      ref: options.ref,
+      targets: [...targets, ...this.#lostTargets()],
+    });
+  }
+
+  /**
+   * Sends a private message to a person, at each of their places.
+   *
+   * @param to A nick as shown, or a fingerprint.
+   * @throws {UsageError} When nobody or more than one person is called so, or the text is too long.
+   */
+  whisper(to: string, text: string, ref?: string): string {
+    const { name } = this.#roster.find(to);
+    const members = this.#roster.placesOf(name);
+    if (members.some((member) => this.#roster.trust(member) === "conflict")) {
+      throw new UsageError(
+        `${to} is a known nick with another key: nothing private is sent to it`,
+        [
+          `compare with /verify ${to}, then accept the key with /trust ${to}`,
+        ],
+      );
+    }
+    if (this.#options.strict && !this.#options.book.isVerified(name)) {
+      throw new UsageError(`${to} is not verified, and --strict is on`, [`/verify ${to}`]);
+    }
+    const targets = members.filter((member) => this.#sendsTo(member)).map(({ target }) => target);
+    return this.#accept(text, { private: true, action: false, ref, targets });
+  }
+
+  /** Changes one's own nick. @throws {UsageError} When a rule of §9 forbids it. */
+  setNick(nick: string): void {
+    this.nick = checkNick(nick);
+    for (const target of new Set([...this.outbox.targets()])) {
+      if (
+        target.instance !== undefined && (this.#roster.holds(target) || target.lostAt !== undefined)
+      ) {
+        this.outbox.addNick(target);
+      }
+    }
+    this.pump();
+  }
+
+  /** Says that one is away, or back with an empty text. @throws {UsageError} When it is too long. */
+  setAway(text: string): void {
+    if (encodeUtf8(text).length > MAX_AWAY_BYTES) {
+      throw new UsageError(`an away text has at most ${MAX_AWAY_BYTES} bytes`);
+    }
+    this.away = text;
+    for (const { peer } of this.#roster.members.values()) peer?.sendAway(text);
+  }
+
+  /** The people in the room, in the order they came. */
+  people(): Person[] {
+    return this.#roster.people();
+  }
+
+  /**
+   * Finds the one person that a nick or a fingerprint means.
+   *
+   * @throws {UsageError} When it is nobody, or several people.
+   */
+  find(who: string): Person {
+    const member = this.#roster.find(who);
+    return this.people().find(({ fingerprint }) => fingerprint === member.name)!;
+  }
+
+  /** Somebody present has something unacknowledged; present as cli.md says. */
+  get awaited(): boolean {
+    const now = this.#options.clock.now();
+    return [...this.#roster.members.values()].some((member) =>
+      (member.shown || (now - member.since < UNAUTHENTICATED_MS && !member.peer?.refused)) &&
+      member.target.items.some(({ message }) => message !== undefined)
+    );
+  }
+
+  /** Ends everything: what is due is acknowledged, what waits is shown, what was not delivered is reported. */
+  finish(): void {
+    for (const { peer } of this.#roster.members.values()) peer?.flushAck();
+    this.#gate.flush();
+  }
+
+  /** Gives up everything unacknowledged and says so; after the connection has ended. */
+  abandon(): void {
+    for (const target of [...this.outbox.targets()]) this.outbox.giveUp(target);
+  }
+
+  // The roster.
+
+  #enter(sid: string, fingerprint: Bytes, before?: Member): Member {
+    const { clock } = this.#options;
+    const same = before && equalBytes(before.fingerprint, fingerprint) ? before : undefined;
+    const name = encodeFingerprint(fingerprint);
+    const member: Member = {
+      sid,
+      fingerprint,
+      name,
+      serial: same?.serial ?? this.#serial++,
+      since: clock.now(),
+      sinceWall: same?.sinceWall ?? clock.wallTime(),
+      peer: undefined,
+      target: same?.target ?? this.outbox.addWaiting(name),
+      nick: same?.nick,
+      id: same?.id,
+      weak: same?.weak ?? false,
+      away: "",
+      announced: false,
+      shown: same?.shown ?? false,
+      warned: false,
+    };
+    member.peer = new Peer({ sid, fingerprint }, this.#context!, {
+      hello: (channel, message) => this.#hello(member, channel, message),
+      ready: () => {
+        member.target.downAt = undefined;
+        this.#pump(member);
+      },
+      chat: (message) => this.#chat(member, message),
+      nick: (nick) => this.#rename(member, nick),
+      lost: (count) => this.#tellLost(member, count),
+      away: (text) => this.#setAway(member, text),
+      down: () => this.#down(member),
+      refused: (reason, byUs) => this.#refused(member, reason, byUs),
+    });
+    this.#roster.members.set(sid, member);
+    return member;
+  }
+
+  /** Somebody of the last roster has another sid now, or is lost. */
+  #handOver(member: Member): void {
+    const successor = [...this.#roster.members.values()].find((other) =>
+      other.name === member.name && !other.shown && other.target.instance === undefined
+    );
+    if (successor && member.shown) {
+      successor.shown = true;
+      successor.nick = member.nick;
+      successor.id = member.id;
+      successor.weak = member.weak;
+    }
+    this.#part(member, false);
+    if (!successor) this.#tellLeft(member, "lost");
+  }
+
+  #disconnect(member: Member): void {
+    member.peer?.dispose();
+    member.peer = undefined;
+  }
+
+  /** What is kept for a member that is out of the roster, §6. */
+  #part(member: Member, final: boolean): void {
+    const { target } = member;
+    this.#disconnect(member);
+    if (this.#roster.holds(target)) return; // its instance has a newer sid
+    target.downAt ??= this.#options.clock.now();
+    target.lostAt = this.#options.clock.now();
+    const twin = [...this.#roster.members.values()].find((other) =>
+      other.name === member.name && other.target.instance !== undefined &&
+      other.peer?.channel?.stream
+    );
+    if (twin) this.outbox.moveTo(twin.target, target);
+    if (final) this.outbox.retire(target);
+    else this.outbox.settleAll(target);
+    if (twin) this.#pump(twin);
+  }
+
+  #changeView(): void {
+    const { key, room } = this.#options;
+    const context = this.#context!;
+    const own = { sid: decodeHex(context.sid), fingerprint: key.publicKey.fingerprint };
+    const others = [...this.#roster.members.values()].map(({ sid, fingerprint }) => ({
+      sid: decodeHex(sid),
+      fingerprint,
+    }));
+    this.#view = computeView(context.relay, room, [own, ...others]);
+    this.#gate.change(this.#view);
+  }
+
+  #pairView(member: Member): Bytes {
+    const { key, room } = this.#options;
+    const context = this.#context!;
+    return computeView(context.relay, room, [
+      { sid: decodeHex(context.sid), fingerprint: key.publicKey.fingerprint },
+      { sid: decodeHex(member.sid), fingerprint: member.fingerprint },
+    ]);
+  }
+
+  // Sending.
+
+  #sendsTo(member: Member): boolean {
+    if (member.peer?.refused) return false;
+    return !this.#options.strict || this.#options.book.isVerified(member.name);
+  }
+
+  #lostTargets(): Target[] {
+    const { strict, book } = this.#options;
+    return [...this.outbox.lost()].filter(({ fingerprint }) =>
+      !strict || book.isVerified(fingerprint)
+    );
+  }
+
+  #accept(
+    text: string,
+    options: {
+      private: boolean;
+      action: boolean;
+      ref: string | undefined;
+      targets: readonly Target[];
+    },
+  ): string {
+    const bytes = encodeUtf8(text).length;
+    if (bytes > MAX_TEXT_BYTES) {
+      throw new UsageError(`a message has at most ${MAX_TEXT_BYTES} bytes, this one has ${bytes}`);
+    }
+    const { clock, random, emit } = this.#options;
+    const message: Outgoing = {
+      id: encodeHex(random(8)),
+      serial: this.#serial++,
+      time: clock.wallTime(),
+      action: options.action,
+      private: options.private,
+      text,
+      bytes,
+    };
+    const { ref } = options;
+    emit({ event: "sent", id: message.id, ...(ref === undefined ? {} : { ref }) });
+    this.outbox.add(message, options.targets);
+    this.pump();
+    return message.id;
+  }
+
+  #pump(member: Member): void {
+    const channel = member.peer?.channel;
+    const transport = this.#transport;
+    if (!channel || !transport) return;
+    channel.pump({
+      nick: this.nick,
+      now: this.#options.clock.now(),
+      room: () => !transport.congested,
+      encode: (item, seq) => this.#encode(member, item, seq),
+    });
+  }
+
+  #encode(member: Member, item: Item, seq: number): ChatMessage {
+    const { id, serial, time, action, private: isPrivate, text } = item.message!;
+    return {
+      type: "chat",
+      seq,
+      id,
+      time,
+      action,
+      private: isPrivate,
+      late: item.moved || serial < member.serial,
+      view: isPrivate ? this.#pairView(member) : this.#view!,
+      text,
+    };
+  }
+
+  // What people do.
+
+  #hello(member: Member, channel: Channel, message: HelloMessage): Stream {
+    const target = this.outbox.bind(member.target, message.instance);
+    const before = member.target;
+    member.target = target;
+    if (before.instance !== undefined && before !== target && !this.#roster.holds(before)) {
+      before.lostAt = this.#options.clock.now();
+    }
+    for (const other of this.#roster.members.values()) {
+      if (other !== member && other.target === target) other.peer?.end(REASON.REPLACED);
+    }
+    this.#greet(member, channel, message.nick);
+    return { target, inbox: this.#inbox(`${member.name} ${message.instance}`) };
+  }
+
+  #inbox(key: string): Inbox {
+    const inbox = this.#inboxes.get(key) ?? { received: 0, took: false };
+    this.#inboxes.delete(key);
+    this.#inboxes.set(key, inbox); // the one seen last comes last
+    if (this.#inboxes.size > MAX_INBOXES) {
+      this.#inboxes.delete(this.#inboxes.keys().next().value!);
+    }
+    return inbox;
+  }
+
+  #greet(member: Member, channel: Channel, nick: string): void {
+    member.id = channel.peer.id;
+    member.weak = channel.peer.bits < WEAK_BELOW_BITS;
+    if (member.announced) return this.#rename(member, nick);
+    member.nick = nick;
+    member.announced = true;
+    member.shown = true;
+    const trust = this.#roster.trust(member);
+    this.#options.book.remember(member.name, nick);
+    this.#options.emit({
+      event: "joined",
+      nick: this.#roster.shownNick(member),
+      fingerprint: member.name,
+      trust,
+      weak: member.weak,
+    });
+  }
+
+  #rename(member: Member, nick: string): void {
+    if (nick === member.nick) return;
+    const from = this.#roster.shownNick(member);
+    member.nick = nick;
+    const trust = this.#roster.trust(member);
+    this.#options.book.remember(member.name, nick);
+    const shown = this.#roster.shownNick(member);
+    this.#options.emit({ event: "nick", from, nick: shown, fingerprint: member.name });
+    if (trust === "conflict") this.#notice(`${shown} is a known nick, but with another key`);
+  }
+
+  #chat(member: Member, message: ChatMessage): void {
+    const event: Pending = {
+      event: "chat",
+      id: message.id,
+      nick: this.#roster.shownNick(member),
+      fingerprint: member.name,
+      sent: new Date(Math.min(message.time, MAX_DATE_MS)).toISOString(),
+      private: message.private,
+      action: message.action,
+      late: message.late,
+      text: message.text,
+    };
+    this.#gate.add(member.name, event, {
+      view: message.view,
+      ...(message.private ? { own: this.#pairView(member) } : {}),
+    });
+  }
+
+  #setAway(member: Member, text: string): void {
+    if (text === member.away) return;
+    member.away = text;
+    const nick = this.#roster.shownNick(member);
+    this.#options.emit({ event: "away", nick, fingerprint: member.name, text });
+  }
+
+  #tellLost(member: Member, count: number): void {
+    const nick = this.#roster.shownNick(member);
+    this.#options.emit({ event: "lost", nick, fingerprint: member.name, count });
+  }
+
+  #tellLeft(member: Member, why: LeftEvent["why"]): void {
+    if (!member.shown) return;
+    const nick = this.#roster.shownNick(member);
+    member.shown = false;
+    this.#options.emit({ event: "left", nick, fingerprint: member.name, why });
+  }
+
+  #down(member: Member): void {
+    const { target } = member;
+    const held = [...this.#roster.members.values()].some((other) =>
+      other.target === target && other.peer?.live
+    );
+    if (!held) target.downAt ??= this.#options.clock.now();
+  }
+
+  #refused(member: Member, reason: number, byUs: boolean): void {
+    this.outbox.exclude(member.target);
+    this.#tellLeft(member, reason === REASON.NORMAL ? "left" : "removed");
+    if (reason === REASON.WEAK_KEY) {
+      const what = byUs ? "has a key that is too weak" : "refuses this key as too weak";
+      this.#notice(`${member.name} ${what}`);
+    } else if (reason === REASON.NOT_ALLOWED) {
+      this.#notice(`${member.name} does not allow this key`);
+    }
+  }
+
+  #notice(text: string): void {
+    this.#options.emit({ event: "notice", text });
+  }
+}

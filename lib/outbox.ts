@@ -1,0 +1,377 @@
+/**
+ * What has been written, for whom it is kept, and what became of it (PROTOCOL.md §6, "What a sender keeps").
+ *
+ * Every message has one target for each addressee. A target is a stream towards one instance of a fingerprint or,
+ * before its HELLO, a waiting list. Knows nothing of channels, records or the relay: it numbers, keeps and reports.
+ *
+ * @module
+ */
+
+import type { Clock } from "./clock.ts";
+
+/** Kept for one target at most, §6. */
+export const MAX_KEPT_MESSAGES = 1024;
+/** Kept for one target at most, in bytes of text, §6. */
+export const MAX_KEPT_BYTES = 4 * 1024 * 1024;
+/** How long something is kept for a member that is gone, §6. */
+export const KEEP_MS = 10 * 60 * 1000;
+/** Streams whose numbers are remembered; §6 asks for the 1024 seen last. */
+const MAX_STREAMS = 4096;
+
+/** What became of a message at one target. */
+type Fate = "pending" | "acked" | "failed" | "neutral";
+
+/** A message one's own user wrote. */
+export interface Outgoing {
+  /** 16 hex digits, the same for all recipients. */
+  readonly id: string;
+  /** Its place in the order of everything this session saw. */
+  readonly serial: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly action: boolean;
+  readonly private: boolean;
+  readonly text: string;
+  /** Bytes of the text in UTF-8. */
+  readonly bytes: number;
+}
+
+/** A message with its fates. */
+interface Entry {
+  readonly message: Outgoing;
+  readonly fates: Map<Target, Fate>;
+  pending: number;
+  reported: boolean;
+}
+
+/** One thing with a seq: a message, or (without one) a change of nick, which is sent as the nick of that moment. */
+export interface Item {
+  /** 0 until the target has a stream. */
+  seq: number;
+  readonly message: Outgoing | undefined;
+  /** Written for an instance that is gone, §6. */
+  readonly moved: boolean;
+  readonly queuedAt: number;
+  /** When it was put into a record of the present channel. */
+  sentAt: number | undefined;
+}
+
+/** One addressee: a stream towards (fingerprint, instance), or a waiting list while the instance is unknown. */
+export class Target {
+  /** `SHA256:…`. */
+  readonly fingerprint: string;
+  /** 32 hex digits; undefined before HELLO. */
+  readonly instance: string | undefined;
+  /** Unacknowledged, in order. */
+  items: Item[] = [];
+  /** Bytes of text in `items`. */
+  bytes = 0;
+  /** The seq the next item gets. */
+  nextSeq = 1;
+  /** The highest seq that was ever put into a record. */
+  sentSeq = 0;
+  /** Since when there is no live channel; undefined while there is one. */
+  downAt: number | undefined;
+  /** Since when it is out of the roster; undefined while it is in it. */
+  lostAt: number | undefined;
+  /** A channel with it was up at some time: it is a person, not only an entry of the roster. */
+  wasUp = false;
+
+  /** @param now When it came into being, without a channel. */
+  constructor(fingerprint: string, instance: string | undefined, now: number) {
+    this.fingerprint = fingerprint;
+    this.instance = instance;
+    this.downAt = now;
+  }
+
+  /** The lowest seq the sender still has or would use next, §6. */
+  get lowestSeq(): number {
+    return this.items[0]?.seq ?? this.nextSeq;
+  }
+
+  /** Holds so much that nothing more may be put in while the channel is live. */
+  get full(): boolean {
+    return this.items.length >= MAX_KEPT_MESSAGES || this.bytes >= MAX_KEPT_BYTES;
+  }
+}
+
+/** Hears what became of messages; fingerprints as `SHA256:…`. */
+export interface OutboxListener {
+  /** Every addressee has acknowledged; once for each message. */
+  delivered(message: Outgoing, to: string[]): void;
+  /** These addressees were given up. */
+  undelivered(message: Outgoing, to: string[]): void;
+}
+
+/** Everything unacknowledged of one session. */
+export class Outbox {
+  #clock: Clock;
+  #listener: OutboxListener;
+  #streams = new Map<string, Target>();
+  #waiting = new Set<Target>();
+  #entries = new Map<Outgoing, Entry>();
+  #failed = new Map<Outgoing, Set<string>>();
+
+  constructor(clock: Clock, listener: OutboxListener) {
+    this.#clock = clock;
+    this.#listener = listener;
+  }
+
+  /** Every stream and waiting list. */
+  *targets(): Iterable<Target> {
+    yield* this.#streams.values();
+    yield* this.#waiting;
+  }
+
+  /** Those lost within the last 10 minutes, who still are addressees (§6). */
+  *lost(): Iterable<Target> {
+    for (const target of this.targets()) if (target.lostAt !== undefined) yield target;
+  }
+
+  /** Messages that are neither delivered nor given up everywhere. */
+  get unsettled(): number {
+    return this.#entries.size;
+  }
+
+  /** Makes a waiting list for a member whose instance is not known yet. */
+  addWaiting(fingerprint: string): Target {
+    const target = new Target(fingerprint, undefined, this.#clock.now());
+    this.#waiting.add(target);
+    return target;
+  }
+
+  /**
+   * Queues a message for its addressees; with none it is reported at once.
+   */
+  add(message: Outgoing, targets: Iterable<Target>): void {
+    const entry: Entry = { message, fates: new Map(), pending: 0, reported: false };
+    for (const target of new Set(targets)) {
+      entry.fates.set(target, "pending");
+      entry.pending++;
+    }
+    if (entry.pending === 0) {
+      this.#listener.undelivered(message, []);
+      return;
+    }
+    this.#entries.set(message, entry);
+    for (const target of entry.fates.keys()) this.#push(target, message, false);
+    this.#report();
+  }
+
+  /** Queues a change of nick for a stream. */
+  addNick(target: Target): void {
+    this.#push(target, undefined, false);
+    this.#report();
+  }
+
+  #push(target: Target, message: Outgoing | undefined, moved: boolean): void {
+    const seq = target.instance === undefined ? 0 : target.nextSeq++;
+    target.items.push({ seq, message, moved, queuedAt: this.#clock.now(), sentAt: undefined });
+    target.bytes += message?.bytes ?? 0;
+    if (target.downAt !== undefined) this.#trim(target);
+  }
+
+  /** Gives up the oldest of a target without a channel that holds too much. */
+  #trim(target: Target): void {
+    while (target.items.length > MAX_KEPT_MESSAGES || target.bytes > MAX_KEPT_BYTES) {
+      this.#drop(target, 1, "failed");
+    }
+  }
+
+  /**
+   * HELLO has arrived: gives the stream for its instance what waited for the member, without what it has already.
+   *
+   * @param waiting The member's target so far; may be a stream of the same or of another instance.
+   * @returns The stream for (fingerprint, instance).
+   */
+  bind(waiting: Target, instance: string): Target {
+    const { fingerprint } = waiting;
+    const key = `${fingerprint} ${instance}`;
+    let stream = this.#streams.get(key);
+    if (!stream) {
+      stream = new Target(fingerprint, instance, this.#clock.now());
+      this.#makeRoom();
+    }
+    this.#streams.delete(key);
+    this.#streams.set(key, stream); // the one seen last comes last
+    stream.lostAt = undefined;
+    stream.wasUp = true;
+    const arriving: { message: Outgoing; moved: boolean }[] = [];
+    if (waiting.instance === undefined) {
+      this.#collect(waiting, stream, false, arriving);
+      this.#waiting.delete(waiting);
+    }
+    for (const gone of this.lost()) {
+      if (gone.fingerprint !== fingerprint || gone === stream) continue;
+      this.#collect(gone, stream, true, arriving);
+      if (gone.instance === undefined) this.#waiting.delete(gone);
+    }
+    arriving.sort((a, b) => a.message.serial - b.message.serial);
+    for (const { message, moved } of arriving) this.#push(stream, message, moved);
+    this.#report();
+    return stream;
+  }
+
+  /** Forgets the numbers of streams that were seen longest ago and hold nothing. */
+  #makeRoom(): void {
+    if (this.#streams.size < MAX_STREAMS) return;
+    for (const [key, stream] of this.#streams) {
+      if (stream.downAt === undefined || stream.items.length > 0) continue;
+      this.#streams.delete(key);
+      return;
+    }
+  }
+
+  /** §6, "A restarted client": the instance is gone while another of its fingerprint has a channel. */
+  moveTo(other: Target, gone: Target): void {
+    const arriving: { message: Outgoing; moved: boolean }[] = [];
+    this.#collect(gone, other, true, arriving);
+    for (const { message } of arriving) this.#push(other, message, true);
+    this.#report();
+  }
+
+  /** Takes everything out of `from`; what `to` was never given is added to `arriving` as pending there. */
+  #collect(
+    from: Target,
+    to: Target,
+    moved: boolean,
+    arriving: { message: Outgoing; moved: boolean }[],
+  ): void {
+    const kept: Item[] = [];
+    for (const item of from.items) {
+      const entry = item.message && this.#entries.get(item.message);
+      if (!entry) continue;
+      if (entry.fates.has(to)) {
+        // The same id is queued there: a waiting list ends in it, a gone instance may still come back for it.
+        if (moved && from.instance !== undefined) kept.push(item);
+        else this.#forget(entry, from);
+        continue;
+      }
+      entry.fates.delete(from);
+      entry.fates.set(to, "pending");
+      arriving.push({ message: entry.message, moved });
+    }
+    from.items = kept;
+    from.bytes = kept.reduce((sum, item) => sum + (item.message?.bytes ?? 0), 0);
+  }
+
+  #forget(entry: Entry, target: Target): void {
+    if (entry.fates.get(target) === "pending") entry.pending--;
+    entry.fates.delete(target);
+    this.#settle(entry);
+  }
+
+  /** ACK: everything up to `received` has arrived. */
+  acknowledge(target: Target, received: number): void {
+    let count = 0;
+    while (count < target.items.length && target.items[count]!.seq <= received) count++;
+    if (count > 0) this.#drop(target, count, "acked");
+    this.#report();
+  }
+
+  /** Everything unacknowledged at this target is given up: it left, or was removed. */
+  giveUp(target: Target): void {
+    this.#drop(target, target.items.length, "failed");
+    this.#report();
+  }
+
+  /** This target gets nothing more and counts neither as delivered nor as undelivered: refused for good, §6. */
+  exclude(target: Target): void {
+    this.#drop(target, target.items.length, "neutral");
+    this.#report();
+  }
+
+  /**
+   * A target is no addressee any more; what it still held is given up. A stream keeps its numbers, for its
+   * instance may come back and know them.
+   */
+  retire(target: Target): void {
+    this.giveUp(target);
+    target.lostAt = undefined;
+    this.#waiting.delete(target);
+  }
+
+  #drop(target: Target, count: number, fate: "acked" | "failed" | "neutral"): void {
+    for (const item of target.items.splice(0, count)) {
+      target.bytes -= item.message?.bytes ?? 0;
+      const entry = item.message && this.#entries.get(item.message);
+      if (!entry) continue;
+      const decided = fate === "failed" && this.#hasTwin(entry, target) ? "neutral" : fate;
+      entry.fates.set(target, decided);
+      entry.pending--;
+      if (decided === "failed") this.#fail(entry.message, target.fingerprint);
+      this.#settle(entry);
+    }
+  }
+
+  #fail(message: Outgoing, fingerprint: string): void {
+    const failed = this.#failed.get(message);
+    if (failed) failed.add(fingerprint);
+    else this.#failed.set(message, new Set([fingerprint]));
+  }
+
+  /** Another instance of the target's fingerprint was given the same id, and speaks for it (§6). */
+  #hasTwin(entry: Entry, target: Target): boolean {
+    for (const [other, fate] of entry.fates) {
+      if (other !== target && other.fingerprint === target.fingerprint && fate !== "neutral") {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Reports a message as delivered as soon as nobody who counts is missing, and forgets it when nobody is. */
+  #settle(entry: Entry): void {
+    if (!entry.reported && !this.#isMissed(entry)) {
+      entry.reported = true;
+      const fates = [...entry.fates];
+      const to = new Set(fates.filter(([, fate]) => fate === "acked").map(([t]) => t.fingerprint));
+      if (fates.every(([, fate]) => fate !== "failed")) {
+        if (to.size > 0) this.#listener.delivered(entry.message, [...to]);
+        // Whoever was addressed has been refused for good: nobody got it, and the user is told.
+        else this.#listener.undelivered(entry.message, []);
+      }
+    }
+    if (entry.pending === 0) this.#entries.delete(entry.message);
+  }
+
+  #isMissed(entry: Entry): boolean {
+    if (entry.pending === 0) return false;
+    for (const [target, fate] of entry.fates) {
+      if (fate !== "pending") continue;
+      if (target.lostAt === undefined || !this.#hasTwin(entry, target)) return true;
+    }
+    return false;
+  }
+
+  #report(): void {
+    const failed = [...this.#failed];
+    this.#failed.clear();
+    for (const [message, fingerprints] of failed) {
+      this.#listener.undelivered(message, [...fingerprints]);
+    }
+  }
+
+  /** A target went out of the roster: messages that only wait for it may count as delivered by its twin. */
+  settleAll(target: Target): void {
+    for (const item of [...target.items]) {
+      const entry = item.message && this.#entries.get(item.message);
+      if (entry) this.#settle(entry);
+    }
+  }
+
+  /** Gives up what has been kept for 10 minutes; call it at least every few seconds. */
+  expire(): void {
+    const oldest = this.#clock.now() - KEEP_MS;
+    for (const target of [...this.targets()]) {
+      if (target.lostAt !== undefined && target.lostAt <= oldest) {
+        this.retire(target);
+      } else if (target.downAt !== undefined && target.downAt <= oldest) {
+        let count = 0;
+        while (count < target.items.length && target.items[count]!.queuedAt <= oldest) count++;
+        this.#drop(target, count, "failed");
+      }
+    }
+    this.#report();
+  }
+}

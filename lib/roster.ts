@@ -1,0 +1,151 @@
+/**
+ * Who is in the room, and what they are called (PROTOCOL.md §6, §8, §9).
+ *
+ * Knows nothing of channels beyond that there may be one, and sends nothing.
+ *
+ * @module
+ */
+
+import type { Bytes } from "./bytes.ts";
+import { UsageError } from "./errors.ts";
+import type { Trust } from "./events.ts";
+import { foldNick, showNick, showNicks } from "./nick.ts";
+import type { Target } from "./outbox.ts";
+import type { Peer } from "./peer.ts";
+import type { PeerBook } from "./trust.ts";
+
+/** An entry of the roster. */
+export interface Member {
+  /** 16 hex digits. */
+  readonly sid: string;
+  /** 32 bytes, as the relay claims. */
+  readonly fingerprint: Bytes;
+  /** The fingerprint as `SHA256:…`. */
+  readonly name: string;
+  /** Its place in the order of everything seen; what was written before is late for it. */
+  readonly serial: number;
+  /** The clock's time when it came into this connection's roster. */
+  readonly since: number;
+  /** When it came into the roster, milliseconds since 1970. */
+  readonly sinceWall: number;
+  /** Pairing and channel; none while there is no connection. */
+  peer: Peer | undefined;
+  /** What is kept for it. */
+  target: Target;
+  /** The nick as sent; known from HELLO on. */
+  nick: string | undefined;
+  /** The proven public identity; known from HELLO on. */
+  id: Bytes | undefined;
+  weak: boolean;
+  away: string;
+  /** `joined` was told since the last WELCOME. */
+  announced: boolean;
+  /** The user believes them to be here. */
+  shown: boolean;
+  /** The user was told that they cannot be authenticated. */
+  warned: boolean;
+}
+
+/** A person in the room as the user may look at them. */
+export interface Person {
+  /** The nick as it is shown. */
+  readonly nick: string;
+  /** `SHA256:…`. */
+  readonly fingerprint: string;
+  readonly trust: Trust;
+  readonly weak: boolean;
+  /** Empty when present. */
+  readonly away: string;
+  /** Since when they are in the room, ISO 8601. */
+  readonly since: string;
+  /** The public identity, for the digits of `/verify`. */
+  readonly id: Bytes;
+}
+
+/** One's own place among the names. */
+export interface OwnName {
+  readonly nick: string;
+  /** `SHA256:…`. */
+  readonly fingerprint: string;
+  /** 16 hex digits; zeros without a connection. */
+  readonly sid: string;
+}
+
+/** The members of the last roster, by sid, in the order in which they joined. */
+export class Roster {
+  /** By sid. */
+  members: Map<string, Member> = new Map();
+  #book: PeerBook;
+  #own: () => OwnName;
+
+  constructor(book: PeerBook, own: () => OwnName) {
+    this.#book = book;
+    this.#own = own;
+  }
+
+  /** How well a member's key is known. */
+  trust(member: Member): Trust {
+    return this.#book.judge(member.name, member.nick ?? "");
+  }
+
+  /** The name under which a member is shown, §9. */
+  shownNick(member: Member): string {
+    return this.#shownNicks().get(member) ?? showNick(member.nick ?? "", member.name);
+  }
+
+  /** The people in the room. */
+  people(): Person[] {
+    return [...this.#shownNicks()].map(([member, nick]) => ({
+      nick,
+      fingerprint: member.name,
+      trust: this.trust(member),
+      weak: member.weak,
+      away: member.away,
+      since: new Date(member.sinceWall).toISOString(),
+      id: member.id!,
+    }));
+  }
+
+  /**
+   * Finds the person that a nick as shown, a nick as used, or a fingerprint means.
+   *
+   * @returns One of their places, if they are here several times.
+   * @throws {UsageError} When it is nobody, or more than one person.
+   */
+  find(who: string): Member {
+    const shown = [...this.#shownNicks()];
+    const exact = shown.find(([member, nick]) => nick === who || member.name === who);
+    if (exact) return exact[0];
+    const folded = foldNick(who);
+    const matches = shown.filter(([member, nick]) =>
+      foldNick(nick) === folded || foldNick(member.nick!) === folded
+    );
+    const first = matches[0];
+    if (!first) throw new UsageError(`nobody here is called ${who}`, ["see who is here: /names"]);
+    if (matches.some(([member]) => member.name !== first[0].name)) {
+      const nicks = matches.map(([, nick]) => nick).join(", ");
+      throw new UsageError(`more than one person is called ${who}`, [`say which: ${nicks}`]);
+    }
+    return first[0];
+  }
+
+  /** All places of one person. */
+  placesOf(fingerprint: string): Member[] {
+    return [...this.members.values()].filter(({ name }) => name === fingerprint);
+  }
+
+  /** Somebody in the roster has this stream or waiting list. */
+  holds(target: Target): boolean {
+    for (const member of this.members.values()) if (member.target === target) return true;
+    return false;
+  }
+
+  #shownNicks(): Map<Member, string> {
+    const shown = [...this.members.values()].filter((member) => member.shown && member.id);
+    const names = showNicks([
+      this.#own(),
+      ...shown.map(({ nick, name, sid }) => ({ nick: nick!, fingerprint: name, sid })),
+    ]);
+    return new Map(shown.map((member, i) => [member, names[i + 1]!]));
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Whether sender and receiver see the same room (PROTOCOL.md §6, "View"): one's own views over time, and the messages
+ * that wait until that is decided.
+ *
+ * @module
+ */
+
+import { type Bytes, encodeHex } from "./bytes.ts";
+import type { Clock } from "./clock.ts";
+
+/** A message's view may equal one's own from so long before to so long after its receipt, §6. */
+export const VIEW_WINDOW_MS = 5000;
+
+/** One's own views of the last seconds. */
+class ViewLog {
+  #clock: Clock;
+  #current = "";
+  /** Views that were one's own, and until when. */
+  #past: { view: string; until: number }[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** From now on one's own view is this. */
+  change(view: string): void {
+    const now = this.#clock.now();
+    this.#past = this.#past.filter(({ until }) => now - until <= VIEW_WINDOW_MS);
+    this.#past.push({ view: this.#current, until: now });
+    this.#current = view;
+  }
+
+  /** Tells whether a view equals one's own now, or did within the last 5 s. */
+  has(view: string): boolean {
+    const now = this.#clock.now();
+    return view === this.#current ||
+      this.#past.some((past) => past.view === view && now - past.until <= VIEW_WINDOW_MS);
+  }
+}
+
+/** A message whose view is compared. */
+interface Waiting<Message> {
+  readonly message: Message;
+  readonly view: string;
+  readonly receivedAt: number;
+}
+
+/** Holds each sender's messages until their views are decided, and gives them out in order. */
+export class ViewGate<Message> {
+  #clock: Clock;
+  #log: ViewLog;
+  #emit: (message: Message, view: "same" | "differs") => void;
+  #queues = new Map<string, Waiting<Message>[]>();
+
+  /** @param emit Gets each message once. */
+  constructor(clock: Clock, emit: (message: Message, view: "same" | "differs") => void) {
+    this.#clock = clock;
+    this.#log = new ViewLog(clock);
+    this.#emit = emit;
+  }
+
+  /** One's own view has changed. */
+  change(view: Bytes): void {
+    this.#log.change(encodeHex(view));
+    for (const sender of [...this.#queues.keys()]) this.#advance(sender);
+  }
+
+  /**
+   * Takes a message.
+   *
+   * @param options.own The only view accepted, for a private message; otherwise one's own views over time.
+   */
+  add(
+    sender: string,
+    message: Message,
+    options: { view: Bytes; own?: Bytes },
+  ): void {
+    const view = encodeHex(options.view);
+    const queue = this.#queues.get(sender);
+    const decided = options.own ? view === encodeHex(options.own) : this.#log.has(view);
+    if (!queue && decided) return this.#emit(message, "same");
+    if (!queue && options.own) return this.#emit(message, "differs");
+    // A decided one behind an undecided one waits for its turn, never longer than that.
+    const receivedAt = this.#clock.now();
+    const waiting = { message, view: decided ? "" : view, receivedAt };
+    if (queue) queue.push(waiting);
+    else this.#queues.set(sender, [waiting]);
+    this.#clock.after(VIEW_WINDOW_MS, () => this.#advance(sender));
+  }
+
+  /** Gives out everything at once: nothing more will be decided. */
+  flush(): void {
+    for (const queue of this.#queues.values()) {
+      for (const { message, view } of queue) this.#emit(message, view === "" ? "same" : "differs");
+    }
+    this.#queues.clear();
+  }
+
+  #advance(sender: string): void {
+    const queue = this.#queues.get(sender);
+    if (!queue) return;
+    while (queue.length > 0) {
+      const { message, view, receivedAt } = queue[0]!;
+      const same = view === "" || this.#log.has(view);
+      if (!same && this.#clock.now() - receivedAt < VIEW_WINDOW_MS) return;
+      queue.shift();
+      this.#emit(message, same ? "same" : "differs");
+    }
+    this.#queues.delete(sender);
+  }
+}

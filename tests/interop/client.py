@@ -10,6 +10,7 @@ disconnected, reconnecting, notice, error, bye.  JSON lines on standard input:
   {"type":"command","text":"/nick x" | "/me t" | "/away t" | "/away" | "/quit"}
 and as faults
   {"type":"command","text":"/cut"}       the TCP connection is reset (and made again)
+  {"type":"command","text":"/abandon"}   the TCP connection stays open, unread; a new one is made
   {"type":"rehandshake","to":WHO}        a new channel beside the old one (initiator only)
   {"type":"endchannel","to":WHO,"reason":N}
   {"type":"raw","to":WHO,"hex":H}        a record with this plaintext in the channel
@@ -186,6 +187,7 @@ class Connection:
         self.records = 0
         self.reason = None             # how it ended: number of a CLOSE, or a text
         self.out = self.m3 = None
+        self.abandoned = False
 
     async def run(self):
         """Returns when the connection has ended; self.reason says how."""
@@ -222,6 +224,9 @@ class Connection:
 
     async def shut(self):
         """§3: the orderly end of a TCP connection."""
+        if self.abandoned:
+            self.client.abandoned.append(self.writer)
+            return
         try:
             if self.writer.can_write_eof():
                 self.writer.write_eof()
@@ -354,6 +359,12 @@ class Connection:
         self.over = True
         self.writer.transport.abort()
 
+    def abandon(self):
+        """A fault: the relay is left with a connection that says nothing more."""
+        self.over = self.abandoned = True
+        self.writer.transport.pause_reading()
+        self.reader.feed_eof()
+
     def tick(self):
         if self.out is None or self.closing or self.over:
             return
@@ -400,6 +411,7 @@ class Client:
         self.trust = {}                # FP -> nick: seen in this run
         self.input = deque()
         self.input_end = False
+        self.abandoned = []            # writers that /abandon left open
         self.departed = []             # members that left while a view was undecided
         self.welcomed = asyncio.Event()
         self.finish = asyncio.Event()
@@ -914,6 +926,7 @@ class Client:
             channel.ack_in = True
             channel.sent = n
             m.tries = 0
+            self.notice(f"channel up: {channel.tag.hex()} {self.shown(m)}")
         self.pump(m)
         self.settle()
 
@@ -1182,8 +1195,9 @@ class Client:
             self.private(to, rest, ref)
         elif name == "/away":
             self.set_away(rest)
-        elif name == "/cut":
-            self.connection.cut()
+        elif name in ("/cut", "/abandon"):
+            if self.connection.out is not None:
+                getattr(self.connection, name[1:])()
         elif name == "/quit":
             self.stop(0)
         else:

@@ -1,15 +1,21 @@
 """Checks this folder: hearth.py against kat.json, then relay.py and client.py together.
 
-    python3 selftest.py            about half a minute; exit 0 when all is well
-    python3 selftest.py --kat      only the known answers
+    python3 selftest.py [TEST ...]    about half a minute; exit 0 when all is well
+    python3 selftest.py --kat         only the known answers
 
-The classes Relay and Client here drive any program that speaks the same JSON lines: give the
-command line of another client or relay to test it in the place of client.py or relay.py.
+Another program in the place of one's own (tests that need faults it does not know are left out):
+
+    --relay "COMMAND"                 run with HEARTH_HOME, --port, --json, and what a test adds
+    --client "COMMAND" [--for bob]    the clients of these names (comma between), HEARTH_HOME,
+                                      --host, --port, --nick, --json, --password-file
 """
+
+import argparse
 
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -26,11 +32,12 @@ PYTHON = sys.executable
 class Program:
     """A child that writes JSON lines; `events` collects them."""
 
-    def __init__(self, command, name):
+    def __init__(self, command, name, ours=True, home=None):
+        self.ours = ours
         self.name, self.events, self.at = name, [], 0
         self.arrived = threading.Condition()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        cwd=HERE)
+                                        cwd=HERE, env={**os.environ, "HEARTH_HOME": home or ""})
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
@@ -110,21 +117,29 @@ class World:
         h.load_identity(os.path.join(self.path(home), "server.pem" if home == "relay"
                                      else "identity.pem"), bits)
 
-    def start(self, command, name):
-        p = Program(command, name)
+    def start(self, own, home, options, foreign, foreign_options, name):
+        """`foreign`: the command line of the other program, or None for one's own."""
+        if foreign:
+            command = [*shlex.split(foreign), *foreign_options, "--json"]
+        else:
+            command = [PYTHON, os.path.join(HERE, own), "--home", home, *options]
+        p = Program(command, name, not foreign, home)
         self.programs.append(p)
         return p
 
     def relay(self, *more, port=0):
-        r = self.start([PYTHON, os.path.join(HERE, "relay.py"), "--port", str(port),
-                        "--home", self.path("relay"), *more], "relay")
-        self.port = r.wait("listening")["port"]
+        self.key("relay", 2048)
+        options = ["--port", str(port), *more]
+        r = self.start("relay.py", self.path("relay"), options, OPTIONS.relay, options, "relay")
+        self.port = r.wait("listening", timeout=20)["port"]
         return r
 
     def client(self, nick, *more, home=None):
-        return self.start([PYTHON, os.path.join(HERE, "client.py"), "--port", str(self.port),
-                           "--home", self.path(home or nick), "--nick", nick,
-                           "--max-wait", "1", *more], nick)
+        self.key(home or nick, 2048)
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--nick", nick, *more]
+        foreign = OPTIONS.client if nick in OPTIONS.names.split(",") else None
+        return self.start("client.py", self.path(home or nick), [*options, "--max-wait", "1"],
+                          foreign, options, nick)
 
 
 def texts(program, nick=None):
@@ -181,7 +196,7 @@ def test_password():
         ann.wait("joined", nick="bob", timeout=15)
         for extra in (("--password-file", wrong), ()):
             eve = w.client("eve", *extra)
-            eve.wait("disconnected", reason="password", timeout=15)
+            eve.wait("disconnected", timeout=15, **({"reason": "password"} if eve.ours else {}))
             check(eve.leave() == 1, "exit 1")
         ann.chat("inside")
         bob.wait("chat", text="inside")
@@ -288,6 +303,89 @@ def test_faults():
         ann.wait("chat", text="again", timeout=10)
 
 
+def test_new_channels():
+    """New channels beside the old one while both sides send: nothing is cut, nothing is late."""
+    with World() as w:
+        w.relay()
+        ann, bob = w.client("ann"), w.client("bob")
+        people = {"ann": (ann, "bob"), "bob": (bob, "ann")}
+        for p in (ann, bob):
+            p.wait("joined")
+        for i in range(300):
+            for p, other in people.values():
+                p.chat(f"{p.name} {i}")
+                if i in (50, 120, 200):
+                    p.say(type="rehandshake", to=other)     # one of the two is the initiator
+            time.sleep(0.003)
+        for p, other in people.values():
+            p.wait("delivered", count=300, timeout=20)
+            check(texts(p, other) == [f"{other} {i}" for i in range(300)], texts(p, other))
+            ups = [e for e in p.all("notice") if e["text"].startswith("channel up")]
+            check(len(ups) == 4, ups)
+            check(not p.all("disconnected") and len(p.all("joined")) == 1, "undisturbed")
+            check(not any(e["late"] or e["view"] != "same" for e in p.all("chat")), "late")
+
+
+def test_gap():
+    """More than 1024 messages while nobody is there: the oldest are given up, and told."""
+    with World() as w:
+        relay = w.relay()
+        ann, bob = w.client("ann"), w.client("bob")
+        ann.wait("joined"), bob.wait("joined")
+        ann.chat("first")
+        ann.wait("delivered")
+        relay.kill()
+        ann.wait("disconnected"), bob.wait("disconnected")
+        for i in range(1100):
+            ann.chat(str(i))
+        ann.wait("undelivered", count=76)
+        w.relay(port=w.port)
+        ann.wait("delivered", count=1025, timeout=30)
+        check(bob.wait("lost")["count"] == 76, "76 lost")
+        check(texts(bob) == ["first"] + [str(i) for i in range(76, 1100)], "the rest in order")
+        check(all(e["late"] for e in bob.all("chat")[1:]), "late")
+
+
+def test_replaced():
+    """The same instance joins again while the relay still holds its old connection (§5)."""
+    with World() as w:
+        w.relay("--room-capacity", "2")
+        ann, bob = w.client("ann"), w.client("bob")
+        ann.wait("joined"), bob.wait("joined")
+        bob.command("/abandon")
+        ann.chat("meanwhile")
+        ann.wait("left", why="replaced")
+        ann.wait("delivered")
+        bob.chat("back")
+        ann.wait("chat", text="back")
+        check(texts(bob) == ["meanwhile"], texts(bob))
+
+
+def test_two_terminals():
+    """One identity twice: each gets everything, `to` names it once, shown nicks differ."""
+    with World() as w:
+        w.relay()
+        one = w.client("ann")
+        one.wait("welcome")
+        two, bob = w.client("ann", home="ann"), w.client("bob")
+        for p in (one, two, bob):
+            p.wait("joined", count=2)
+        fp = bob.wait("joined")["fingerprint"]
+        bob.chat("both")
+        bob.say(type="private", to=fp, text="both again")
+        for p in (one, two):
+            p.wait("chat", text="both")
+            check(p.wait("chat", text="both again")["view"] == "same", "view")
+        check(bob.wait("delivered", count=2)["to"] == [fp], "once")
+        one.chat("from one")
+        bob.wait("chat", text="from one"), two.wait("chat", text="from one")
+        two.kill()
+        bob.wait("left", why="lost")
+        bob.chat("to one")
+        bob.wait("delivered", count=3)      # what waits for the gone terminal does not count
+        check(texts(one) == ["both", "both again", "to one"], texts(one))
+
+
 def test_restarted_client():
     """A client that is killed and comes back as a new instance gets what waits, as late."""
     with World() as w:
@@ -317,18 +415,39 @@ def test_version():
             check(data == b"HEARTH/?", data)
 
 
+def test_probe():
+    """probe.py against the relay."""
+    with World() as w:
+        w.relay()
+        subprocess.run([PYTHON, os.path.join(HERE, "probe.py"), "--port", str(w.port)],
+                       check=True, stdout=subprocess.DEVNULL)
+
+
+TESTS = [test_room, test_password, test_ghost, test_refusals, test_restart, test_faults,
+         test_new_channels, test_gap, test_replaced, test_two_terminals, test_restarted_client,
+         test_version, test_probe]
+OWN_RELAY = {"test_refusals"}          # these need faults on standard input
+OWN_CLIENTS = {"test_refusals", "test_faults", "test_new_channels", "test_replaced"}
+
+
 def main():
+    global OPTIONS
+    p = argparse.ArgumentParser()
+    p.add_argument("--kat", action="store_true")
+    p.add_argument("--relay")
+    p.add_argument("--client")
+    p.add_argument("--for", dest="names", default="bob")
+    p.add_argument("tests", nargs="*")
+    OPTIONS = p.parse_args()
     print("kat:", ", ".join(f"{n} {c}" for n, c in katcheck.Kat().run().items()), flush=True)
-    if "--kat" in sys.argv:
-        return
-    wanted = [a for a in sys.argv[1:] if not a.startswith("-")]
-    for test in (test_room, test_password, test_ghost, test_refusals, test_restart, test_faults,
-                 test_restarted_client, test_version):
-        if wanted and test.__name__ not in wanted:
+    for test in TESTS if not OPTIONS.kat else ():
+        name = test.__name__
+        if OPTIONS.tests and name not in OPTIONS.tests or OPTIONS.relay and name in OWN_RELAY \
+                or OPTIONS.client and name in OWN_CLIENTS:
             continue
         start = time.monotonic()
         test()
-        print(f"ok: {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
+        print(f"ok: {name} ({time.monotonic() - start:.1f} s)", flush=True)
 
 
 if __name__ == "__main__":

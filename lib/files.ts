@@ -1,5 +1,6 @@
 /**
- * Files of the state folder: whole or not at all, one writer at a time, private from the first byte.
+ * Files of the state folder: whole or not at all, one writer at a time, private from the first
+ * byte.
  *
  * Knows nothing of what the files contain.
  *
@@ -22,14 +23,16 @@ export interface WriteOptions {
 }
 
 /**
- * Replaces a file, or makes it: whoever reads it, and whoever kills us, finds the old or the new content, never a part.
+ * Replaces a file, or makes it: whoever reads it, and whoever kills us, finds the old or the new
+ * content, never a part.
  *
- * The content is written aside in the same folder, brought to the disk, and renamed. Two writers need
- * {@linkcode withLock} if the later one has to know what the earlier one wrote.
+ * The content is written aside in the same folder, brought to the disk, and renamed. Two writers
+ * need {@linkcode withLock} if the later one has to know what the earlier one wrote.
  *
  * @param path The file; its folder exists.
  * @param content All of it; text is written as UTF-8.
- * @throws What the operating system says; then the old file is untouched and nothing is left beside it.
+ * @throws What the operating system says; then the old file is untouched and nothing is left beside
+ * it.
  */
 export async function writeWhole(
   path: string,
@@ -59,8 +62,8 @@ export async function writeWhole(
 /**
  * Runs `action` while no other holder of the same lock runs, in this process or another.
  *
- * The lock is on `path` + `.lock`, which stays; the operating system gives it free when its holder ends, however it ends.
- * Not reentrant: an action that asks for its own lock waits for ever.
+ * The lock is on `path` + `.lock`, which stays; the operating system gives it free when its holder
+ * ends, however it ends. Not reentrant: an action that asks for its own lock waits for ever.
  *
  * @param path The file the lock is about; its folder exists, the file need not.
  * @returns What `action` returns.

@@ -42,8 +42,8 @@ export interface IdentityOptions {
  *
  * Of several programs that start at once one makes the key, and the others wait for it and use it.
  *
- * @throws {UsageError} When the file can be read by others, is no key, damaged, or locked, or `keyFile` is missing.
- * The file is left as it is.
+ * @throws {UsageError} When the file can be read by others, is no key, damaged, or locked, or
+ * `keyFile` is missing. The file is left as it is.
  */
 export async function loadIdentity(options: IdentityOptions): Promise<PrivateKey> {
   const { keyFile, folder, name } = options;

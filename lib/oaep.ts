@@ -1,8 +1,9 @@
 /**
- * RSA-OAEP decryption with SHA-256 and MGF1-SHA-256 (RFC 8017 §7.1.2): a part of rsa.ts, and imported by it alone.
+ * RSA-OAEP decryption with SHA-256 and MGF1-SHA-256 (RFC 8017 §7.1.2): a part of rsa.ts, and
+ * imported by it alone.
  *
- * The runtime's own OAEP decryption does not blind; so the raw operation is done apart, by something that does, and
- * node-forge decodes the result.
+ * The runtime's own OAEP decryption does not blind; so the raw operation is done apart, by
+ * something that does, and node-forge decodes the result.
  *
  * @module
  */
@@ -22,7 +23,8 @@ export interface OaepOptions {
 }
 
 /**
- * Decrypts one ciphertext; blocks the event loop for some 10 ms, or 150 ms where node-forge does the raw operation.
+ * Decrypts one ciphertext; blocks the event loop for some 10 ms, or 150 ms where node-forge does
+ * the raw operation.
  *
  * @param key An RSA private key.
  * @param ciphertext Any length; only that of the modulus can be right.
@@ -43,7 +45,8 @@ export async function decryptOaep(
     const encoded = raw === "native"
       ? rawNative(key, ciphertext)
       : rawForge(key, ciphertext, forge);
-    // Against Manger's attack: forge reads the whole block before it says no, and says it in one way.
+    // Against Manger's attack: forge reads the whole block before it says no, and says it in one
+    // way.
     const decoded = forge.pkcs1.decode_rsa_oaep(
       { n: { bitLength: () => bits } },
       toBinary(encoded),

@@ -1,6 +1,6 @@
 /**
- * Private keys as text, in the many forms that ssh-keygen and openssl write: the other half of rsa.ts, and imported by it
- * alone.
+ * Private keys as text, in the many forms that ssh-keygen and openssl write: the other half of
+ * rsa.ts, and imported by it alone.
  *
  * Knows nothing of identities: which keys may be one is decided in rsa.ts.
  *
@@ -51,7 +51,8 @@ export async function makePrivateKey(bits: number, e: number): Promise<KeyObject
 }
 
 /**
- * Reads a private key of any kind: PKCS#8, PKCS#1 ("traditional") or OpenSSH, with or without passphrase.
+ * Reads a private key of any kind: PKCS#8, PKCS#1 ("traditional") or OpenSSH, with or without
+ * passphrase.
  *
  * @param pem The text of the key file; what stands around the key is ignored.
  * @param passphrase Ignored when the key is not encrypted; an empty one is none.
@@ -80,7 +81,8 @@ async function readEncrypted(pem: string, passphrase: string): Promise<KeyObject
   try {
     return createPrivateKey({ key: pem, passphrase });
   } catch {
-    // The runtime knows scrypt; forge the older ciphers, and the traditional form on older runtimes.
+    // The runtime knows scrypt; forge the older ciphers, and the traditional form on older
+    // runtimes.
     const { pki, util } = await loadForge();
     try {
       const key = pki.decryptRsaPrivateKey(pem, util.encodeUtf8(passphrase));

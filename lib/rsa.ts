@@ -1,9 +1,9 @@
 /**
- * RSA identities: keys, public identities and their fingerprints, signatures (PSS) and the secret inside a peer handshake
- * (OAEP). PROTOCOL.md §1 and §3.
+ * RSA identities: keys, public identities and their fingerprints, signatures (PSS) and the secret
+ * inside a peer handshake (OAEP). PROTOCOL.md §1 and §3.
  *
- * With its parts pem.ts and oaep.ts the only module that names RSA. Knows nothing of connections and of where keys are
- * kept; nothing that came over the network is ever parsed as ASN.1.
+ * With its parts pem.ts and oaep.ts the only module that names RSA. Knows nothing of connections
+ * and of where keys are kept; nothing that came over the network is ever parsed as ASN.1.
  *
  * @module
  */
@@ -74,12 +74,13 @@ export interface PrivateKey {
    * Decrypts c of §3.
    *
    * @returns The secret of 32 bytes.
-   * @throws {DecryptError} Whatever is wrong with it: the peer's fault. Go on with a random secret, §3.
+   * @throws {DecryptError} Whatever is wrong with it: the peer's fault. Go on with a random secret,
+   * §3.
    */
   decrypt(ciphertext: Uint8Array): Promise<Bytes>;
 }
 
-/** Makes a public identity of bytes from the network; a parameter where a simulation has cheaper ones. */
+/** Makes a public identity of bytes from the network; a simulation has a cheaper one. */
 export type DecodeId = (id: Uint8Array) => PublicKey;
 
 class RsaPublicKey implements PublicKey {
@@ -155,8 +156,8 @@ class RsaPrivateKey implements PrivateKey {
 }
 
 /**
- * Verifies RSASSA-PSS over `data` as it is: what {@linkcode PublicKey.verify} does without the context.
- * Exported for the tests only.
+ * Verifies RSASSA-PSS over `data` as it is: what {@linkcode PublicKey.verify} does without the
+ * context. Exported for the tests only.
  */
 export function verifyPss(id: Uint8Array, data: Bytes, signature: Uint8Array): Promise<boolean> {
   return decodePublicKey(id).verifyData(data, signature);
@@ -182,7 +183,7 @@ function decodePublicKey(id: Uint8Array): RsaPublicKey {
   return new RsaPublicKey(new Uint8Array(id));
 }
 
-/** What comes before the modulus: type, exponent 65537, length of the modulus and its sign byte, §1. */
+/** What comes before the modulus: type, exponent 65537, its length and sign byte, §1. */
 function idPrefix(modulusBytes: number): Bytes {
   const prefix = concat(
     Uint8Array.of(0, 0, 0, KEY_TYPE.length),
@@ -195,7 +196,8 @@ function idPrefix(modulusBytes: number): Bytes {
 }
 
 /**
- * Makes a new key pair with the public exponent 65537, off the event loop; takes up to some seconds.
+ * Makes a new key pair with the public exponent 65537, off the event loop; takes up to some
+ * seconds.
  *
  * @param bits One of {@linkcode KEY_BITS}.
  * @throws {UsageError} For another size.

@@ -25,7 +25,7 @@ async function mode(path: string): Promise<number> {
   return (await Deno.stat(path)).mode! & 0o777;
 }
 
-/** Starts a program that has withLock() and writeWhole() as `files`, and ends it if it is still there. */
+/** Starts a program that has lib/files.ts as `files`, and ends it if it is still there. */
 async function withProgram(
   code: string,
   action: (program: Deno.ChildProcess) => Promise<void>,

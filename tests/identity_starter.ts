@@ -1,4 +1,4 @@
-/** Started by identity_test.ts, several times at once: loads or makes an identity and says what happened. */
+/** Started by identity_test.ts: loads or makes an identity and says what happened. */
 import { loadIdentity } from "../lib/identity.ts";
 import { encodeFingerprint } from "../lib/rsa.ts";
 

@@ -1,27 +1,27 @@
 /**
- * What somebody meant who typed a name that does not exist.
+ * What was probably meant by a word that is not in the list.
  *
  * @module
  */
 
-/** No more than this of what was typed is compared. */
-const MAX_COMPARED_LENGTH = 32;
+/** No more of a word is looked at: the work grows with its square. */
+const MAX_WORD_LENGTH = 32;
 
 /**
- * Finds the name that was probably meant: one that begins as typed if there is one, of these the nearest by letters
- * added, dropped, changed or swapped; of equally near ones the first.
+ * Finds the candidate that was probably meant: one that begins with `typed` if there is one, else the
+ * one that needs the fewest corrections.
  *
- * @param names At least one.
+ * @param candidates At least one; of equally good ones the first is taken.
  */
-export function nearest<Name extends string>(typed: string, names: readonly Name[]): Name {
-  const compared = typed.slice(0, MAX_COMPARED_LENGTH);
-  const score = (name: Name) =>
-    editDistance(compared, name) - (name.startsWith(typed) ? MAX_COMPARED_LENGTH : 0);
-  return names.reduce((best, name) => score(name) < score(best) ? name : best);
+export function nearest<Word extends string>(typed: string, candidates: readonly Word[]): Word {
+  const word = typed.slice(0, MAX_WORD_LENGTH);
+  const score = (candidate: Word) =>
+    countCorrections(word, candidate) - (candidate.startsWith(word) ? MAX_WORD_LENGTH : 0);
+  return candidates.reduce((best, other) => score(other) < score(best) ? other : best);
 }
 
 /** Counts the letters to add, drop, change or swap with their neighbour that turn `a` into `b`. */
-function editDistance(a: string, b: string): number {
+function countCorrections(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

@@ -1,0 +1,203 @@
+/**
+ * What the two programs are asked to do: their command lines, parsed and typed.
+ *
+ * Knows nothing of terminals, files and the environment: an option that names a file only names it.
+ *
+ * @module
+ */
+
+import { FINGERPRINT_PATTERN } from "./entries.ts";
+import { UsageError } from "./errors.ts";
+import { DEFAULT_PORT, MAX_PORT, parseHost } from "./host.ts";
+import { checkNick, normalizeRoom } from "./nick.ts";
+import { type Given, parseOptions } from "./options.ts";
+import {
+  CLIENT_PROGRAM,
+  type ClientOptionName,
+  DEFAULT_KEY_BITS,
+  DEFAULT_MAX_CLIENTS,
+  DEFAULT_MIN_KEY_BITS,
+  DEFAULT_ROOM,
+  DEFAULT_ROOM_CAPACITY,
+  DEFAULT_WAIT_SECONDS,
+  SERVER_PROGRAM,
+  type SharedOptionName,
+} from "./programs.ts";
+
+/** Where the password comes from. */
+export type PasswordSource =
+  | { readonly from: "prompt" }
+  | { readonly from: "file"; readonly path: string };
+
+/** The program is only asked about itself. */
+export interface AboutRequest {
+  readonly type: "help" | "version";
+}
+
+/** What both programs have. */
+export interface SharedOptions {
+  /** A private key; none: the one of the state folder. */
+  readonly key: string | undefined;
+  readonly keyBits: number;
+  readonly minKeyBits: number;
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+/** What `server` is to do. */
+export interface ServerOptions extends SharedOptions {
+  readonly type: "serve";
+  /** The address to listen on; none: all. */
+  readonly host: string | undefined;
+  /** 0: a free one. */
+  readonly port: number;
+  readonly password:
+    | PasswordSource
+    | { readonly from: "join-key-file"; readonly path: string }
+    | undefined;
+  readonly allow: string | undefined;
+  readonly roomCapacity: number;
+  readonly maxClients: number;
+  readonly verbose: boolean;
+}
+
+/** What `client` is to do without a subcommand. */
+export interface ClientOptions extends SharedOptions {
+  readonly type: "chat";
+  readonly host: string | undefined;
+  /** Never 0 unless this program is to serve. */
+  readonly port: number;
+  readonly serve: boolean;
+  /** One that §9 allows. */
+  readonly nick: string | undefined;
+  /** Normalized, §5. */
+  readonly room: string;
+  readonly password: PasswordSource | undefined;
+  readonly to: string | undefined;
+  readonly strict: boolean;
+  readonly waitMs: number;
+}
+
+/** `client forget`. */
+export interface ForgetRequest {
+  readonly type: "forget";
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `client join-key`. */
+export interface JoinKeyRequest {
+  readonly type: "join-key";
+  /** `SHA256:…`. */
+  readonly fingerprint: string;
+  /** None: the environment's, else ask. */
+  readonly password: PasswordSource | undefined;
+}
+
+/** Everything `client` can be asked to do. */
+export type ClientRequest = ClientOptions | ForgetRequest | JoinKeyRequest | AboutRequest;
+
+/**
+ * Parses the arguments of `server`.
+ *
+ * @throws {UsageError} When they mean nothing.
+ */
+export function parseServerArguments(args: readonly string[]): ServerOptions | AboutRequest {
+  const given = parseOptions(SERVER_PROGRAM, args);
+  if (given === "help" || given === "version") return { type: given };
+  const joinKeyFile = given.text("join-key-file");
+  return {
+    type: "serve",
+    host: readListenHost(given.text("host")),
+    port: given.number("port") ?? DEFAULT_PORT,
+    password: joinKeyFile === undefined
+      ? readPassword(given)
+      : { from: "join-key-file", path: joinKeyFile },
+    allow: given.text("allow"),
+    roomCapacity: given.number("room-capacity") ?? DEFAULT_ROOM_CAPACITY,
+    maxClients: given.number("max-clients") ?? DEFAULT_MAX_CLIENTS,
+    verbose: given.has("verbose"),
+    ...readShared(given),
+  };
+}
+
+/**
+ * Parses the arguments of `client`.
+ *
+ * @throws {UsageError} When they mean nothing.
+ */
+export function parseClientArguments(args: readonly string[]): ClientRequest {
+  const given = parseOptions(CLIENT_PROGRAM, args);
+  if (given === "help" || given === "version") return { type: given };
+  if (given.subcommand?.name === "forget") {
+    const { host, port = DEFAULT_PORT } = parseHost(given.subcommand.argument);
+    return { type: "forget", host, port };
+  }
+  if (given.subcommand?.name === "join-key") {
+    const fingerprint = readFingerprint(given.subcommand.argument);
+    return { type: "join-key", fingerprint, password: readPassword(given) };
+  }
+  const nick = given.text("nick");
+  return {
+    type: "chat",
+    ...readServer(given),
+    serve: given.has("serve"),
+    // Some keyboards and file names give decomposed letters.
+    nick: nick === undefined ? undefined : checkNick(nick.normalize("NFC")),
+    room: normalizeRoom(given.text("room") ?? DEFAULT_ROOM),
+    password: readPassword(given),
+    to: given.text("to"),
+    strict: given.has("strict"),
+    waitMs: (given.number("wait") ?? DEFAULT_WAIT_SECONDS) * 1000,
+    ...readShared(given),
+  };
+}
+
+function readServer(given: Given<ClientOptionName>): Pick<ClientOptions, "host" | "port"> {
+  const text = given.text("host");
+  const { host, port: ownPort } = text === undefined ? {} : parseHost(text);
+  if (ownPort !== undefined && given.has("port")) {
+    throw new UsageError("a port is in --host and in --port", ["leave one of them out"]);
+  }
+  const port = ownPort ?? given.number("port") ?? DEFAULT_PORT;
+  if (port === 0 && (host !== undefined || !given.has("serve"))) {
+    throw new UsageError(`--port: "0" is not a number from 1 to ${MAX_PORT}`, [
+      "only with --serve it stands for a free one",
+    ]);
+  }
+  return { host, port };
+}
+
+function readListenHost(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const { host, port } = parseHost(text);
+  if (port !== undefined) throw new UsageError("--host takes no port here", ["use --port"]);
+  return host;
+}
+
+function readFingerprint(text: string): string {
+  if (new RegExp(`^${FINGERPRINT_PATTERN}$`).test(text)) return text;
+  throw new UsageError("this is no fingerprint", [
+    `it is "SHA256:" and 43 characters; the server prints its own when it starts`,
+  ]);
+}
+
+function readPassword(
+  given: Pick<Given<"password" | "password-file">, "has" | "text">,
+): PasswordSource | undefined {
+  const path = given.text("password-file");
+  if (path !== undefined) return { from: "file", path };
+  return given.has("password") ? { from: "prompt" } : undefined;
+}
+
+function readShared(
+  given: Pick<Given<SharedOptionName>, "has" | "text" | "number">,
+): SharedOptions {
+  return {
+    key: given.text("key"),
+    keyBits: given.number("key-bits") ?? DEFAULT_KEY_BITS,
+    minKeyBits: given.number("min-key-bits") ?? DEFAULT_MIN_KEY_BITS,
+    json: given.has("json"),
+    quiet: given.has("quiet"),
+  };
+}

@@ -1,0 +1,378 @@
+/**
+ * One TCP connection after its handshake: records in and out, pings, time limits, and its end (PROTOCOL.md §3 to §5, §10).
+ *
+ * Used by relay and client alike; connection.ts makes one. Knows neither rooms nor messages, and no runtime: the
+ * stream is handed in, time comes from the group.
+ *
+ * @module
+ */
+
+import type { Opener, Sealer } from "./cipher.ts";
+import { type Clock, type RandomBytes, systemRandom } from "./clock.ts";
+import { ProtocolError } from "./errors.ts";
+import { forEachFrame, type InputBuffer } from "./frame.ts";
+import type { Group, GroupMember } from "./group.ts";
+import {
+  FLUSH_MS,
+  MAX_QUEUE_AGE_MS,
+  MAX_UNDELIVERED_BYTES,
+  PING_DELAY_MS,
+  SILENCE_MS,
+  STALL_MS,
+} from "./limits.ts";
+import { encodeFrame, FRAME, REASON } from "./message.ts";
+import { type Account, type Batch, OutputQueue } from "./queue.ts";
+import { type ByteStream, closeAtOnce, closeStream, settledWithin } from "./stream.ts";
+
+export type { ByteStream };
+
+/** How a connection ended. */
+export type End =
+  /** By the other side's CLOSE. */
+  | { type: "closed"; reason: number }
+  /** EOF or an error without CLOSE, or {@linkcode Connection.abort}. */
+  | { type: "cut" }
+  /** By us: the other side broke the protocol (3), was silent (4) or too slow (10); CLOSE was sent if that is allowed. */
+  | { type: "failed"; reason: number; error?: Error }
+  /** By {@linkcode Connection.close}. */
+  | { type: "ended"; reason: number };
+
+/** Who is told what a connection receives. Nothing is called after `onEnd`. */
+export interface Handlers {
+  /**
+   * Takes every frame but PING, PONG and CLOSE. An error thrown here ends the connection with CLOSE(3).
+   *
+   * @param body Valid only during the call.
+   */
+  onFrame(type: number, body: Uint8Array): void;
+  /** The other side's first record has verified: it is who it says. */
+  onVerified?(): void;
+  /** The connection is over; called exactly once, while the last bytes may still be on their way. */
+  onEnd(end: End): void;
+}
+
+/** What a handshake leaves for the records. */
+export interface RecordOptions {
+  readonly stream: ByteStream;
+  /** What was read beyond the handshake. */
+  readonly input: InputBuffer;
+  readonly sealer: Sealer;
+  readonly opener: Opener;
+  /** Sends nothing before the other side's first record has verified, §3: the relay. */
+  readonly waits: boolean;
+  readonly group: Group;
+  readonly clock: Clock;
+  readonly random?: RandomBytes;
+}
+
+/** A PING that could not go out is tried again. */
+const PING_RETRY_MS = 1_000;
+
+/** One connection whose handshake is done. */
+export class Connection implements Account, GroupMember {
+  readonly #stream: ByteStream;
+  readonly #input: InputBuffer;
+  readonly #group: Group;
+  readonly #clock: Clock;
+  readonly #random: RandomBytes;
+  #handlers!: Handlers;
+  readonly #opener: Opener;
+  readonly #sealer: Sealer;
+  readonly #seal = (plaintext: Uint8Array): Uint8Array => this.#sealer.seal(plaintext);
+  readonly #take = (type: number, body: Uint8Array): void => this.#takeFrame(type, body);
+  readonly #queue = new OutputQueue();
+
+  #state: "open" | "closing" | "closed" = "open";
+  #verified = false;
+  /** Nothing may be sent before the other side's first record, §3. */
+  #held: boolean;
+  #reading: Promise<void> | undefined;
+  #ending: Promise<void> | undefined;
+  #writing: Batch | undefined;
+  #flushing = false;
+  /** When the write under way last made progress, a record was last sent, one last verified. */
+  #progressAt: number;
+  #sentAt: number;
+  #heardAt: number;
+  /** Bytes of this side that wait at others, §10. */
+  #undelivered = 0;
+  #paused = false;
+  #pausedAt = 0;
+  #goOn: (() => void) | undefined;
+  #written: (() => void) | undefined;
+
+  /** Neither reads nor has deadlines before {@linkcode Connection.start}. */
+  constructor(options: RecordOptions) {
+    this.#stream = options.stream;
+    this.#input = options.input;
+    this.#group = options.group;
+    this.#clock = options.clock;
+    this.#random = options.random ?? systemRandom;
+    this.#opener = options.opener;
+    this.#sealer = options.sealer;
+    this.#held = options.waits;
+    const now = this.#group.now();
+    this.#progressAt = this.#sentAt = this.#heardAt = now;
+  }
+
+  /** Begins to read, with what was read beyond the handshake; once only. */
+  start(handlers: Handlers): void {
+    this.#handlers = handlers;
+    this.#group.add(this, this.#sentAt + PING_DELAY_MS);
+    this.#reading = this.#read();
+  }
+
+  /** Bytes of frames that have not been written. */
+  get queuedBytes(): number {
+    return this.#queue.bytes + (this.#writing?.length ?? 0);
+  }
+
+  /** Nothing more is received, and what is sent is ignored. */
+  get ended(): boolean {
+    return this.#state !== "open";
+  }
+
+  /** Queues an encoded frame; those of one moment travel in one record. Ignored after the end. */
+  send(frame: Uint8Array): void {
+    if (this.#state !== "open") return;
+    this.#queue.push(frame, this.#group.now());
+    this.#flushSoon();
+  }
+
+  /**
+   * Queues the body of a SEND as the RECV it becomes, and counts it for its sender until it has been written, §10.
+   *
+   * @param body Copied.
+   * @param source The sender's sid, 8 bytes, and its connection.
+   */
+  forward(
+    body: Uint8Array,
+    source: { readonly sid: Uint8Array; readonly account: Account },
+  ): void {
+    if (this.#state !== "open") return;
+    this.#queue.pushReceived(body, source, this.#group.now());
+    this.#flushSoon();
+  }
+
+  /**
+   * Ends the connection with a CLOSE behind all that is queued.
+   *
+   * @returns Resolves when the stream is closed, some 3 s later at most.
+   */
+  close(reason: number): Promise<void> {
+    if (this.#state === "open") this.#end({ type: "ended", reason }, reason);
+    return this.#ending ?? Promise.resolve();
+  }
+
+  /** Cuts the connection: nothing more is written. */
+  abort(): void {
+    this.#cut();
+  }
+
+  // --- Reading ---
+
+  async #read(): Promise<void> {
+    while (true) {
+      this.#takeRecords();
+      if (this.#state !== "open") return;
+      if (this.#paused) {
+        await new Promise<void>((resolve) => this.#goOn = resolve);
+        continue;
+      }
+      let length;
+      try {
+        length = await this.#stream.read(this.#input.space());
+      } catch {
+        length = null; // a reset, or our own end
+      }
+      if (this.#state !== "open") return;
+      if (length === null) return this.#cut();
+      this.#input.add(length);
+    }
+  }
+
+  #takeRecords(): void {
+    try {
+      while (this.#state === "open" && !this.#paused) {
+        const ct = this.#input.takeRecord();
+        if (!ct) return;
+        const plaintext = this.#opener.open(ct);
+        this.#heardAt = this.#group.now();
+        if (!this.#verified) this.#start();
+        forEachFrame(plaintext, this.#take);
+      }
+    } catch (error) {
+      this.#fail(REASON.PROTOCOL, error as Error);
+    }
+  }
+
+  #start(): void {
+    this.#verified = true;
+    this.#held = false;
+    this.#handlers.onVerified?.();
+    if (!this.#queue.empty) this.#flushSoon();
+  }
+
+  #takeFrame(type: number, body: Uint8Array): void {
+    if (this.#state !== "open") return; // ended by an earlier frame of the same record
+    switch (type) {
+      case FRAME.PING:
+        expectLength(body, 8);
+        this.#queue.pushPong(body, this);
+        this.#flushSoon();
+        return;
+      case FRAME.PONG:
+        return expectLength(body, 8);
+      case FRAME.CLOSE: {
+        expectLength(body, 1);
+        // §4: the receiver of a CLOSE closes without answering.
+        return this.#end({ type: "closed", reason: body[0]! });
+      }
+      default:
+        this.#handlers.onFrame(type, body);
+    }
+  }
+
+  // --- Back-pressure, §10 ---
+
+  /** Counts bytes of this side that wait at some receiver; beyond 1 MiB nothing more is read from it. */
+  charge(bytes: number): void {
+    this.#undelivered += bytes;
+    if (this.#undelivered <= MAX_UNDELIVERED_BYTES || this.#paused) return;
+    this.#paused = true;
+    this.#pausedAt = this.#group.now();
+  }
+
+  /** Bytes counted by {@linkcode Connection.charge} are gone; at half of the limit reading goes on. */
+  credit(bytes: number): void {
+    this.#undelivered -= bytes;
+    if (!this.#paused || this.#undelivered > MAX_UNDELIVERED_BYTES / 2) return;
+    this.#paused = false;
+    this.#heardAt += this.#group.now() - this.#pausedAt; // §5: time without reading does not count
+    this.#goOn?.();
+  }
+
+  // --- Writing ---
+
+  #flushSoon(): void {
+    if (this.#flushing || this.#writing || this.#held) return;
+    this.#flushing = true;
+    this.#group.flushSoon(this);
+  }
+
+  /** Seals and writes what is queued, unless a write is under way: then its end does that. */
+  flush(): void {
+    this.#flushing = false;
+    if (this.#writing || this.#held || this.#state === "closed") return;
+    const now = this.#group.now();
+    const batch = this.#queue.take(now);
+    if (!batch) return this.#written?.();
+    this.#sentAt = this.#progressAt = now;
+    this.#writing = batch;
+    if (this.#state === "open") {
+      this.#group.wakeAt(Math.min(now + STALL_MS, batch.since + MAX_QUEUE_AGE_MS));
+    }
+    void this.#write(batch.seal(this.#seal), batch);
+  }
+
+  async #write(record: Uint8Array, batch: Batch): Promise<void> {
+    let rest = record;
+    try {
+      do {
+        const length = await this.#stream.write(rest);
+        this.#progressAt = this.#group.now();
+        rest = rest.subarray(length);
+      } while (rest.length > 0 && this.#state !== "closed");
+    } catch {
+      this.#cut();
+    }
+    if (this.#state === "closed") return;
+    this.#writing = undefined;
+    this.#queue.release(batch);
+    if (this.#sealer.exhausted) this.#cut(); // §4: the last record there can be
+    else this.flush();
+  }
+
+  // --- Deadlines ---
+
+  /** Sends a PING when one is due, and ends the connection when the other side is silent or too slow. */
+  check(now: number): number {
+    const stallAt = this.#writing ? this.#progressAt + STALL_MS : Infinity;
+    const oldest = this.#writing?.since ?? this.#queue.since;
+    const ageAt = oldest === undefined ? Infinity : oldest + MAX_QUEUE_AGE_MS;
+    if (now >= Math.min(stallAt, ageAt)) {
+      this.#fail(REASON.TOO_SLOW);
+      return Infinity;
+    }
+    const silentAt = this.#paused ? Infinity : this.#heardAt + SILENCE_MS;
+    if (now >= silentAt) {
+      this.#fail(REASON.TIMEOUT);
+      return Infinity;
+    }
+    let pingAt = this.#sentAt + PING_DELAY_MS;
+    if (now >= pingAt) {
+      // A write under way speaks for this side, and before the first record it has to be silent (§3).
+      if (!this.#writing && !this.#held) {
+        this.send(encodeFrame({ type: "ping", data: this.#random(8) }));
+      }
+      pingAt = now + PING_RETRY_MS;
+    }
+    return Math.min(stallAt, ageAt, silentAt, pingAt);
+  }
+
+  // --- The end ---
+
+  #fail(reason: number, error?: Error): void {
+    if (this.#state !== "open") return;
+    // Too slow for what is queued: it would be as slow for a CLOSE behind it.
+    if (reason === REASON.TOO_SLOW) this.#queue.clear();
+    // §4: CLOSE only if at least one record had verified.
+    const told = this.#verified ? reason : undefined;
+    this.#end(error ? { type: "failed", reason, error } : { type: "failed", reason }, told);
+  }
+
+  #cut(): void {
+    if (this.#state === "open") this.#end({ type: "cut" });
+    else this.#discard();
+  }
+
+  /** Ends the connection; a `reason` is told, behind what is queued. */
+  #end(end: End, reason?: number): void {
+    this.#state = "closing";
+    this.#group.remove(this);
+    this.#goOn?.();
+    if (reason === undefined) this.#queue.clear();
+    else this.#queue.push(encodeFrame({ type: "close", reason }), this.#group.now());
+    if (end.type === "cut") this.#discard();
+    else this.#ending = this.#leave(reason !== undefined);
+    this.#handlers.onEnd(end);
+  }
+
+  async #leave(speaks: boolean): Promise<void> {
+    this.#held = false;
+    if (speaks) await settledWithin(this.#clock, FLUSH_MS, this.#flushAll());
+    await closeStream(this.#stream, this.#clock, this.#reading);
+    this.#discard();
+  }
+
+  #flushAll(): Promise<void> {
+    const written = new Promise<void>((resolve) => this.#written = resolve);
+    this.flush();
+    return written;
+  }
+
+  /** Closes the stream and forgets what could not be written. */
+  #discard(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    closeAtOnce(this.#stream);
+    this.#queue.clear();
+    if (this.#writing) this.#queue.release(this.#writing);
+    this.#writing = undefined;
+    this.#written?.();
+  }
+}
+
+function expectLength(body: Uint8Array, length: number): void {
+  if (body.length !== length) throw new ProtocolError("bad-length");
+}

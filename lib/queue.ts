@@ -1,0 +1,224 @@
+/**
+ * What waits to be written to one connection: frames gathered into records, and whose they are (PROTOCOL.md §4, §10).
+ *
+ * The fast path of forwarding: a frame is copied once, into the buffer in which it will be sealed and written. Knows
+ * neither streams nor rooms.
+ *
+ * @module
+ */
+
+import { writeU16 } from "./bytes.ts";
+import { TAG_BYTES } from "./cipher.ts";
+import { FRAME_HEADER_BYTES, RECORD_HEADER_BYTES } from "./frame.ts";
+import { MAX_RECORD_BYTES } from "./limits.ts";
+import { FRAME, ROUTE_BYTES } from "./message.ts";
+
+const PONG_BODY_BYTES = 8;
+const PONG_BYTES = FRAME_HEADER_BYTES + PONG_BODY_BYTES;
+/** What §10 counts for a frame besides its payload. */
+const COUNTED_BYTES = 14;
+
+/** A batch that holds one chat message; every busy connection keeps one. */
+const SMALL_BYTES = 1024;
+const LARGE_BYTES = RECORD_HEADER_BYTES + MAX_RECORD_BYTES;
+/** Large buffers kept for all connections together. */
+const MAX_SPARE_LARGE = 64;
+const spareLarge: Uint8Array[] = [];
+
+/** Where the undelivered bytes of a sender are counted, §10. */
+export interface Account {
+  /** So many more bytes of it wait at some receiver. */
+  charge(bytes: number): void;
+  /** So many have been written, or will never be. */
+  credit(bytes: number): void;
+}
+
+/** The frames of one record, in the buffer in which it is sealed: room for its length, frames, room for its tag. */
+export class Batch {
+  /** When the first of its frames was queued. */
+  readonly since: number;
+  #bytes: Uint8Array;
+  #end = RECORD_HEADER_BYTES;
+  /** Whose bytes these are: runs of frames of one sender after another. */
+  #owners: Account[] = [];
+  #shares: number[] = [];
+
+  constructor(bytes: Uint8Array, since: number) {
+    this.#bytes = bytes;
+    this.since = since;
+  }
+
+  /** Bytes of its frames. */
+  get length(): number {
+    return this.#end - RECORD_HEADER_BYTES;
+  }
+
+  /** Tells whether `length` more bytes fit; beyond the frames there is always room for a PONG. */
+  fits(length: number): boolean {
+    return this.#end + length + PONG_BYTES + TAG_BYTES <= LARGE_BYTES;
+  }
+
+  /** Appends a frame. */
+  push(frame: Uint8Array): void {
+    this.#makeRoom(frame.length);
+    this.#bytes.set(frame, this.#end);
+    this.#end += frame.length;
+  }
+
+  /** Appends the RECV of a SEND: the same body with another sid, §5. */
+  pushReceived(source: Uint8Array, body: Uint8Array): void {
+    this.#makeRoom(FRAME_HEADER_BYTES + body.length);
+    const bytes = this.#bytes;
+    const start = this.#end;
+    bytes[start] = FRAME.RECV;
+    writeU16(bytes, start + 1, body.length);
+    bytes.set(body, start + FRAME_HEADER_BYTES);
+    bytes.set(source, start + FRAME_HEADER_BYTES);
+    this.#end = start + FRAME_HEADER_BYTES + body.length;
+  }
+
+  /** Notes that the last `bytes` belong to `owner`. */
+  own(owner: Account, bytes: number): void {
+    const last = this.#owners.length - 1;
+    if (last >= 0 && this.#owners[last] === owner) this.#shares[last]! += bytes;
+    else {
+      this.#owners.push(owner);
+      this.#shares.push(bytes);
+    }
+  }
+
+  /**
+   * Turns the frames into a record, in place.
+   *
+   * @param seal Gives the ciphertext of a plaintext.
+   * @returns `L(ct)`, valid until the batch is released.
+   */
+  seal(seal: (plaintext: Uint8Array) => Uint8Array): Uint8Array {
+    const ct = seal(this.#bytes.subarray(RECORD_HEADER_BYTES, this.#end));
+    writeU16(this.#bytes, 0, ct.length);
+    this.#bytes.set(ct, RECORD_HEADER_BYTES);
+    return this.#bytes.subarray(0, RECORD_HEADER_BYTES + ct.length);
+  }
+
+  /** Gives back what was counted, and the buffer when it is worth keeping for this connection. */
+  release(): Uint8Array | undefined {
+    for (let i = 0; i < this.#owners.length; i++) this.#owners[i]!.credit(this.#shares[i]!);
+    if (this.#bytes.length === SMALL_BYTES) return this.#bytes;
+    if (spareLarge.length < MAX_SPARE_LARGE && this.#bytes.length === LARGE_BYTES) {
+      spareLarge.push(this.#bytes);
+    }
+    return undefined;
+  }
+
+  /** No more frames will come: a buffer with much room to spare is exchanged for one that fits. */
+  shrink(): void {
+    const size = this.#end + PONG_BYTES + TAG_BYTES;
+    if (size * 4 < this.#bytes.length * 3) this.#bytes = this.#bytes.slice(0, size);
+  }
+
+  #makeRoom(length: number): void {
+    if (this.#end + length + TAG_BYTES <= this.#bytes.length) return;
+    const bytes = spareLarge.pop() ?? new Uint8Array(LARGE_BYTES);
+    bytes.set(this.#bytes.subarray(0, this.#end));
+    this.#bytes = bytes;
+  }
+}
+
+/** The batches of one connection that have not been taken for writing. */
+export class OutputQueue {
+  #batches: Batch[] = [];
+  #spare: Uint8Array | undefined;
+  #pong: Uint8Array | undefined;
+  #pongOwner: Account | undefined;
+
+  /** Bytes of frames that wait here. */
+  get bytes(): number {
+    let bytes = this.#pong ? PONG_BYTES : 0;
+    for (const batch of this.#batches) bytes += batch.length;
+    return bytes;
+  }
+
+  /** Nothing waits. */
+  get empty(): boolean {
+    return this.#batches.length === 0 && !this.#pong;
+  }
+
+  /** When the oldest frame was queued; a PONG has no age. */
+  get since(): number | undefined {
+    return this.#batches[0]?.since;
+  }
+
+  /**
+   * Queues a frame of our own.
+   *
+   * @param frame `u8 type || L(body)`, at most 16373 bytes; copied.
+   */
+  push(frame: Uint8Array, now: number): void {
+    this.#batchFor(frame.length, now).push(frame);
+  }
+
+  /**
+   * Queues what a member sent, as the RECV it becomes.
+   *
+   * @param body Body of the SEND; copied.
+   * @param source The sender's sid, 8 bytes, and where its bytes are counted.
+   */
+  pushReceived(
+    body: Uint8Array,
+    source: { readonly sid: Uint8Array; readonly account: Account },
+    now: number,
+  ): void {
+    const batch = this.#batchFor(FRAME_HEADER_BYTES + body.length, now);
+    batch.pushReceived(source.sid, body);
+    const counted = body.length - ROUTE_BYTES + COUNTED_BYTES;
+    batch.own(source.account, counted);
+    source.account.charge(counted);
+  }
+
+  /** Queues the answer to a PING; it replaces one that still waits, §5. */
+  pushPong(data: Uint8Array, owner: Account): void {
+    if (!this.#pong) {
+      this.#pong = new Uint8Array(PONG_BYTES);
+      this.#pong[0] = FRAME.PONG;
+      writeU16(this.#pong, 1, PONG_BODY_BYTES);
+      this.#pongOwner = owner;
+      owner.charge(PONG_BODY_BYTES + COUNTED_BYTES); // §10: counts for who sent the PING
+    }
+    this.#pong.set(data, FRAME_HEADER_BYTES);
+  }
+
+  /** Takes the next record's frames, to be sealed, written and given to {@linkcode OutputQueue.release}. */
+  take(now: number): Batch | undefined {
+    if (this.#pong) {
+      const batch = this.#batches[0] ?? this.#begin(now);
+      batch.push(this.#pong);
+      batch.own(this.#pongOwner!, PONG_BODY_BYTES + COUNTED_BYTES);
+      this.#pong = undefined;
+    }
+    return this.#batches.shift();
+  }
+
+  /** A batch that was taken has been written, or never will be. */
+  release(batch: Batch): void {
+    this.#spare = batch.release() ?? this.#spare;
+  }
+
+  /** Forgets all that waits. */
+  clear(): void {
+    for (let batch = this.take(0); batch; batch = this.take(0)) batch.release();
+  }
+
+  #batchFor(length: number, now: number): Batch {
+    const last = this.#batches.at(-1);
+    if (last?.fits(length)) return last;
+    last?.shrink();
+    return this.#begin(now);
+  }
+
+  #begin(now: number): Batch {
+    const batch = new Batch(this.#spare ?? new Uint8Array(SMALL_BYTES), now);
+    this.#spare = undefined;
+    this.#batches.push(batch);
+    return batch;
+  }
+}

@@ -218,6 +218,7 @@ export class Membership {
       if (now - member.since < UNAUTHENTICATED_MS) continue;
       member.warned = true;
       this.#tellLeft(member, "lost");
+      this.#adopt(member.name);
       this.#notice(
         `cannot authenticate ${member.name}: another password, or not a member`,
       );
@@ -396,14 +397,25 @@ export class Membership {
     if (this.#roster.holds(target)) return; // its instance has a newer sid
     target.downAt ??= this.#options.clock.now();
     target.lostAt = this.#options.clock.now();
-    const twin = [...this.#roster.members.values()].find((other) =>
-      other.name === member.name && other.target.instance !== undefined &&
-      other.peer?.channel?.stream
-    );
-    if (twin) this.outbox.moveTo(twin.target, target);
+    this.#adopt(member.name);
     if (final) this.outbox.retire(target);
     else this.outbox.settleAll(target);
-    if (twin) this.#pump(twin);
+  }
+
+  /** §6, "A restarted client": what is kept for instances that are gone goes to one that has a channel. */
+  #adopt(name: string): void {
+    if (this.#expectsHello(name)) return;
+    const heir = this.#roster.placesOf(name).find(({ peer }) => peer?.channel?.stream);
+    if (!heir) return;
+    this.outbox.adopt(heir.target);
+    this.#pump(heir);
+  }
+
+  /** Some place of this person may still turn out to be an instance that seems gone. */
+  #expectsHello(name: string, except?: Member): boolean {
+    return this.#roster.placesOf(name).some((member) =>
+      member !== except && !member.announced && !member.warned && !member.peer?.refused
+    );
   }
 
   #changeView(): void {
@@ -501,8 +513,9 @@ export class Membership {
   // What people do.
 
   #hello(member: Member, channel: Channel, message: HelloMessage): Stream {
-    const target = this.outbox.bind(member.target, message.instance);
     const before = member.target;
+    const adopt = !this.#expectsHello(member.name, member);
+    const target = this.outbox.bind(before, message.instance, { adopt });
     member.target = target;
     if (before.instance !== undefined && before !== target && !this.#roster.holds(before)) {
       before.lostAt = this.#options.clock.now();

@@ -56,6 +56,12 @@ export interface Item {
   sentAt: number | undefined;
 }
 
+/** A message on its way from one target to another. */
+interface Arrival {
+  readonly message: Outgoing;
+  readonly moved: boolean;
+}
+
 /** One addressee: a stream towards (fingerprint, instance), or a waiting list while the instance is unknown. */
 export class Target {
   /** `SHA256:…`. */
@@ -111,6 +117,7 @@ export class Outbox {
   #waiting = new Set<Target>();
   #entries = new Map<Outgoing, Entry>();
   #failed = new Map<Outgoing, Set<string>>();
+  #failures = 0;
 
   constructor(clock: Clock, listener: OutboxListener) {
     this.#clock = clock;
@@ -128,9 +135,24 @@ export class Outbox {
     for (const target of this.targets()) if (target.lostAt !== undefined) yield target;
   }
 
-  /** Messages that are neither delivered nor given up everywhere. */
+  /** Messages of which something is still waited for. */
   get unsettled(): number {
     return this.#entries.size;
+  }
+
+  /** How often a person, or everybody, did not get a message. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** The fingerprints of the people who have not acknowledged a message yet. */
+  missing(id: string): string[] {
+    for (const { message, fates } of this.#entries.values()) {
+      if (message.id !== id) continue;
+      const pending = [...fates].filter(([target, fate]) => fate === "pending" && target.wasUp);
+      return [...new Set(pending.map(([target]) => target.fingerprint))];
+    }
+    return [];
   }
 
   /** Makes a waiting list for a member whose instance is not known yet. */
@@ -150,6 +172,7 @@ export class Outbox {
       entry.pending++;
     }
     if (entry.pending === 0) {
+      this.#failures++;
       this.#listener.undelivered(message, []);
       return;
     }
@@ -182,9 +205,10 @@ export class Outbox {
    * HELLO has arrived: gives the stream for its instance what waited for the member, without what it has already.
    *
    * @param waiting The member's target so far; may be a stream of the same or of another instance.
+   * @param options.adopt What is kept for other instances of the fingerprint, which are gone, comes along (§6).
    * @returns The stream for (fingerprint, instance).
    */
-  bind(waiting: Target, instance: string): Target {
+  bind(waiting: Target, instance: string, options: { adopt: boolean }): Target {
     const { fingerprint } = waiting;
     const key = `${fingerprint} ${instance}`;
     let stream = this.#streams.get(key);
@@ -196,16 +220,12 @@ export class Outbox {
     this.#streams.set(key, stream); // the one seen last comes last
     stream.lostAt = undefined;
     stream.wasUp = true;
-    const arriving: { message: Outgoing; moved: boolean }[] = [];
+    const arriving: Arrival[] = [];
     if (waiting.instance === undefined) {
       this.#collect(waiting, stream, false, arriving);
       this.#waiting.delete(waiting);
     }
-    for (const gone of this.lost()) {
-      if (gone.fingerprint !== fingerprint || gone === stream) continue;
-      this.#collect(gone, stream, true, arriving);
-      if (gone.instance === undefined) this.#waiting.delete(gone);
-    }
+    if (options.adopt) this.#collectLost(stream, arriving);
     arriving.sort((a, b) => a.message.serial - b.message.serial);
     for (const { message, moved } of arriving) this.#push(stream, message, moved);
     this.#report();
@@ -222,21 +242,24 @@ export class Outbox {
     }
   }
 
-  /** §6, "A restarted client": the instance is gone while another of its fingerprint has a channel. */
-  moveTo(other: Target, gone: Target): void {
-    const arriving: { message: Outgoing; moved: boolean }[] = [];
-    this.#collect(gone, other, true, arriving);
-    for (const { message } of arriving) this.#push(other, message, true);
+  /** §6, "A restarted client": gives a stream what is kept for the other instances of its fingerprint that are gone. */
+  adopt(stream: Target): void {
+    const arriving: Arrival[] = [];
+    this.#collectLost(stream, arriving);
+    for (const { message } of arriving) this.#push(stream, message, true);
     this.#report();
   }
 
+  #collectLost(stream: Target, arriving: Arrival[]): void {
+    for (const gone of [...this.lost()]) {
+      if (gone.fingerprint !== stream.fingerprint || gone === stream) continue;
+      this.#collect(gone, stream, true, arriving);
+      if (gone.instance === undefined) this.#waiting.delete(gone);
+    }
+  }
+
   /** Takes everything out of `from`; what `to` was never given is added to `arriving` as pending there. */
-  #collect(
-    from: Target,
-    to: Target,
-    moved: boolean,
-    arriving: { message: Outgoing; moved: boolean }[],
-  ): void {
+  #collect(from: Target, to: Target, moved: boolean, arriving: Arrival[]): void {
     const kept: Item[] = [];
     for (const item of from.items) {
       const entry = item.message && this.#entries.get(item.message);
@@ -299,12 +322,13 @@ export class Outbox {
       const decided = fate === "failed" && this.#hasTwin(entry, target) ? "neutral" : fate;
       entry.fates.set(target, decided);
       entry.pending--;
-      if (decided === "failed") this.#fail(entry.message, target.fingerprint);
+      if (decided === "failed") this.#fail(entry.message, target);
       this.#settle(entry);
     }
   }
 
-  #fail(message: Outgoing, fingerprint: string): void {
+  #fail(message: Outgoing, { fingerprint, wasUp }: Target): void {
+    if (wasUp) this.#failures++;
     const failed = this.#failed.get(message);
     if (failed) failed.add(fingerprint);
     else this.#failed.set(message, new Set([fingerprint]));
@@ -332,7 +356,9 @@ export class Outbox {
         else this.#listener.undelivered(entry.message, []);
       }
     }
-    if (entry.pending === 0) this.#entries.delete(entry.message);
+    if (entry.pending > 0) return;
+    this.#entries.delete(entry.message);
+    if (![...entry.fates.values()].includes("acked")) this.#failures++;
   }
 
   #isMissed(entry: Entry): boolean {

@@ -50,8 +50,12 @@ export interface Member {
 export interface Person {
   /** The nick as it is shown. */
   readonly nick: string;
+  /** The nick as it was sent. */
+  readonly usedNick: string;
   /** `SHA256:…`. */
   readonly fingerprint: string;
+  /** 32 bytes. */
+  readonly fingerprintBytes: Bytes;
   readonly trust: Trust;
   readonly weak: boolean;
   /** Empty when present. */
@@ -97,7 +101,9 @@ export class Roster {
   people(): Person[] {
     return [...this.#shownNicks()].map(([member, nick]) => ({
       nick,
+      usedNick: member.nick!,
       fingerprint: member.name,
+      fingerprintBytes: member.fingerprint,
       trust: this.trust(member),
       weak: member.weak,
       away: member.away,

@@ -116,7 +116,7 @@ export class Session {
       minKeyBits: options.minKeyBits,
       emit: (event) => {
         options.emit(event);
-        this.#wake();
+        this.wake();
       },
     });
   }
@@ -152,7 +152,7 @@ export class Session {
     this.membership.finish();
     const closed = this.#connection?.close(REASON.NORMAL);
     this.#stopping.abort();
-    this.#wake();
+    this.wake();
     await closed;
   }
 
@@ -174,7 +174,8 @@ export class Session {
     return true;
   }
 
-  #wake(): void {
+  /** Has every {@linkcode Session.until} look again. */
+  wake(): void {
     const waiting = this.#changed;
     this.#changed = [];
     for (const resolve of waiting) resolve();
@@ -186,7 +187,7 @@ export class Session {
     if (this.#welcomedAt !== undefined && this.#clock.now() - this.#welcomedAt >= STABLE_MS) {
       this.#attempts = 0;
     }
-    this.#wake();
+    this.wake();
     this.#ticker = this.#clock.after(TICK_MS, () => this.#tick());
   }
 
@@ -285,7 +286,7 @@ export class Session {
     const fingerprint = encodeFingerprint(relay.fingerprint);
     const judged = servers.judge(address, fingerprint) === "known" ? "known" : "new";
     emit({ event: "connected", address, fingerprint, server: judged });
-    this.#wake();
+    this.wake();
     void this.#pin(fingerprint);
   }
 
@@ -323,7 +324,7 @@ export class Session {
       this.#welcomedAt = this.#clock.now();
       const { room, emit } = this.#options;
       emit({ event: "welcome", room, members: membership.size });
-      this.#wake();
+      this.wake();
       return;
     }
     if (!membership.joined) throw new ProtocolError("unexpected"); // §5: anything before WELCOME

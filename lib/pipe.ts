@@ -1,0 +1,213 @@
+/**
+ * The client without a terminal: lines of text, or of JSON, in and out.
+ *
+ * Knows nothing of options, sockets or exit codes; gives whether everything went well.
+ *
+ * @module
+ */
+
+import { type Actions } from "./actions.ts";
+import { systemClock } from "./clock.ts";
+import { parseInput } from "./commands.ts";
+import { UsageError } from "./errors.ts";
+import type { SessionEvent } from "./events.ts";
+import { type Line, LineMerger, LineSplitter } from "./lines.ts";
+import type { Session } from "./session.ts";
+
+const READ_BYTES = 64 * 1024;
+/** Messages read ahead of what is accepted. */
+const MAX_AHEAD = 16;
+
+/** What both forms need. */
+export interface PipeOptions {
+  readonly session: Session;
+  /** Reads standard input. */
+  read(into: Uint8Array): Promise<number | null>;
+  emit(event: SessionEvent): void;
+  /** How long to wait at the end for those who have not acknowledged. */
+  readonly waitMs: number;
+}
+
+/** Runs `take` for each line, in order; the next is read when it has resolved. */
+async function forEachLine(
+  options: PipeOptions,
+  take: (line: Line) => Promise<void>,
+): Promise<void> {
+  const splitter = new LineSplitter();
+  const buffer = new Uint8Array(READ_BYTES);
+  for (;;) {
+    const length = await options.read(buffer);
+    const lines = length === null ? splitter.end() : splitter.push(buffer.subarray(0, length));
+    for (const line of lines) await take(line);
+    if (length === null) return;
+  }
+}
+
+/** The end of the input: waits for everybody present; cli.md, pipe mode. */
+async function drain({ session, waitMs }: PipeOptions): Promise<boolean> {
+  const { membership } = session;
+  const complete = await session.until(() => !membership.awaited, waitMs);
+  return complete && membership.outbox.failures === 0;
+}
+
+function fail(options: PipeOptions, error: unknown, ref?: string): void {
+  if (!(error instanceof UsageError)) throw error;
+  options.emit({
+    event: "error",
+    code: "refused",
+    message: error.message,
+    hint: error.hints.join("; "),
+    ...(ref === undefined ? {} : { ref }),
+  });
+}
+
+/**
+ * Sends every line as text.
+ *
+ * @param options.to Send all of it to this person alone, once they are there.
+ * @returns Whether every line was accepted and received by everybody present.
+ */
+export async function runPipe(
+  options: PipeOptions & { to?: string | undefined },
+): Promise<boolean> {
+  const { session, to, waitMs } = options;
+  const { membership } = session;
+  let good = true;
+  const refuse = (error: unknown) => {
+    good = false;
+    fail(options, error);
+  };
+  const texts: string[] = [];
+  const sent = Promise.withResolvers<void>();
+  const merger = new LineMerger(systemClock, (text) => texts.push(text));
+  let ended = false;
+  await session.until(() => membership.joined);
+  if (to !== undefined) await findAddressee(session, to, waitMs);
+  const send = async () => {
+    while (await session.until(() => (texts.length > 0 && !membership.blocked) || ended)) {
+      const text = texts.shift();
+      if (text === undefined) break;
+      try {
+        if (to === undefined) membership.say(text);
+        else membership.whisper(to, text);
+      } catch (error) {
+        refuse(error);
+      }
+      await session.until(() => !membership.blocked);
+    }
+    sent.resolve();
+  };
+  void send();
+  await forEachLine(options, async (line) => {
+    if ("error" in line) refuse(new UsageError(line.error));
+    else merger.add(line.text);
+    await session.until(() => texts.length < MAX_AHEAD);
+  });
+  merger.flush();
+  ended = true;
+  session.wake();
+  await sent.promise;
+  return await drain(options) && good;
+}
+
+/** `--to`: waits until that person is there. */
+async function findAddressee(session: Session, to: string, waitMs: number): Promise<void> {
+  const isThere = () => {
+    try {
+      return session.membership.find(to) !== undefined;
+    } catch (error) {
+      if (error instanceof UsageError) return false;
+      throw error;
+    }
+  };
+  if (!await session.until(isThere, waitMs)) session.membership.find(to);
+}
+
+/** What may stand on a line of standard input under `--json`. */
+type Request =
+  | { type: "chat"; text: string; ref?: string }
+  | { type: "private"; to: string; text: string; ref?: string }
+  | { type: "command"; text: string; ref?: string };
+
+/** @throws {UsageError} When it is not one of the three. */
+function parseRequest(text: string): Request {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new UsageError("this line is not JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new UsageError("this line is not a JSON object");
+  }
+  const request = value as Record<string, unknown>;
+  const fields = request.type === "private" ? ["to", "text"] : ["text"];
+  if (!["chat", "private", "command"].includes(String(request.type))) {
+    throw new UsageError('"type" must be "chat", "private" or "command"');
+  }
+  for (const field of fields) {
+    if (typeof request[field] !== "string") throw new UsageError(`"${field}" must be a string`);
+  }
+  return request as Request;
+}
+
+/** The `ref` of a line, as far as there is one; even a bad line gets it back. */
+function findRef(text: string): string | undefined {
+  try {
+    const { ref } = JSON.parse(text) ?? {};
+    return typeof ref === "string" ? ref : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Takes one JSON object a line; a bad line gives an `error` event and nothing else happens.
+ *
+ * @returns Whether everything was received by everybody present.
+ */
+export async function runJson(options: PipeOptions & { actions: Actions }): Promise<boolean> {
+  const { session } = options;
+  let quit = false;
+  await session.until(() => session.membership.joined);
+  await Promise.race([
+    forEachLine(options, async (line) => {
+      if (quit) return;
+      await session.until(() => !session.membership.blocked);
+      if ("error" in line) return fail(options, new UsageError(line.error));
+      const ref = findRef(line.text);
+      try {
+        quit = perform(options, parseRequest(line.text), ref);
+      } catch (error) {
+        fail(options, error, ref);
+      }
+    }),
+    session.until(() => quit),
+  ]);
+  return await drain(options);
+}
+
+/** @returns Whether that was `/quit`. */
+function perform(
+  options: PipeOptions & { actions: Actions },
+  request: Request,
+  ref: string | undefined,
+): boolean {
+  const { session: { membership }, actions, emit } = options;
+  if (request.type !== "command") {
+    if (request.text.trim() === "") {
+      throw new UsageError("a message of only white space is not sent");
+    }
+    if (request.type === "chat") membership.say(request.text, { ref });
+    else membership.whisper(request.to, request.text, ref);
+    return false;
+  }
+  const input = parseInput(request.text);
+  if (input.type === "error") throw new UsageError(input.message, [input.hint]);
+  if (input.type !== "command") throw new UsageError("a command begins with a slash");
+  if (input.name === "quit") return true;
+  const lines = actions.run(input, ref);
+  if (!lines) throw new UsageError(`/${input.name} is for the chat on a terminal`);
+  for (const text of lines) emit({ event: "notice", text });
+  return false;
+}

@@ -47,6 +47,8 @@ export interface Handlers {
   onFrame(type: number, body: Uint8Array): void;
   /** The other side's first record has verified: it is who it says. */
   onVerified?(): void;
+  /** A write is done: there is room for more. */
+  onDrain?(): void;
   /** The connection is over; called exactly once, while the last bytes may still be on their way. */
   onEnd(end: End): void;
 }
@@ -290,7 +292,10 @@ export class Connection implements Account, GroupMember {
     this.#writing = undefined;
     this.#queue.release(batch);
     if (this.#sealer.exhausted) this.#cut(); // §4: the last record there can be
-    else this.flush();
+    else {
+      this.#handlers.onDrain?.();
+      this.flush();
+    }
   }
 
   // --- Deadlines ---

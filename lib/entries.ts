@@ -1,5 +1,6 @@
 /**
- * Files of one entry a line, which people may read and shorten by hand: written whole, read strictly.
+ * Files of one entry a line, which people may read and shorten by hand: written whole, read
+ * strictly.
  *
  * A file that is not exactly as it is written is an error that names the line; nothing of it is
  * believed, and nothing is written over it. Knows nothing of what the entries say about a key.

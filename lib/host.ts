@@ -24,8 +24,8 @@ export interface Host {
 }
 
 /**
- * Reads a name, an IPv4 address, or an IPv6 address, which is in brackets when a port follows; a zone
- * (`fe80::1%eth0`) belongs to the address.
+ * Reads a name, an IPv4 address, or an IPv6 address, which is in brackets when a port follows; a
+ * zone (`fe80::1%eth0`) belongs to the address.
  *
  * @throws {UsageError} When it is anything else, or the port is not from 1 to 65535.
  */
@@ -79,6 +79,6 @@ function isIpv6(text: string): boolean {
 
 function badHost(fault: string): UsageError {
   return new UsageError(fault, [
-    "a host is a name, 192.168.1.20, or fe80::1%eth0; with a port: name:40623, [fe80::1%eth0]:40623",
+    "a host is a name, 192.168.1.20 or fe80::1%eth0; with a port, name:40623 or [::1]:40623",
   ]);
 }

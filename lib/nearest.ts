@@ -8,8 +8,8 @@
 const MAX_WORD_LENGTH = 32;
 
 /**
- * Finds the candidate that was probably meant: one that begins with `typed` if there is one, else the
- * one that needs the fewest corrections.
+ * Finds the candidate that was probably meant: one that begins with `typed` if there is one, else
+ * the one that needs the fewest corrections.
  *
  * @param candidates At least one; of equally good ones the first is taken.
  */

@@ -1,5 +1,6 @@
 /**
- * Command lines: a program's options as a table, from which they are parsed and its `--help` is written.
+ * Command lines: a program's options as a table, from which they are parsed and its `--help` is
+ * written.
  *
  * Strict: what is not in the table, given twice, empty or out of range is the user's mistake and
  * nothing is guessed. Knows no option by name; the tables are in arguments.ts.
@@ -149,7 +150,10 @@ export function parseOptions<Name extends string>(
   return new Given(values, findSubcommand(program, values, parsed._.map(String)));
 }
 
-/** The parser takes `--flag=x` and `--flag true` without a word. What follows may be a password: it is not repeated. */
+/**
+ * The parser takes `--flag=x` and `--flag true` without a word. What follows may be a password:
+ * it is not repeated.
+ */
 function refuseFlagValues<Name extends string>(program: Program<Name>, words: readonly string[]) {
   const flags = allOptions(program).filter(({ value }) => !value).map(({ name }) => String(name));
   const subcommands = program.subcommands.map(({ name }) => name);
@@ -185,7 +189,8 @@ function checkValue<Name extends string>(
   const { name } = option;
   if (text === "") {
     throw new UsageError(`--${name} needs a value`, [
-      `it is used as --${name} ${kind.name}; a value that begins with a hyphen, as --${name}=${kind.name}`,
+      `it is used as --${name} ${kind.name}, with a value that begins with a hyphen as ` +
+      `--${name}=${kind.name}`,
     ]);
   }
   const rule = brokenRule(kind, text);

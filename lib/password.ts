@@ -51,7 +51,8 @@ export interface PasswordKeys {
 }
 
 /**
- * Turns a password into its keys for one relay, off the event loop; takes a second or two and 128 MiB.
+ * Turns a password into its keys for one relay, off the event loop; takes a second or two and 128
+ * MiB.
  *
  * @param password Any text but the empty one, which means "no password" and has no keys.
  * @param relayFingerprint 32 bytes.
@@ -161,7 +162,8 @@ interface Address {
  * Answers right proofs at once and wrong ones slowly, §7.
  *
  * A wrong one holds up its address for 1, 2, 4 … 60 s, also when its sender does not wait for the
- * answer; what else comes from there waits unchecked behind it. Timers run only while a check waits.
+ * answer; what else comes from there waits unchecked behind it. Timers run only while a check
+ * waits.
  */
 export class ProofGate {
   readonly #clock: Clock;

@@ -1,5 +1,6 @@
 /**
- * The options of the two programs, as data: what there is, its range, its default, and the words of `--help`.
+ * The options of the two programs, as data: what there is, its range, its default, and the words
+ * of `--help`.
  *
  * Knows nothing of what becomes of them.
  *

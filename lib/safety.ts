@@ -38,7 +38,9 @@ export function safetyNumber(id: Uint8Array): string {
   return groups.join(" ");
 }
 
-/** Gives the digits of two identities in the order in which both people see them: by fingerprint. */
+/**
+ * Gives the digits of two identities in the order in which both people see them: by fingerprint.
+ */
 export function showSafetyNumbers(a: SafetyIdentity, b: SafetyIdentity): [string, string] {
   const [first, second] = compareBytes(a.fingerprint, b.fingerprint) <= 0 ? [a, b] : [b, a];
   return [safetyNumber(first.id), safetyNumber(second.id)];

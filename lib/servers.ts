@@ -1,5 +1,6 @@
 /**
- * The servers whose keys this computer has seen: `known_servers` of the state folder (PROTOCOL.md §8).
+ * The servers whose keys this computer has seen: `known_servers` of the state folder (PROTOCOL.md
+ * §8).
  *
  * Knows nothing of connections and of how a person is asked.
  *
@@ -122,7 +123,10 @@ export class ServerBook {
     });
   }
 
-  /** The refusal of a key that is not the pinned one: names both, the file, the line and the way out. */
+  /**
+   * The refusal of a key that is not the pinned one: names both, the file, the line and the way
+   * out.
+   */
   changedKey(address: string, presented: string): UsageError {
     const { fingerprint, line } = this.#pins.get(address) ?? {};
     const place = line === undefined ? "" : ` (${this.path}, line ${line})`;

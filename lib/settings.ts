@@ -1,5 +1,6 @@
 /**
- * What the programs keep between two runs that is not about keys: `settings.json` of the state folder.
+ * What the programs keep between two runs that is not about keys: `settings.json` of the state
+ * folder.
  *
  * Knows nothing of what the settings do.
  *
@@ -7,13 +8,9 @@
  */
 
 import { decodeUtf8 } from "./bytes.ts";
+import { BELL_MODES, type BellMode, TIMESTAMP_MODES, type TimestampMode } from "./commands.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
 import { makeFolder, withLock, writeWhole } from "./files.ts";
-
-/** What rings the terminal's bell. */
-export type BellMode = "off" | "private" | "mention" | "all";
-/** What stands at the left of a line. */
-export type TimestampMode = "off" | "time" | "date";
 
 /** The settings; one that is missing has never been set. */
 export interface Settings {
@@ -24,11 +21,6 @@ export interface Settings {
   quiet?: boolean;
   timestamp?: TimestampMode;
 }
-
-/** The values `bell` can have. */
-export const BELL_MODES: readonly BellMode[] = ["off", "private", "mention", "all"];
-/** The values `timestamp` can have. */
-export const TIMESTAMP_MODES: readonly TimestampMode[] = ["off", "time", "date"];
 
 /** Tells for each field whether a value of the file is one it can have. */
 const CHECKS: { readonly [field in keyof Settings]-?: (value: unknown) => boolean } = {
@@ -41,15 +33,16 @@ const CHECKS: { readonly [field in keyof Settings]-?: (value: unknown) => boolea
 /**
  * Reads `settings.json` of the state folder; a missing file sets nothing.
  *
- * @throws {UsageError} When it is not an object as JSON, or a field has a value that it cannot have.
+ * @throws {UsageError} When it is not an object as JSON, or a field has a value that it cannot
+ * have.
  */
 export async function loadSettings(folder: string): Promise<Settings> {
   return await readSettings(settingsPath(folder));
 }
 
 /**
- * Changes some settings and keeps the others, also those that another process set meanwhile and those
- * of other versions.
+ * Changes some settings and keeps the others, also those that another process set meanwhile and
+ * those of other versions.
  *
  * @throws {UsageError} As {@linkcode loadSettings}; nothing is written then.
  * @throws What the operating system says.

@@ -1,8 +1,8 @@
 /**
  * The people whose keys are known: `known_peers` of the state folder (PROTOCOL.md §8).
  *
- * - A key is **known** once it was {@linkcode PeerBook.remember | remembered}, and **verified** once
- *   its owner and the user have compared their digits. Neither is ever taken back.
+ * - A key is **known** once it was {@linkcode PeerBook.remember | remembered}, and **verified**
+ *   once its owner and the user have compared their digits. Neither is ever taken back.
  * - A nick, whatever its case, belongs to one key: the first one remembered with it, until the user
  *   {@linkcode PeerBook.accept | accepts} another. Any other key that uses it is in **conflict**,
  *   also a known or verified one: it may be somebody else whom one knows, but it is not the person
@@ -33,11 +33,11 @@ import { escapeJson } from "./text.ts";
 export const MAX_PEERS = 4096;
 /** Nicks that belong to one key; the one it used longest ago becomes free. */
 export const MAX_NICKS_PER_PEER = 8;
-/** Changes that wait for the disk; those beyond hold for this run only. */
+/** Changes that may wait for the disk; beyond, only what the user does is remembered. */
 export const MAX_PENDING_CHANGES = 1024;
 
-const HEADER =
-  "# People Hearth knows, one a line: fingerprint, first seen, known or verified, own nicks. Lines may be taken out.";
+const HEADER = "# People Hearth knows, one a line: fingerprint, first seen, known or verified, " +
+  "own nicks. Lines may be taken out.";
 const NICK_PATTERN = String.raw`"(?:[^"\\]|\\.)*"`;
 const ENTRY = new RegExp(
   `^(${FINGERPRINT_PATTERN}) (\\d{4}-\\d\\d-\\d\\d) (known|verified)((?: ${NICK_PATTERN})*)$`,
@@ -143,7 +143,7 @@ function decodeNicks(text: string): string[] {
   }
 }
 
-/** Makes a change; tells whether there was one to make. The same on the table in memory and on the disk's. */
+/** Makes a change, in memory or in what the disk says; tells whether there was one to make. */
 type Change = (table: PeerTable) => boolean;
 
 /** Options of {@linkcode PeerBook.load}. */
@@ -183,8 +183,8 @@ export class PeerBook {
   /**
    * Reads `known_peers` of the state folder; a missing file is an empty one.
    *
-   * @param onError Called with the first error of remembering, and no further one: what is in memory
-   * then holds for this run, and writing is tried again with the next change.
+   * @param onError Called with the first error of remembering, and no further one: what is in
+   * memory then holds for this run, and writing is tried again with the next change.
    * @throws {UsageError} When the file is not as Hearth writes it: names the file and the line.
    */
   static async load(
@@ -221,14 +221,15 @@ export class PeerBook {
   }
 
   /**
-   * Remembers that a key has used a nick, which becomes its own if it belongs to nobody. To be called
-   * after {@linkcode PeerBook.judge}, at the first meeting and at each change of nick.
+   * Remembers that a key has used a nick, which becomes its own if it belongs to nobody. To be
+   * called after {@linkcode PeerBook.judge}, at the first meeting and at each change of nick.
    */
   remember(fingerprint: string, nick: string): void {
-    if (this.#table.find(fingerprint) === undefined && this.#table.isFull()) {
+    const isStranger = this.#table.find(fingerprint) === undefined;
+    if (isStranger && this.#table.isFull() || this.#pending.length >= MAX_PENDING_CHANGES) {
       return this.#report(
-        new UsageError(`${this.#path} is full: newcomers are not remembered`, [
-          "take out the lines of people you no longer meet",
+        new UsageError(`${this.#path}: newcomers and new nicks are no longer remembered`, [
+          "take out the lines of people you no longer meet, and see that the file can be written",
         ]),
       );
     }
@@ -278,7 +279,7 @@ export class PeerBook {
 
   #change(change: Change): void {
     if (!change(this.#table)) return;
-    if (this.#pending.length < MAX_PENDING_CHANGES) this.#pending.push(change);
+    this.#pending.push(change);
     this.#save();
   }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { BELL_MODES, TIMESTAMP_MODES } from "../lib/commands.ts";
 import { UsageError } from "../lib/errors.ts";
-import { BELL_MODES, loadSettings, saveSettings, TIMESTAMP_MODES } from "../lib/settings.ts";
+import { loadSettings, saveSettings } from "../lib/settings.ts";
 
 async function withFolder(action: (folder: string, path: string) => Promise<void>) {
   const folder = await Deno.makeTempDir();

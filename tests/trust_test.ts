@@ -4,7 +4,7 @@ import { systemClock } from "../lib/clock.ts";
 import { UsageError } from "../lib/errors.ts";
 import { encodeFingerprint } from "../lib/rsa.ts";
 import { ServerBook } from "../lib/servers.ts";
-import { MAX_NICKS_PER_PEER, MAX_PEERS, PeerBook } from "../lib/trust.ts";
+import { MAX_NICKS_PER_PEER, MAX_PEERS, MAX_PENDING_CHANGES, PeerBook } from "../lib/trust.ts";
 
 const [ALICE, BOB, MALLORY] = [1, 2, 3].map(fingerprint) as [string, string, string];
 const clock = { ...systemClock, wallTime: () => Date.UTC(2025, 0, 31, 23, 59) };
@@ -121,7 +121,10 @@ Deno.test("PeerBook lets nobody push out who is remembered", async () => {
   await withFolder(async (folder) => {
     const errors: unknown[] = [];
     const book = await PeerBook.load(folder, (error) => errors.push(error));
-    for (let i = 1; i < MAX_PEERS; i++) book.remember(fingerprint(i), `n${i}`);
+    for (let i = 1; i < MAX_PEERS; i++) {
+      book.remember(fingerprint(i), `n${i}`);
+      if (i % MAX_PENDING_CHANGES === 0) await book.flush();
+    }
     assert.equal(book.judge(fingerprint(MAX_PEERS), "new"), "new");
     book.remember(fingerprint(MAX_PEERS), "last");
     assert.equal(book.judge(fingerprint(MAX_PEERS), "last"), "known");
@@ -133,6 +136,27 @@ Deno.test("PeerBook lets nobody push out who is remembered", async () => {
     book.verify(fingerprint(MAX_PEERS + 1));
     assert.ok(book.isVerified(fingerprint(MAX_PEERS + 1)));
     assert.equal(book.judge(fingerprint(7), "n7"), "known");
+    await book.flush();
+  });
+});
+
+Deno.test("PeerBook remembers what the user does, and no strangers, when the disk is too slow", async () => {
+  await withFolder(async (folder) => {
+    const errors: unknown[] = [];
+    const book = await PeerBook.load(folder, (error) => errors.push(error));
+    for (let i = 1; i <= MAX_PENDING_CHANGES; i++) book.remember(fingerprint(i), `n${i}`);
+    assert.equal(errors.length, 0);
+    book.remember(fingerprint(5000), "beyond");
+    assert.equal(book.judge(fingerprint(5000), "beyond"), "new");
+    assert.deepEqual(errors.map((error) => error instanceof UsageError), [true]);
+    book.accept(fingerprint(5001), "chosen");
+    await twice(folder, book, (book) => {
+      assert.equal(book.ownerOf("chosen"), fingerprint(5001));
+      assert.equal(book.ownerOf(`n${MAX_PENDING_CHANGES}`), fingerprint(MAX_PENDING_CHANGES));
+      assert.equal(book.ownerOf("beyond"), undefined);
+    });
+    book.remember(fingerprint(5000), "beyond");
+    assert.equal(book.judge(fingerprint(5000), "beyond"), "known");
     await book.flush();
   });
 });

@@ -123,6 +123,7 @@ export class Actions {
   #verify(person: Person, yes: boolean): string[] {
     if (yes) {
       this.#options.book.verify(person.fingerprint);
+      this.#options.book.accept(person.fingerprint, person.usedNick);
       return [`${person.nick} is verified from now on`];
     }
     const { key } = this.#options;

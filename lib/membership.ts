@@ -266,7 +266,7 @@ export class Membership {
         ],
       );
     }
-    if (this.#options.strict && !this.#options.book.isVerified(name)) {
+    if (!members.some((member) => this.#sendsTo(member))) {
       throw new UsageError(`${to} is not verified, and --strict is on`, [`/verify ${to}`]);
     }
     const targets = members.filter((member) => this.#sendsTo(member)).map(({ target }) => target);
@@ -443,7 +443,7 @@ export class Membership {
 
   #sendsTo(member: Member): boolean {
     if (member.peer?.refused) return false;
-    return !this.#options.strict || this.#options.book.isVerified(member.name);
+    return !this.#options.strict || this.#roster.trust(member) === "verified";
   }
 
   #lostTargets(): Target[] {

@@ -1,0 +1,268 @@
+/**
+ * The client once its arguments are known: identity, relay, session and face put together, and the exit code.
+ *
+ * With client.ts the only glue on the client's side; the order of things is here, their insides are elsewhere.
+ *
+ * @module
+ */
+
+import { Actions } from "./actions.ts";
+import type { ClientOptions, ForgetRequest, JoinKeyRequest, PasswordSource } from "./arguments.ts";
+import { UsageError } from "./errors.ts";
+import { stateFolder } from "./files.ts";
+import { loadIdentity } from "./identity.ts";
+import { isUtf8Locale } from "./locale.ts";
+import { nickFromLogin } from "./nick.ts";
+import { colorDepth } from "./palette.ts";
+import { describeError, EXIT_FAILURE, onEndSignal, readPassword } from "./cli.ts";
+import { derivePassword, encodeJoinKey } from "./password.ts";
+import { askSecretly } from "./secret.ts";
+import { findRelay, type Relay } from "./relays.ts";
+import { decodeFingerprint, encodeFingerprint, type PrivateKey } from "./rsa.ts";
+import { serverAddress, ServerBook } from "./servers.ts";
+import { Session } from "./session.ts";
+import { loadSettings, saveSettings, type Settings } from "./settings.ts";
+import { PeerBook } from "./trust.ts";
+import { makeChatUi, makeJsonUi, makePipeUi, type Ui } from "./ui.ts";
+
+const SIGNAL_EXITS: Partial<Record<Deno.Signal, number>> = {
+  SIGINT: 130,
+  SIGTERM: 143,
+  SIGHUP: 129,
+};
+const WEAK_BELOW_BITS = 2048;
+
+const env = (name: string) => Deno.env.get(name);
+
+/** Ends the program from outside its own course: a signal, a hang-up, `/quit`. */
+class Ending {
+  readonly asked: Promise<number>;
+  #resolve: (code: number) => void;
+
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.asked = promise;
+    this.#resolve = resolve;
+  }
+
+  /** The first code counts. */
+  end(code: number): void {
+    this.#resolve(code);
+  }
+}
+
+/**
+ * Runs the client.
+ *
+ * @returns The exit code.
+ */
+export async function runClient(options: ClientOptions): Promise<number> {
+  const ending = new Ending();
+  const onTerminal = !options.json && Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
+  // On a terminal Ctrl-C is a key; a SIGINT from elsewhere ends the chat like /quit.
+  onEndSignal(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
+    ending.end(onTerminal && signal === "SIGINT" ? 0 : SIGNAL_EXITS[signal]!);
+  });
+  const folder = stateFolder(env);
+  const settings = await loadSettings(folder);
+  const ui = makeUi(options, { onTerminal, settings, folder, ending });
+  try {
+    return await Promise.race([converse(options, { ui, folder, settings, ending }), ending.asked]);
+  } catch (error) {
+    ui.fail(error);
+    return EXIT_FAILURE;
+  } finally {
+    ui.close();
+  }
+}
+
+interface Frame {
+  readonly ui: Ui;
+  readonly folder: string;
+  readonly settings: Settings;
+  readonly ending: Ending;
+}
+
+function makeUi(
+  options: ClientOptions,
+  { onTerminal, settings, folder, ending }: Omit<Frame, "ui"> & { onTerminal: boolean },
+): Ui {
+  if (options.json) return makeJsonUi(options);
+  if (!onTerminal) return makePipeUi(options);
+  const ui = makeChatUi({
+    color: colorDepth(env, true),
+    utf8: isUtf8Locale(env, Deno.build.os),
+    quiet: options.quiet,
+    settings,
+    save: (patch) => void save(folder, patch, ui),
+    onQuit: () => ending.end(0),
+    onHangup: () => ending.end(SIGNAL_EXITS.SIGHUP!),
+    finished: ending.asked.then((code) => code === 0),
+  });
+  return ui;
+}
+
+/** What cannot be kept is said; the chat goes on. */
+async function save(folder: string, patch: Settings, ui: Ui): Promise<void> {
+  try {
+    await saveSettings(folder, patch);
+  } catch (error) {
+    ui.say(`this cannot be kept for the next time: ${describeError(error)}`);
+  }
+}
+
+async function converse(options: ClientOptions, frame: Frame): Promise<number> {
+  const { ui, folder, settings, ending } = frame;
+  const [servers, book, key] = await Promise.all([
+    ServerBook.load(folder),
+    PeerBook.load(
+      folder,
+      (error) => ui.say(`people cannot be remembered: ${describeError(error)}`),
+    ),
+    loadKey(options, frame),
+  ]);
+  const password = await readPassword({
+    source: options.password,
+    ask: (question) => ui.ask(question, { secret: true }),
+  });
+  const relay = await findRelay(options, { ui, folder, password, servers });
+  const nick = options.nick ?? settings.nick ?? nickFromLogin(loginName());
+  if (nick !== settings.nick) void save(folder, { nick }, ui);
+  const session = new Session({
+    key,
+    nick,
+    room: options.room,
+    password,
+    strict: options.strict,
+    minKeyBits: options.minKeyBits,
+    address: relay.address,
+    servers,
+    book,
+    dial: relay.dial,
+    emit: (event) => ui.emit(event),
+  });
+  const fingerprint = encodeFingerprint(key.publicKey.fingerprint);
+  const actions = new Actions({
+    session,
+    book,
+    key: key.publicKey,
+    invitation: () => relay.invitation(),
+    info: () => describe(session, { relay, servers, fingerprint, room: options.room }),
+  });
+  ui.attach({ session, actions, fingerprint });
+  greet(ui, { nick, fingerprint, relay, key });
+  try {
+    return await hold(session, ui, ending);
+  } finally {
+    await relay.stop();
+    await book.flush();
+  }
+}
+
+/** Lets the session and the person run until either has finished. */
+async function hold(session: Session, ui: Ui, ending: Ending): Promise<number> {
+  const running = session.run();
+  const finished = ui.run();
+  const ended = await Promise.race([
+    running.then(() => 0),
+    finished.then((good) => good ? 0 : EXIT_FAILURE),
+    ending.asked,
+  ]);
+  await session.stop();
+  await running;
+  return ended;
+}
+
+async function loadKey(options: ClientOptions, { ui, folder }: Frame): Promise<PrivateKey> {
+  try {
+    return await loadIdentity({
+      folder,
+      name: "identity.pem",
+      keyFile: options.key,
+      bits: options.keyBits,
+      onMaking: (path, bits) => ui.progress(`making your key of ${bits} bits: ${path}`),
+      askPassphrase: (path) => askPassphrase(path, ui),
+    });
+  } finally {
+    ui.progress("");
+  }
+}
+
+async function askPassphrase(path: string, ui: Ui): Promise<string | undefined> {
+  return env("HEARTH_KEY_PASSPHRASE") ??
+    await ui.ask(`Passphrase of ${path}: `, { secret: true });
+}
+
+function loginName(): string | undefined {
+  return env("USER") ?? env("LOGNAME") ?? env("USERNAME");
+}
+
+function greet(
+  ui: Ui,
+  { nick, fingerprint, relay, key }: {
+    nick: string;
+    fingerprint: string;
+    relay: Relay;
+    key: PrivateKey;
+  },
+): void {
+  ui.say(`you are ${nick}, with the key ${fingerprint}`);
+  const { bits } = key.publicKey;
+  if (bits < WEAK_BELOW_BITS) {
+    ui.say(`your key has only ${bits} bits: many refuse it, and nobody should trust it`);
+  }
+  if (relay.serving) {
+    ui.say("this computer is the server; on the others type:");
+    ui.say(`    ${relay.invitation()}`);
+  }
+  ui.say("/help lists the commands, Ctrl-D leaves");
+}
+
+function describe(
+  session: Session,
+  { relay, servers, fingerprint, room }: {
+    relay: Relay;
+    servers: ServerBook;
+    fingerprint: string;
+    room: string;
+  },
+): string[] {
+  const { membership } = session;
+  const state = membership.joined ? `connected, ${membership.size} others` : "not connected";
+  return [
+    `server ${relay.address}${relay.serving ? " (this program)" : ""}: ${state}`,
+    `its key ${servers.find(relay.address)?.fingerprint ?? "is not known yet"}`,
+    `you are ${membership.nick}, with the key ${fingerprint}`,
+    `room ${room}`,
+    `to invite somebody: ${relay.invitation()}`,
+  ];
+}
+
+/** `client forget HOST[:PORT]`: removes that server's pin. */
+export async function forgetServer({ host, port }: ForgetRequest): Promise<number> {
+  const address = serverAddress(host, port);
+  const servers = await ServerBook.load(stateFolder(env));
+  if (!await servers.forget(address)) {
+    throw new UsageError(`no key is known for ${address}`, [
+      `the known ones are in ${servers.path}`,
+    ]);
+  }
+  console.log(`the key of ${address} is forgotten`);
+  return 0;
+}
+
+/** `client join-key FINGERPRINT`: what a server that must not know the password is given. */
+export async function printJoinKey(request: JoinKeyRequest): Promise<number> {
+  const password = await readPassword({
+    source: request.password ?? unlessSet(),
+    ask: askSecretly,
+  });
+  if (password === "") throw new UsageError("an empty password is none");
+  const { joinKey } = await derivePassword(password, decodeFingerprint(request.fingerprint));
+  console.log(encodeJoinKey(joinKey));
+  return 0;
+}
+
+function unlessSet(): PasswordSource | undefined {
+  return env("HEARTH_PASSWORD") ? undefined : { from: "prompt" };
+}

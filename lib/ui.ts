@@ -1,0 +1,155 @@
+/**
+ * The three faces of the client: a chat on a terminal, lines of text, lines of JSON. One interface for what the
+ * program itself has to say and ask before and after the session.
+ *
+ * @module
+ */
+
+import type { Actions } from "./actions.ts";
+import { encodeUtf8 } from "./bytes.ts";
+import { Chat, type ChatOptions } from "./chat.ts";
+import { UsageError } from "./errors.ts";
+import type { SessionEvent } from "./events.ts";
+import { noticeOf } from "./notices.ts";
+import { runJson, runPipe } from "./pipe.ts";
+import { reportError } from "./cli.ts";
+import { renderPlain } from "./render.ts";
+import type { Session } from "./session.ts";
+import { cleanLine, escapeJson } from "./text.ts";
+
+/** What a face gets when the session begins. */
+export interface Attachment {
+  readonly session: Session;
+  readonly actions: Actions;
+  /** One's own, `SHA256:…`. */
+  readonly fingerprint: string;
+}
+
+/** A face of the client. */
+export interface Ui {
+  /** Shows an event. */
+  emit(event: SessionEvent): void;
+  /** Says something that is worth a line unless `--quiet`. */
+  say(text: string): void;
+  /** Shows that something is going on, until it is called with an empty text. */
+  progress(text: string): void;
+  /** Asks; undefined when there is nobody to ask, or they gave up. */
+  ask(question: string, options: { secret: boolean }): Promise<string | undefined>;
+  /** The session begins. */
+  attach(attachment: Attachment): void;
+  /**
+   * Takes what the person says until they have finished.
+   *
+   * @returns Whether all of it arrived.
+   */
+  run(): Promise<boolean>;
+  /** Says why the program ends. */
+  fail(error: unknown): void;
+  /** The last thing: leaves everything as it was found. */
+  close(): void;
+}
+
+function writeLine(text: string): void {
+  let rest: Uint8Array = encodeUtf8(text + "\n");
+  while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+}
+
+/** What the faces without a terminal need to know. */
+export interface PlainOptions {
+  readonly quiet: boolean;
+  readonly waitMs: number;
+  /** Send everything to this person alone. */
+  readonly to: string | undefined;
+}
+
+const read = (into: Uint8Array) => Deno.stdin.read(into);
+const nobody = () => Promise.resolve(undefined);
+
+/** Lines of JSON, both ways. */
+export function makeJsonUi({ waitMs }: PlainOptions): Ui {
+  let attached: Attachment | undefined;
+  const emit = (event: SessionEvent) => {
+    if (attached?.actions.observe(event) ?? true) writeLine(escapeJson(event));
+  };
+  return {
+    emit,
+    say: (text) => emit({ event: "notice", text }),
+    progress: () => {},
+    ask: nobody,
+    attach: (attachment) => attached = attachment,
+    run: () => runJson({ ...attached!, read, emit, waitMs }),
+    fail(error) {
+      const hint = error instanceof UsageError ? error.hints.join("; ") : "";
+      const message = error instanceof Error ? error.message : String(error);
+      emit({ event: "error", code: "fatal", message, hint });
+      reportError("client", error);
+    },
+    close: () => emit({ event: "bye" }),
+  };
+}
+
+/** Text lines in, messages out; everything else on standard error. */
+export function makePipeUi({ quiet, waitMs, to }: PlainOptions): Ui {
+  let attached: Attachment | undefined;
+  const nicks = new Map<string, string>();
+  const emit = (event: SessionEvent) => {
+    if (event.event === "joined" || event.event === "nick") {
+      nicks.set(event.fingerprint, event.nick);
+    }
+    if (event.event === "chat") return writeLine(renderPlain(event)!);
+    if (event.event === "error") {
+      return reportError("client", new UsageError(event.message, event.hint ? [event.hint] : []));
+    }
+    const notice = noticeOf(event, {
+      nickOf: (fingerprint) => nicks.get(fingerprint) ?? fingerprint,
+      ownText: () => undefined,
+    });
+    if (!notice || event.event === "delivered") return;
+    if (quiet && notice.level !== "warning" && notice.level !== "error") return;
+    console.error(`client: ${cleanLine(notice.text)}`);
+    if (notice.hint !== "") console.error(`client: hint: ${cleanLine(notice.hint)}`);
+  };
+  const say = (text: string) => quiet || console.error(`client: ${cleanLine(text)}`);
+  return {
+    emit,
+    say,
+    progress: (text) => text === "" || say(text),
+    ask: nobody,
+    attach: (attachment) => attached = attachment,
+    run: () => runPipe({ ...attached!, read, emit, waitMs, to }),
+    fail: (error) => reportError("client", error),
+    close: () => {},
+  };
+}
+
+const SPINNER = ["|", "/", "-", "\\"];
+const SPINNER_MS = 100;
+
+/** The chat on a terminal. */
+export function makeChatUi(options: ChatOptions & { finished: Promise<boolean> }): Ui {
+  const chat = new Chat(options);
+  const errors: unknown[] = [];
+  let spinner: ReturnType<typeof setInterval> | undefined;
+  return {
+    emit: (event) => chat.show(event),
+    say: (text) => options.quiet || chat.say(text),
+    progress(text) {
+      clearInterval(spinner);
+      if (text === "") return chat.terminal.setStatus("");
+      let turn = 0;
+      const show = () => chat.terminal.setStatus(`${SPINNER[turn++ % SPINNER.length]} ${text}`);
+      show();
+      spinner = setInterval(show, SPINNER_MS);
+    },
+    ask: (question, { secret }) =>
+      secret ? chat.terminal.askSecret(question) : chat.terminal.ask(question),
+    attach: (attachment) => chat.attach(attachment),
+    run: () => options.finished,
+    fail: (error) => void errors.push(error),
+    close() {
+      clearInterval(spinner);
+      chat.terminal.close();
+      for (const error of errors) reportError("client", error);
+    },
+  };
+}

@@ -7,21 +7,15 @@
  * @module
  */
 
+import { Allowance } from "./allowance.ts";
 import type { Opener, Sealer } from "./cipher.ts";
 import { type Clock, type RandomBytes, systemRandom } from "./clock.ts";
 import { ProtocolError } from "./errors.ts";
 import { forEachFrame, type InputBuffer } from "./frame.ts";
 import type { Group, GroupMember } from "./group.ts";
-import {
-  FLUSH_MS,
-  MAX_QUEUE_AGE_MS,
-  MAX_UNDELIVERED_BYTES,
-  PING_DELAY_MS,
-  SILENCE_MS,
-  STALL_MS,
-} from "./limits.ts";
+import { FLUSH_MS, MAX_QUEUE_AGE_MS, PING_DELAY_MS, SILENCE_MS, STALL_MS } from "./limits.ts";
 import { encodeFrame, FRAME, REASON } from "./message.ts";
-import { type Account, type Batch, OutputQueue } from "./queue.ts";
+import { type Batch, OutputQueue } from "./queue.ts";
 import { type ByteStream, closeAtOnce, closeStream, settledWithin } from "./stream.ts";
 
 export type { ByteStream };
@@ -47,6 +41,8 @@ export interface Handlers {
   onFrame(type: number, body: Uint8Array): void;
   /** The other side's first record has verified: it is who it says. */
   onVerified?(): void;
+  /** All that was queued has been written. */
+  onDrain?(): void;
   /** A write is done: there is room for more. */
   onDrain?(): void;
   /** The connection is over; called exactly once, while the last bytes may still be on their way. */
@@ -60,7 +56,7 @@ export interface RecordOptions {
   readonly input: InputBuffer;
   readonly sealer: Sealer;
   readonly opener: Opener;
-  /** Sends nothing before the other side's first record has verified, §3: the relay. */
+  /** The relay's side: sends nothing before the client's first record, which begins with JOIN, §3 and §5. */
   readonly waits: boolean;
   readonly group: Group;
   readonly clock: Clock;
@@ -71,7 +67,9 @@ export interface RecordOptions {
 const PING_RETRY_MS = 1_000;
 
 /** One connection whose handshake is done. */
-export class Connection implements Account, GroupMember {
+export class Connection implements GroupMember {
+  /** Where the other side's bytes are counted that wait at others; while it is spent, nothing more is read. */
+  readonly allowance: Allowance = new Allowance();
   readonly #stream: ByteStream;
   readonly #input: InputBuffer;
   readonly #group: Group;
@@ -86,6 +84,8 @@ export class Connection implements Account, GroupMember {
 
   #state: "open" | "closing" | "closed" = "open";
   #verified = false;
+  /** The next frame is the first one of a client. */
+  #isFirst: boolean;
   /** Nothing may be sent before the other side's first record, §3. */
   #held: boolean;
   #reading: Promise<void> | undefined;
@@ -96,11 +96,6 @@ export class Connection implements Account, GroupMember {
   #progressAt: number;
   #sentAt: number;
   #heardAt: number;
-  /** Bytes of this side that wait at others, §10. */
-  #undelivered = 0;
-  #paused = false;
-  #pausedAt = 0;
-  #goOn: (() => void) | undefined;
   #written: (() => void) | undefined;
 
   /** Neither reads nor has deadlines before {@linkcode Connection.start}. */
@@ -112,7 +107,7 @@ export class Connection implements Account, GroupMember {
     this.#random = options.random ?? systemRandom;
     this.#opener = options.opener;
     this.#sealer = options.sealer;
-    this.#held = options.waits;
+    this.#held = this.#isFirst = options.waits;
     const now = this.#group.now();
     this.#progressAt = this.#sentAt = this.#heardAt = now;
   }
@@ -145,11 +140,11 @@ export class Connection implements Account, GroupMember {
    * Queues the body of a SEND as the RECV it becomes, and counts it for its sender until it has been written, §10.
    *
    * @param body Copied.
-   * @param source The sender's sid, 8 bytes, and its connection.
+   * @param source The sender's sid, 8 bytes, and where its bytes are counted.
    */
   forward(
     body: Uint8Array,
-    source: { readonly sid: Uint8Array; readonly account: Account },
+    source: { readonly sid: Uint8Array; readonly allowance: Allowance },
   ): void {
     if (this.#state !== "open") return;
     this.#queue.pushReceived(body, source, this.#group.now());
@@ -177,8 +172,10 @@ export class Connection implements Account, GroupMember {
     while (true) {
       this.#takeRecords();
       if (this.#state !== "open") return;
-      if (this.#paused) {
-        await new Promise<void>((resolve) => this.#goOn = resolve);
+      if (this.allowance.spent) {
+        const since = this.#group.now();
+        await this.allowance.wait();
+        this.#heardAt += this.#group.now() - since; // §5: time without reading does not count
         continue;
       }
       let length;
@@ -195,7 +192,7 @@ export class Connection implements Account, GroupMember {
 
   #takeRecords(): void {
     try {
-      while (this.#state === "open" && !this.#paused) {
+      while (this.#state === "open" && !this.allowance.spent) {
         const ct = this.#input.takeRecord();
         if (!ct) return;
         const plaintext = this.#opener.open(ct);
@@ -217,10 +214,14 @@ export class Connection implements Account, GroupMember {
 
   #takeFrame(type: number, body: Uint8Array): void {
     if (this.#state !== "open") return; // ended by an earlier frame of the same record
+    if (this.#isFirst && type <= FRAME.PONG && type !== FRAME.CLOSE) {
+      throw new ProtocolError("unexpected"); // §5: a client's first frame is its JOIN
+    }
+    this.#isFirst = false;
     switch (type) {
       case FRAME.PING:
         expectLength(body, 8);
-        this.#queue.pushPong(body, this);
+        this.#queue.pushPong(body, this.allowance);
         this.#flushSoon();
         return;
       case FRAME.PONG:
@@ -233,25 +234,6 @@ export class Connection implements Account, GroupMember {
       default:
         this.#handlers.onFrame(type, body);
     }
-  }
-
-  // --- Back-pressure, §10 ---
-
-  /** Counts bytes of this side that wait at some receiver; beyond 1 MiB nothing more is read from it. */
-  charge(bytes: number): void {
-    this.#undelivered += bytes;
-    if (this.#undelivered <= MAX_UNDELIVERED_BYTES || this.#paused) return;
-    this.#paused = true;
-    this.#pausedAt = this.#group.now();
-  }
-
-  /** Bytes counted by {@linkcode Connection.charge} are gone; at half of the limit reading goes on. */
-  credit(bytes: number): void {
-    this.#undelivered -= bytes;
-    if (!this.#paused || this.#undelivered > MAX_UNDELIVERED_BYTES / 2) return;
-    this.#paused = false;
-    this.#heardAt += this.#group.now() - this.#pausedAt; // §5: time without reading does not count
-    this.#goOn?.();
   }
 
   // --- Writing ---
@@ -309,7 +291,7 @@ export class Connection implements Account, GroupMember {
       this.#fail(REASON.TOO_SLOW);
       return Infinity;
     }
-    const silentAt = this.#paused ? Infinity : this.#heardAt + SILENCE_MS;
+    const silentAt = this.allowance.spent ? Infinity : this.#heardAt + SILENCE_MS;
     if (now >= silentAt) {
       this.#fail(REASON.TIMEOUT);
       return Infinity;
@@ -345,16 +327,15 @@ export class Connection implements Account, GroupMember {
   #end(end: End, reason?: number): void {
     this.#state = "closing";
     this.#group.remove(this);
-    this.#goOn?.();
-    if (reason === undefined) this.#queue.clear();
+    this.allowance.renew();
+    if (reason === undefined || this.#held) this.#queue.clear();
     else this.#queue.push(encodeFrame({ type: "close", reason }), this.#group.now());
     if (end.type === "cut") this.#discard();
-    else this.#ending = this.#leave(reason !== undefined);
+    else this.#ending = this.#leave(!this.#queue.empty);
     this.#handlers.onEnd(end);
   }
 
   async #leave(speaks: boolean): Promise<void> {
-    this.#held = false;
     if (speaks) await settledWithin(this.#clock, FLUSH_MS, this.#flushAll());
     await closeStream(this.#stream, this.#clock, this.#reading);
     this.#discard();

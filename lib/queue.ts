@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { Allowance } from "./allowance.ts";
 import { writeU16 } from "./bytes.ts";
 import { TAG_BYTES } from "./cipher.ts";
 import { FRAME_HEADER_BYTES, RECORD_HEADER_BYTES } from "./frame.ts";
@@ -25,14 +26,6 @@ const LARGE_BYTES = RECORD_HEADER_BYTES + MAX_RECORD_BYTES;
 const MAX_SPARE_LARGE = 64;
 const spareLarge: Uint8Array[] = [];
 
-/** Where the undelivered bytes of a sender are counted, §10. */
-export interface Account {
-  /** So many more bytes of it wait at some receiver. */
-  charge(bytes: number): void;
-  /** So many have been written, or will never be. */
-  credit(bytes: number): void;
-}
-
 /** The frames of one record, in the buffer in which it is sealed: room for its length, frames, room for its tag. */
 export class Batch {
   /** When the first of its frames was queued. */
@@ -40,7 +33,7 @@ export class Batch {
   #bytes: Uint8Array;
   #end = RECORD_HEADER_BYTES;
   /** Whose bytes these are: runs of frames of one sender after another. */
-  #owners: Account[] = [];
+  #owners: Allowance[] = [];
   #shares: number[] = [];
 
   constructor(bytes: Uint8Array, since: number) {
@@ -78,7 +71,7 @@ export class Batch {
   }
 
   /** Notes that the last `bytes` belong to `owner`. */
-  own(owner: Account, bytes: number): void {
+  own(owner: Allowance, bytes: number): void {
     const last = this.#owners.length - 1;
     if (last >= 0 && this.#owners[last] === owner) this.#shares[last]! += bytes;
     else {
@@ -129,7 +122,7 @@ export class OutputQueue {
   #batches: Batch[] = [];
   #spare: Uint8Array | undefined;
   #pong: Uint8Array | undefined;
-  #pongOwner: Account | undefined;
+  #pongOwner: Allowance | undefined;
 
   /** Bytes of frames that wait here. */
   get bytes(): number {
@@ -165,18 +158,18 @@ export class OutputQueue {
    */
   pushReceived(
     body: Uint8Array,
-    source: { readonly sid: Uint8Array; readonly account: Account },
+    source: { readonly sid: Uint8Array; readonly allowance: Allowance },
     now: number,
   ): void {
     const batch = this.#batchFor(FRAME_HEADER_BYTES + body.length, now);
     batch.pushReceived(source.sid, body);
     const counted = body.length - ROUTE_BYTES + COUNTED_BYTES;
-    batch.own(source.account, counted);
-    source.account.charge(counted);
+    batch.own(source.allowance, counted);
+    source.allowance.charge(counted);
   }
 
   /** Queues the answer to a PING; it replaces one that still waits, §5. */
-  pushPong(data: Uint8Array, owner: Account): void {
+  pushPong(data: Uint8Array, owner: Allowance): void {
     if (!this.#pong) {
       this.#pong = new Uint8Array(PONG_BYTES);
       this.#pong[0] = FRAME.PONG;

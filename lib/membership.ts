@@ -11,7 +11,7 @@ import { type Bytes, decodeHex, encodeHex, encodeUtf8, equalBytes } from "./byte
 import type { Channel, HelloMessage, Inbox, Stream } from "./channel.ts";
 import type { Clock, RandomBytes } from "./clock.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
-import type { ChatEvent, LeftEvent, SessionEvent } from "./events.ts";
+import type { SessionEvent } from "./events.ts";
 import { Line } from "./line.ts";
 import {
   type ChatMessage,
@@ -25,11 +25,11 @@ import {
 import { checkNick } from "./nick.ts";
 import { type Item, Outbox, type Outgoing, type Target } from "./outbox.ts";
 import { Peer, type PeerContext } from "./peer.ts";
+import { People } from "./people.ts";
 import { computeView } from "./room.ts";
 import { type Member, type Person, Roster } from "./roster.ts";
 import { type DecodeId, encodeFingerprint, type PrivateKey } from "./rsa.ts";
 import type { PeerBook } from "./trust.ts";
-import { ViewGate } from "./view.ts";
 
 /** Answers to M1 that are being signed at once, and begun within a second, §6. */
 const ANSWER_LIMITS = { atOnce: 4, perSecond: 20 };
@@ -37,10 +37,6 @@ const ANSWER_LIMITS = { atOnce: 4, perSecond: 20 };
 export const UNAUTHENTICATED_MS = 30_000;
 /** (fingerprint, instance) pairs whose counter is kept; §6 asks for the 1024 seen last. */
 const MAX_INBOXES = 4096;
-/** The last moment that ISO 8601 texts can name here. */
-const MAX_DATE_MS = 8.64e15;
-/** RSA keys below this are badged as weak. */
-const WEAK_BELOW_BITS = 2048;
 
 /** What a membership needs. */
 export interface MembershipOptions {
@@ -66,9 +62,6 @@ export interface Transport {
   readonly congested: boolean;
 }
 
-/** A message ready to be shown but for its view. */
-type Pending = Omit<ChatEvent, "view">;
-
 /** The membership. */
 export class Membership {
   /** One's own nick. */
@@ -80,7 +73,7 @@ export class Membership {
   readonly outbox: Outbox;
   #options: MembershipOptions;
   #line: Line;
-  #gate: ViewGate<Pending>;
+  #people: People;
   #roster: Roster;
   #inboxes = new Map<string, Inbox>();
   #context: PeerContext | undefined;
@@ -99,10 +92,7 @@ export class Membership {
       sid: this.#context?.sid ?? "0".repeat(16),
     }));
     this.#line = new Line(options.clock, ANSWER_LIMITS);
-    this.#gate = new ViewGate(options.clock, (event, view) => {
-      const { text, ...rest } = event;
-      options.emit({ ...rest, view, text });
-    });
+    this.#people = new People({ ...options, roster: this.#roster });
     this.outbox = new Outbox(options.clock, {
       delivered: (message, to) => options.emit({ event: "delivered", id: message.id, to }),
       undelivered: (message, to) => options.emit({ event: "undelivered", id: message.id, to }),
@@ -180,7 +170,10 @@ export class Membership {
   leave(frame: Extract<Frame, { type: "left" }>): void {
     const member = this.#roster.members.get(frame.sid);
     if (!member) throw new ProtocolError("unexpected");
-    this.#tellLeft(member, (["left", "lost", "replaced", "removed"] as const)[frame.why] ?? "lost");
+    this.#people.tellLeft(
+      member,
+      (["left", "lost", "replaced", "removed"] as const)[frame.why] ?? "lost",
+    );
     this.#roster.members.delete(member.sid);
     this.#part(member, frame.why === WHY.LEFT || frame.why === WHY.REMOVED);
     this.#changeView();
@@ -217,11 +210,9 @@ export class Membership {
       if (!member.peer || member.announced || member.warned || member.peer.refused) continue;
       if (now - member.since < UNAUTHENTICATED_MS) continue;
       member.warned = true;
-      this.#tellLeft(member, "lost");
+      this.#people.tellLeft(member, "lost");
       this.#adopt(member.name);
-      this.#notice(
-        `cannot authenticate ${member.name}: another password, or not a member`,
-      );
+      this.#people.notice(`cannot authenticate ${member.name}: another password, or not a member`);
     }
     this.outbox.expire();
   }
@@ -322,7 +313,7 @@ export class Membership {
   /** Ends everything: what is due is acknowledged, what waits is shown, what was not delivered is reported. */
   finish(): void {
     for (const { peer } of this.#roster.members.values()) peer?.flushAck();
-    this.#gate.flush();
+    this.#people.flush();
   }
 
   /** Gives up everything unacknowledged and says so; after the connection has ended. */
@@ -359,10 +350,10 @@ export class Membership {
         member.target.downAt = undefined;
         this.#pump(member);
       },
-      chat: (message) => this.#chat(member, message),
-      nick: (nick) => this.#rename(member, nick),
-      lost: (count) => this.#tellLost(member, count),
-      away: (text) => this.#setAway(member, text),
+      chat: (message) => this.#people.chat(member, message, () => this.#pairView(member)),
+      nick: (nick) => this.#people.rename(member, nick),
+      lost: (count) => this.#people.tellLost(member, count),
+      away: (text) => this.#people.setAway(member, text),
       down: () => this.#down(member),
       refused: (reason, byUs) => this.#refused(member, reason, byUs),
     });
@@ -382,7 +373,7 @@ export class Membership {
       successor.weak = member.weak;
     }
     this.#part(member, false);
-    if (!successor) this.#tellLeft(member, "lost");
+    if (!successor) this.#people.tellLeft(member, "lost");
   }
 
   #disconnect(member: Member): void {
@@ -427,7 +418,7 @@ export class Membership {
       fingerprint,
     }));
     this.#view = computeView(context.relay, room, [own, ...others]);
-    this.#gate.change(this.#view);
+    this.#people.changeView(this.#view);
   }
 
   #pairView(member: Member): Bytes {
@@ -523,7 +514,7 @@ export class Membership {
     for (const other of this.#roster.members.values()) {
       if (other !== member && other.target === target) other.peer?.end(REASON.REPLACED);
     }
-    this.#greet(member, channel, message.nick);
+    this.#people.greet(member, channel.peer, message.nick);
     return { target, inbox: this.#inbox(`${member.name} ${message.instance}`) };
   }
 
@@ -537,75 +528,9 @@ export class Membership {
     return inbox;
   }
 
-  #greet(member: Member, channel: Channel, nick: string): void {
-    member.id = channel.peer.id;
-    member.weak = channel.peer.bits < WEAK_BELOW_BITS;
-    if (member.announced) return this.#rename(member, nick);
-    member.nick = nick;
-    member.announced = true;
-    member.shown = true;
-    const trust = this.#roster.trust(member);
-    this.#options.book.remember(member.name, nick);
-    this.#options.emit({
-      event: "joined",
-      nick: this.#roster.shownNick(member),
-      fingerprint: member.name,
-      trust,
-      weak: member.weak,
-    });
-  }
-
-  #rename(member: Member, nick: string): void {
-    if (nick === member.nick) return;
-    const from = this.#roster.shownNick(member);
-    member.nick = nick;
-    const trust = this.#roster.trust(member);
-    this.#options.book.remember(member.name, nick);
-    const shown = this.#roster.shownNick(member);
-    this.#options.emit({ event: "nick", from, nick: shown, fingerprint: member.name });
-    if (trust === "conflict") this.#notice(`${shown} is a known nick, but with another key`);
-  }
-
-  #chat(member: Member, message: ChatMessage): void {
-    const event: Pending = {
-      event: "chat",
-      id: message.id,
-      nick: this.#roster.shownNick(member),
-      fingerprint: member.name,
-      sent: new Date(Math.min(message.time, MAX_DATE_MS)).toISOString(),
-      private: message.private,
-      action: message.action,
-      late: message.late,
-      text: message.text,
-    };
-    this.#gate.add(member.name, event, {
-      view: message.view,
-      ...(message.private ? { own: this.#pairView(member) } : {}),
-    });
-  }
-
-  #setAway(member: Member, text: string): void {
-    if (text === member.away) return;
-    member.away = text;
-    const nick = this.#roster.shownNick(member);
-    this.#options.emit({ event: "away", nick, fingerprint: member.name, text });
-  }
-
-  #tellLost(member: Member, count: number): void {
-    const nick = this.#roster.shownNick(member);
-    this.#options.emit({ event: "lost", nick, fingerprint: member.name, count });
-  }
-
-  #tellLeft(member: Member, why: LeftEvent["why"]): void {
-    if (!member.shown) return;
-    const nick = this.#roster.shownNick(member);
-    member.shown = false;
-    this.#options.emit({ event: "left", nick, fingerprint: member.name, why });
-  }
-
   #down(member: Member): void {
     const { target } = member;
-    const held = [...this.#roster.members.values()].some((other) =>
+    const held = this.#roster.placesOf(member.name).some((other) =>
       other.target === target && other.peer?.live
     );
     if (!held) target.downAt ??= this.#options.clock.now();
@@ -613,16 +538,6 @@ export class Membership {
 
   #refused(member: Member, reason: number, byUs: boolean): void {
     this.outbox.exclude(member.target);
-    this.#tellLeft(member, reason === REASON.NORMAL ? "left" : "removed");
-    if (reason === REASON.WEAK_KEY) {
-      const what = byUs ? "has a key that is too weak" : "refuses this key as too weak";
-      this.#notice(`${member.name} ${what}`);
-    } else if (reason === REASON.NOT_ALLOWED) {
-      this.#notice(`${member.name} does not allow this key`);
-    }
-  }
-
-  #notice(text: string): void {
-    this.#options.emit({ event: "notice", text });
+    this.#people.tellRefused(member, reason, byUs);
   }
 }

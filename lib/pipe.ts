@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Actions } from "./actions.ts";
+import type { Actions } from "./actions.ts";
 import { systemClock } from "./clock.ts";
 import { parseInput } from "./commands.ts";
 import { UsageError } from "./errors.ts";

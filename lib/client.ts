@@ -127,7 +127,7 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
   });
   const relay = await findRelay(options, { ui, folder, password, servers });
   const nick = options.nick ?? settings.nick ?? nickFromLogin(loginName());
-  if (nick !== settings.nick) void save(folder, { nick }, ui);
+  const saved = nick === settings.nick ? undefined : save(folder, { nick }, ui);
   const session = new Session({
     key,
     nick,
@@ -155,7 +155,7 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     return await hold(session, ui, ending);
   } finally {
     await relay.stop();
-    await book.flush();
+    await Promise.all([saved, book.flush()]);
   }
 }
 

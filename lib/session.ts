@@ -93,6 +93,7 @@ export class Session {
   #room: Bytes;
   #connection: Connection | undefined;
   #keys: { relay: string; keys: PasswordKeys } | undefined;
+  #pinned: Promise<void> | undefined;
   #attempts = 0;
   #welcomedAt: number | undefined;
   #ticker: Timer | undefined;
@@ -144,6 +145,7 @@ export class Session {
       this.#clock.cancel(this.#ticker);
       this.membership.finish();
       this.membership.abandon();
+      await this.#pinned;
     }
   }
 
@@ -287,7 +289,7 @@ export class Session {
     const judged = servers.judge(address, fingerprint) === "known" ? "known" : "new";
     emit({ event: "connected", address, fingerprint, server: judged });
     this.wake();
-    void this.#pin(fingerprint);
+    this.#pinned = this.#pin(fingerprint);
   }
 
   /** What cannot be remembered is said, and holds for this run all the same. */

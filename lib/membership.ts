@@ -7,29 +7,22 @@
  * @module
  */
 
-import { type Bytes, decodeHex, encodeHex, encodeUtf8, equalBytes } from "./bytes.ts";
+import { type Bytes, encodeHex, encodeUtf8, equalBytes } from "./bytes.ts";
 import type { Channel, HelloMessage, Inbox, Stream } from "./channel.ts";
 import type { Clock, RandomBytes } from "./clock.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import { Line } from "./line.ts";
-import {
-  type ChatMessage,
-  encodeFrame,
-  type Frame,
-  MAX_AWAY_BYTES,
-  MAX_TEXT_BYTES,
-  REASON,
-  WHY,
-} from "./message.ts";
+import { encodeFrame, type Frame, MAX_AWAY_BYTES, REASON, WHY } from "./message.ts";
 import { checkNick } from "./nick.ts";
-import { type Item, Outbox, type Outgoing, type Target } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
 import { Peer, type PeerContext } from "./peer.ts";
 import { People } from "./people.ts";
-import { computeView } from "./room.ts";
 import { type Member, type Person, Roster } from "./roster.ts";
 import { type DecodeId, encodeFingerprint, type PrivateKey } from "./rsa.ts";
 import type { PeerBook } from "./trust.ts";
+import { OwnViews } from "./view.ts";
+import { type Transport, Writer } from "./writer.ts";
 
 /** Answers to M1 that are being signed at once, and begun within a second, §6. */
 const ANSWER_LIMITS = { atOnce: 4, perSecond: 20 };
@@ -54,14 +47,6 @@ export interface MembershipOptions {
   emit(event: SessionEvent): void;
 }
 
-/** The connection a membership is using. */
-export interface Transport {
-  /** Queues an encoded frame. */
-  send(frame: Uint8Array): void;
-  /** It takes no more for now. */
-  readonly congested: boolean;
-}
-
 /** The membership. */
 export class Membership {
   /** One's own nick. */
@@ -77,10 +62,9 @@ export class Membership {
   #roster: Roster;
   #inboxes = new Map<string, Inbox>();
   #context: PeerContext | undefined;
-  #transport: Transport | undefined;
-  #view: Bytes | undefined;
+  #views: OwnViews;
+  #writer: Writer;
   #capacity = 0;
-  #serial = 0;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -97,6 +81,18 @@ export class Membership {
       delivered: (message, to) => options.emit({ event: "delivered", id: message.id, to }),
       undelivered: (message, to) => options.emit({ event: "undelivered", id: message.id, to }),
     });
+    this.#views = new OwnViews({
+      room: options.room,
+      fingerprint: options.key.publicKey.fingerprint,
+      roster: this.#roster,
+    });
+    this.#writer = new Writer({
+      ...options,
+      nick: () => this.nick,
+      roster: this.#roster,
+      outbox: this.outbox,
+      views: this.#views,
+    });
   }
 
   /** In a room now. */
@@ -106,10 +102,7 @@ export class Membership {
 
   /** Somebody with a live channel has so much unacknowledged that nothing more is taken, §6. */
   get blocked(): boolean {
-    for (const member of this.#roster.members.values()) {
-      if (member.peer?.live && member.target.full) return true;
-    }
-    return false;
+    return this.#writer.blocked;
   }
 
   // What the relay tells.
@@ -126,7 +119,7 @@ export class Membership {
   ): void {
     const { key, clock, random, decodeId, room, minKeyBits } = this.#options;
     const { transport, relay, psk } = options;
-    this.#transport = transport;
+    this.#writer.transport = transport;
     this.#capacity = frame.capacity;
     this.#context = {
       key,
@@ -199,7 +192,7 @@ export class Membership {
       member.announced = false;
     }
     this.#context = undefined;
-    this.#transport = undefined;
+    this.#writer.transport = undefined;
   }
 
   /** What is due about once a second: time limits, warnings, giving up. */
@@ -219,7 +212,7 @@ export class Membership {
 
   /** The connection takes more again, or there is something new: sends what it can. */
   pump(): void {
-    for (const member of this.#roster.members.values()) this.#pump(member);
+    this.#writer.pumpAll();
   }
 
   // What the user does.
@@ -230,14 +223,7 @@ export class Membership {
    * @throws {UsageError} When it is too long: nothing was sent.
    */
   say(text: string, options: { action?: boolean; ref?: string | undefined } = {}): string {
-    const targets = [...this.#roster.members.values()].filter((member) => this.#sendsTo(member))
-      .map(({ target }) => target);
-    return this.#accept(text, {
-      private: false,
-      action: options.action ?? false,
-      ref: options.ref,
-      targets: [...targets, ...this.#lostTargets()],
-    });
+    return this.#writer.say(text, options);
   }
 
   /**
@@ -247,21 +233,7 @@ export class Membership {
    * @throws {UsageError} When nobody or more than one person is called so, or the text is too long.
    */
   whisper(to: string, text: string, ref?: string): string {
-    const { name } = this.#roster.find(to);
-    const members = this.#roster.placesOf(name);
-    if (members.some((member) => this.#roster.trust(member) === "conflict")) {
-      throw new UsageError(
-        `${to} is a known nick with another key: nothing private is sent to it`,
-        [
-          `compare with /verify ${to}, then accept the key with /trust ${to}`,
-        ],
-      );
-    }
-    if (!members.some((member) => this.#sendsTo(member))) {
-      throw new UsageError(`${to} is not verified, and --strict is on`, [`/verify ${to}`]);
-    }
-    const targets = members.filter((member) => this.#sendsTo(member)).map(({ target }) => target);
-    return this.#accept(text, { private: true, action: false, ref, targets });
+    return this.#writer.whisper(to, text, ref);
   }
 
   /** Changes one's own nick. @throws {UsageError} When a rule of §9 forbids it. */
@@ -274,7 +246,7 @@ export class Membership {
         this.outbox.addNick(target);
       }
     }
-    this.pump();
+    this.#writer.pumpAll();
   }
 
   /** Says that one is away, or back with an empty text. @throws {UsageError} When it is too long. */
@@ -331,7 +303,7 @@ export class Membership {
       sid,
       fingerprint,
       name,
-      serial: same?.serial ?? this.#serial++,
+      serial: same?.serial ?? this.#writer.nextSerial(),
       since: clock.now(),
       sinceWall: same?.sinceWall ?? clock.wallTime(),
       peer: undefined,
@@ -348,9 +320,9 @@ export class Membership {
       hello: (channel, message) => this.#hello(member, channel, message),
       ready: () => {
         member.target.downAt = undefined;
-        this.#pump(member);
+        this.#writer.pump(member);
       },
-      chat: (message) => this.#people.chat(member, message, () => this.#pairView(member)),
+      chat: (message) => this.#people.chat(member, message, () => this.#views.pair(member)),
       nick: (nick) => this.#people.rename(member, nick),
       lost: (count) => this.#people.tellLost(member, count),
       away: (text) => this.#people.setAway(member, text),
@@ -399,7 +371,7 @@ export class Membership {
     const heir = this.#roster.placesOf(name).find(({ peer }) => peer?.channel?.stream);
     if (!heir) return;
     this.outbox.adopt(heir.target);
-    this.#pump(heir);
+    this.#writer.pump(heir);
   }
 
   /** Some place of this person may still turn out to be an instance that seems gone. */
@@ -410,95 +382,8 @@ export class Membership {
   }
 
   #changeView(): void {
-    const { key, room } = this.#options;
-    const context = this.#context!;
-    const own = { sid: decodeHex(context.sid), fingerprint: key.publicKey.fingerprint };
-    const others = [...this.#roster.members.values()].map(({ sid, fingerprint }) => ({
-      sid: decodeHex(sid),
-      fingerprint,
-    }));
-    this.#view = computeView(context.relay, room, [own, ...others]);
-    this.#people.changeView(this.#view);
-  }
-
-  #pairView(member: Member): Bytes {
-    const { key, room } = this.#options;
-    const context = this.#context!;
-    return computeView(context.relay, room, [
-      { sid: decodeHex(context.sid), fingerprint: key.publicKey.fingerprint },
-      { sid: decodeHex(member.sid), fingerprint: member.fingerprint },
-    ]);
-  }
-
-  // Sending.
-
-  #sendsTo(member: Member): boolean {
-    if (member.peer?.refused) return false;
-    return !this.#options.strict || this.#roster.trust(member) === "verified";
-  }
-
-  #lostTargets(): Target[] {
-    const { strict, book } = this.#options;
-    return [...this.outbox.lost()].filter(({ fingerprint }) =>
-      !strict || book.isVerified(fingerprint)
-    );
-  }
-
-  #accept(
-    text: string,
-    options: {
-      private: boolean;
-      action: boolean;
-      ref: string | undefined;
-      targets: readonly Target[];
-    },
-  ): string {
-    const bytes = encodeUtf8(text).length;
-    if (bytes > MAX_TEXT_BYTES) {
-      throw new UsageError(`a message has at most ${MAX_TEXT_BYTES} bytes, this one has ${bytes}`);
-    }
-    const { clock, random, emit } = this.#options;
-    const message: Outgoing = {
-      id: encodeHex(random(8)),
-      serial: this.#serial++,
-      time: clock.wallTime(),
-      action: options.action,
-      private: options.private,
-      text,
-      bytes,
-    };
-    const { ref } = options;
-    emit({ event: "sent", id: message.id, ...(ref === undefined ? {} : { ref }) });
-    this.outbox.add(message, options.targets);
-    this.pump();
-    return message.id;
-  }
-
-  #pump(member: Member): void {
-    const channel = member.peer?.channel;
-    const transport = this.#transport;
-    if (!channel || !transport) return;
-    channel.pump({
-      nick: this.nick,
-      now: this.#options.clock.now(),
-      room: () => !transport.congested,
-      encode: (item, seq) => this.#encode(member, item, seq),
-    });
-  }
-
-  #encode(member: Member, item: Item, seq: number): ChatMessage {
-    const { id, serial, time, action, private: isPrivate, text } = item.message!;
-    return {
-      type: "chat",
-      seq,
-      id,
-      time,
-      action,
-      private: isPrivate,
-      late: item.moved || serial < member.serial,
-      view: isPrivate ? this.#pairView(member) : this.#view!,
-      text,
-    };
+    const { sid, relay } = this.#context!;
+    this.#people.changeView(this.#views.update({ sid, relay }));
   }
 
   // What people do.

@@ -5,8 +5,10 @@
  * @module
  */
 
-import { type Bytes, encodeHex } from "./bytes.ts";
+import { type Bytes, decodeHex, encodeHex } from "./bytes.ts";
 import type { Clock } from "./clock.ts";
+import { computeView } from "./room.ts";
+import type { Member, Roster } from "./roster.ts";
 
 /** A message's view may equal one's own from so long before to so long after its receipt, §6. */
 export const VIEW_WINDOW_MS = 5000;
@@ -107,5 +109,41 @@ export class ViewGate<Message> {
       this.#emit(message, same ? "same" : "differs");
     }
     this.#queues.delete(sender);
+  }
+}
+
+/** Computes one's own views. */
+export class OwnViews {
+  /** The view of the room, 32 bytes; as of the last update. */
+  room: Bytes = new Uint8Array(32);
+  #options: { readonly room: Bytes; readonly fingerprint: Bytes; readonly roster: Roster };
+  #relay: Bytes = new Uint8Array(32);
+  #sid: Bytes = new Uint8Array(8);
+
+  /** @param options The room's tag and one's own fingerprint, 32 bytes each. */
+  constructor(options: { room: Bytes; fingerprint: Bytes; roster: Roster }) {
+    this.#options = options;
+  }
+
+  /** The roster has changed, or the connection; gives the new view of the room. */
+  update(connection: { sid: string; relay: Bytes }): Bytes {
+    this.#relay = connection.relay;
+    this.#sid = decodeHex(connection.sid);
+    this.room = this.#compute([...this.#options.roster.members.values()]);
+    return this.room;
+  }
+
+  /** The view of a private message: oneself and the other only, §6. */
+  pair(member: Member): Bytes {
+    return this.#compute([member]);
+  }
+
+  #compute(members: readonly Member[]): Bytes {
+    const { room, fingerprint } = this.#options;
+    const others = members.map((member) => ({
+      sid: decodeHex(member.sid),
+      fingerprint: member.fingerprint,
+    }));
+    return computeView(this.#relay, room, [{ sid: this.#sid, fingerprint }, ...others]);
   }
 }

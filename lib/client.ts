@@ -125,7 +125,7 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     source: options.password,
     ask: (question) => ui.ask(question, { secret: true }),
   });
-  const relay = await findRelay(options, { ui, folder, password, servers });
+  const relay = await findRelay(options, { key, ui, folder, password, servers });
   const nick = options.nick ?? settings.nick ?? nickFromLogin(loginName());
   const saved = nick === settings.nick ? undefined : save(folder, { nick }, ui);
   const session = new Session({

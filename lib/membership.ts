@@ -310,6 +310,7 @@ export class Membership {
       target: same?.target ?? this.outbox.addWaiting(name),
       nick: same?.nick,
       id: same?.id,
+      isNew: same?.isNew ?? false,
       weak: same?.weak ?? false,
       away: "",
       announced: false,
@@ -342,6 +343,7 @@ export class Membership {
       successor.shown = true;
       successor.nick = member.nick;
       successor.id = member.id;
+      successor.isNew = member.isNew;
       successor.weak = member.weak;
     }
     this.#part(member, false);

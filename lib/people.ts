@@ -63,6 +63,7 @@ export class People {
     member.announced = true;
     member.shown = true;
     const trust = roster.trust(member);
+    member.isNew = trust === "new";
     book.remember(member.name, nick);
     emit({
       event: "joined",

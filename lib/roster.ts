@@ -36,6 +36,8 @@ export interface Member {
   nick: string | undefined;
   /** The proven public identity; known from HELLO on. */
   id: Bytes | undefined;
+  /** Their key was met in this run for the first time. */
+  isNew: boolean;
   weak: boolean;
   away: string;
   /** `joined` was told since the last WELCOME. */
@@ -89,7 +91,9 @@ export class Roster {
 
   /** How well a member's key is known. */
   trust(member: Member): Trust {
-    return this.#book.judge(member.name, member.nick ?? "");
+    const trust = this.#book.judge(member.name, member.nick ?? "");
+    // Somebody met today for the first time stays new for this run.
+    return trust === "known" && member.isNew ? "new" : trust;
   }
 
   /** The name under which a member is shown, §9. */

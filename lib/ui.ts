@@ -128,6 +128,7 @@ const SPINNER_MS = 100;
 /** The chat on a terminal. */
 export function makeChatUi(options: ChatOptions & { finished: Promise<boolean> }): Ui {
   const chat = new Chat(options);
+  chat.terminal.open();
   const errors: unknown[] = [];
   let spinner: ReturnType<typeof setInterval> | undefined;
   return {

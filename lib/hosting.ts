@@ -1,0 +1,177 @@
+/**
+ * A relay on this computer's network: listens, accepts, and knows where it can be reached (PROTOCOL.md §2).
+ *
+ * Used by `server` and by `client --serve`. Knows nothing of options, logs and exit codes.
+ *
+ * @module
+ */
+
+import { UsageError } from "./errors.ts";
+import { type PortUser, probePort } from "./probe.ts";
+import { Relay, type RelayOptions } from "./relay.ts";
+import { encodeFingerprint } from "./rsa.ts";
+
+/** The wait after an accept that failed: too many open files, most likely. */
+const ACCEPT_RETRY_MS = 100;
+/** Names of network interfaces that lead to no other computer in the room. */
+const INSIDE = /^(docker|br-|veth|virbr|vmnet|vbox|lxc|podman|cni|tun|tap|utun|wg|zt|tailscale)/i;
+
+/** What hosting needs: what the relay needs, and a place. */
+export interface HostOptions extends RelayOptions {
+  /** The address to listen on; all by default, IPv4 and IPv6. */
+  readonly hostname?: string | undefined;
+  /** 0: a free one. */
+  readonly port: number;
+}
+
+/** A relay that is listening. */
+export interface Host {
+  readonly port: number;
+  /** Where other computers may reach it, the likeliest first. */
+  readonly addresses: readonly string[];
+  /** `SHA256:…`. */
+  readonly fingerprint: string;
+  /** Changes who may join, §5. */
+  setAllow(allow: ReadonlySet<string>): void;
+  /** Stops listening, tells everybody, and ends all connections within some 2 s. */
+  stop(): Promise<void>;
+}
+
+/** The port is in use; says by what. */
+export class PortTakenError extends UsageError {
+  override name = "PortTakenError";
+  /** Who has it. */
+  readonly user: PortUser;
+
+  /** @param port The port. */
+  constructor(port: number, user: PortUser) {
+    const hearth = user.type === "hearth";
+    const who = hearth
+      ? `a HEARTH server${user.fingerprint ? ` (${user.fingerprint})` : " of another version"}`
+      : "another program";
+    super(`port ${port} is taken by ${who}`, [
+      ...(hearth ? ["it can be joined with ./client --host localhost"] : []),
+      "choose another port with --port, or --port 0 for a free one",
+    ]);
+    this.user = user;
+  }
+}
+
+/**
+ * Starts a relay.
+ *
+ * @throws {PortTakenError} When something is listening there already.
+ * @throws {UsageError} When the address is none of this computer's, or the port may not be used.
+ */
+export async function startHost(options: HostOptions): Promise<Host> {
+  const listeners = await listen(options);
+  const relay = new Relay(options);
+  let isOpen = true;
+  const accepting = listeners.map((listener) => acceptAll(listener, relay, () => isOpen));
+  return {
+    port: portOf(listeners[0]!),
+    addresses: reachableAddresses(options.hostname),
+    fingerprint: encodeFingerprint(options.key.publicKey.fingerprint),
+    setAllow: (allow) => relay.setAllow(allow),
+    async stop() {
+      isOpen = false;
+      for (const listener of listeners) listener.close();
+      await Promise.all(accepting);
+      await relay.stop();
+    },
+  };
+}
+
+async function listen(options: HostOptions): Promise<Deno.Listener[]> {
+  const { hostname, port } = options;
+  try {
+    if (hostname !== undefined) return [Deno.listen({ hostname, port })];
+    return listenEverywhere(port);
+  } catch (error) {
+    throw await listenError(error, options);
+  }
+}
+
+/** Both families: one socket for both where the system does that, else two, or IPv4 alone where there is no IPv6. */
+function listenEverywhere(port: number): Deno.Listener[] {
+  let both;
+  try {
+    both = Deno.listen({ hostname: "::", port });
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse || isDenied(error)) throw error;
+    return [Deno.listen({ hostname: "0.0.0.0", port })];
+  }
+  try {
+    return [both, Deno.listen({ hostname: "0.0.0.0", port: portOf(both) })];
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return [both];
+    both.close();
+    throw error;
+  }
+}
+
+function portOf(listener: Deno.Listener): number {
+  return (listener.addr as Deno.NetAddr).port;
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable;
+}
+
+async function listenError(error: unknown, { hostname, port, key }: HostOptions): Promise<unknown> {
+  if (error instanceof Deno.errors.AddrInUse) {
+    const host = isEverywhere(hostname) ? "localhost" : hostname;
+    return new PortTakenError(port, await probePort(host, { port, key }));
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return new UsageError(`port ${port} may not be used`, [
+      "ports below 1024 belong to the administrator: choose another with --port",
+    ]);
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable && hostname !== undefined) {
+    return new UsageError(`${hostname} is no address of this computer`, [
+      "leave --host out to listen on all of them",
+    ]);
+  }
+  return error;
+}
+
+async function acceptAll(
+  listener: Deno.Listener,
+  relay: Relay,
+  isOpen: () => boolean,
+): Promise<void> {
+  while (isOpen()) {
+    let connection;
+    try {
+      connection = await listener.accept() as Deno.TcpConn;
+    } catch {
+      if (isOpen()) await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
+      continue;
+    }
+    try {
+      connection.setNoDelay();
+    } catch {
+      connection.close(); // it has gone again already
+      continue;
+    }
+    relay.accept(connection, (connection.remoteAddr as Deno.NetAddr).hostname);
+  }
+}
+
+function isEverywhere(hostname: string | undefined): hostname is undefined | "::" | "0.0.0.0" {
+  return hostname === undefined || hostname === "::" || hostname === "0.0.0.0";
+}
+
+/** Lists the addresses of this computer, the likeliest first, without those that only this computer can use. */
+export function reachableAddresses(hostname?: string): string[] {
+  if (!isEverywhere(hostname)) return [hostname];
+  const found = Deno.networkInterfaces().filter(({ address, family }) =>
+    !(hostname === "0.0.0.0" && family === "IPv6") &&
+    !/^(127\.|::1$|169\.254\.|fe80:)/i.test(address) // fe80: means nothing without a zone of the other computer
+  );
+  const rank = ({ name, family }: Deno.NetworkInterfaceInfo) =>
+    (INSIDE.test(name) ? 2 : 0) + (family === "IPv6" ? 1 : 0);
+  const addresses = found.sort((a, b) => rank(a) - rank(b)).map(({ address }) => address);
+  return addresses.length > 0 ? addresses : ["localhost"];
+}

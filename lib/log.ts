@@ -1,0 +1,106 @@
+/**
+ * What the server says: lines for people, or one JSON object a line.
+ *
+ * @module
+ */
+
+import { reportError } from "./cli.ts";
+import type { Host } from "./hosting.ts";
+import { REASON, WHY } from "./message.ts";
+import type { RelayEvent } from "./relay.ts";
+import { inviteTo } from "./host.ts";
+
+/** How LEFT's why is said and written. */
+const WHY_TEXTS: Readonly<Record<number, string>> = {
+  [WHY.LEFT]: "left",
+  [WHY.LOST]: "lost",
+  [WHY.REPLACED]: "replaced",
+  [WHY.REMOVED]: "removed",
+};
+
+/** Why a JOIN was refused, §5. */
+const REFUSAL_TEXTS: Readonly<Record<number, string>> = {
+  [REASON.PASSWORD]: "wrong password",
+  [REASON.NOT_ALLOWED]: "not allowed",
+  [REASON.FULL]: "full",
+  [REASON.WEAK_KEY]: "key too weak",
+};
+
+/** How much is said. */
+export interface LogOptions {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+/** The server's standard output. */
+export class ServerLog {
+  readonly #options: LogOptions;
+
+  constructor(options: LogOptions) {
+    this.#options = options;
+  }
+
+  /** Says something in passing: to people only. */
+  say(text: string): void {
+    if (this.#options.json || this.#options.quiet) return;
+    console.log(text);
+  }
+
+  /** Says what went wrong while the server goes on. */
+  error(error: unknown): void {
+    reportError("server", error);
+  }
+
+  /** Shows a password that was made, even where little is to be said: it is shown nowhere else. */
+  password(password: string): void {
+    const line = `the password is: ${password}`;
+    if (this.#options.json) console.error(line);
+    else console.log(line);
+  }
+
+  /** The server is ready. */
+  listening({ port, addresses, fingerprint }: Host, { locked }: { locked: boolean }): void {
+    if (this.#options.json) return this.#write("listening", { port, addresses, fingerprint });
+    this.say(`listening on port ${port}: ${addresses.join(", ")}`);
+    this.say(`this server's key: ${fingerprint}`);
+    this.say("on another computer type:");
+    this.say(`    ${inviteTo(addresses[0]!, port)}${locked ? " --password" : ""}`);
+  }
+
+  /** Something happened in the relay. */
+  event(event: RelayEvent): void {
+    const { event: name, ...fields } = withTexts(event);
+    if (this.#options.json) return this.#write(name, fields);
+    if (event.event === "closed" && !this.#options.verbose) return;
+    const why = fields.why ?? fields.reason ?? fields.cause;
+    const notable = why !== undefined && why !== WHY_TEXTS[WHY.LEFT];
+    this.say(
+      `${new Date().toTimeString().slice(0, 8)} ${name} ${fields.fingerprint ?? "somebody"}` +
+        (this.#options.verbose ? ` from ${fields.address}` : "") + (notable ? ` (${why})` : ""),
+    );
+  }
+
+  /** The server ends in order. */
+  stopping(): void {
+    if (this.#options.json) this.#write("stopping", {});
+    else this.say("stopping");
+  }
+
+  #write(event: string, fields: Readonly<Record<string, unknown>>): void {
+    if (this.#options.quiet) return;
+    console.log(JSON.stringify({ time: new Date().toISOString(), event, ...fields }));
+  }
+}
+
+/** An event with words for its numbers. */
+function withTexts(event: RelayEvent): { event: string } & Record<string, string | undefined> {
+  switch (event.event) {
+    case "left":
+      return { ...event, why: WHY_TEXTS[event.why] };
+    case "refused":
+      return { ...event, reason: REFUSAL_TEXTS[event.reason] };
+    default:
+      return event;
+  }
+}

@@ -76,7 +76,8 @@ export class InputFilter {
     if (this.#isUnmarkedPaste(keys, now)) {
       this.#lastUnmarked = now;
       push(inputs, "paste", plainText(keys));
-    } else {
+    } else if (keys !== "") {
+      this.#lastUnmarked = -Infinity;
       push(inputs, "keys", keys);
     }
     if (start < 0) return "";

@@ -13,7 +13,7 @@ import { toAscii } from "./locale.ts";
 import { type Names, type Notice, noticeOf } from "./notices.ts";
 import { type ColorDepth, nickCode, toneCode } from "./palette.ts";
 import { cleanLine, cleanText, columns, graphemes } from "./text.ts";
-import { type Cell, type Span, totalWidth, wrapCells } from "./wrap.ts";
+import { type Cell, type Span, totalWidth, widestColumns, wrapCells } from "./wrap.ts";
 
 /** What the looks depend on. */
 export interface RenderContext extends Names {
@@ -51,7 +51,6 @@ const TRUST_SIGNS: Record<Trust, { utf8: string; ascii: string }> = {
 };
 
 const TAB = "    ";
-const JOINER = "\u200d";
 const MIN_COLUMNS = 10;
 
 /** The sign of trust as it is shown. */
@@ -230,18 +229,10 @@ function layOut(head: readonly Span[], body: readonly Span[], context: RenderCon
 
 function toCells(spans: readonly Span[]): Cell[] {
   return spans.flatMap(({ text, code }) =>
-    graphemes(text).map((cluster) => ({ text: cluster, code, width: widestColumns(cluster) }))
+    graphemes(text).map((cluster) => ({
+      text: cluster,
+      code,
+      width: widestColumns(cluster, columns),
+    }))
   );
-}
-
-/**
- * The most columns that any terminal gives a cluster.
- *
- * Terminals differ about joined emoji. A row must not be wider than any of them thinks, or its end would
- * begin a row of its own, where it could pass for something else.
- */
-function widestColumns(cluster: string): number {
-  let sum = 0;
-  for (const character of cluster) sum += character === JOINER ? 0 : columns(character);
-  return Math.max(columns(cluster), sum);
 }

@@ -3,13 +3,15 @@
  * and hints or completions below. Pure: state and size in, rows or one string to write out.
  *
  * The block is the lowest thing on the screen; whatever is printed is written over it and the block
- * drawn anew below, in one write, so that nothing of it ever gets into the scroll-back.
+ * drawn anew below, in one write, so that nothing of it ever gets into the scroll-back. It begins on the
+ * last row and stays there: of a window that gets smaller, terminals scroll away what is at the top.
  *
  * @module
  */
 
 import { toAscii } from "./locale.ts";
 import { cleanText, columns, graphemes } from "./text.ts";
+import { widestColumns } from "./wrap.ts";
 
 /** The size of a terminal in character cells. */
 export interface Size {
@@ -54,8 +56,6 @@ export interface Block {
 
 const TAB = "    ";
 const CLEAR_ROW = "\x1b[2K";
-const NO_WRAP = "\x1b[?7l";
-const WRAP = "\x1b[?7h";
 
 /** Text as it appears on this terminal: clean, and in ASCII where nothing else can be shown. */
 export function shownText(text: string, utf8: boolean): string {
@@ -105,7 +105,7 @@ function layoutInput(
     used = 0;
   };
   const put = (shown: string, code: string): void => {
-    const needed = columns(shown);
+    const needed = widestColumns(shown, columns);
     if (used + needed > width && used > 0) endRow();
     used += needed;
     row = { text: row.text + styled(shown, code), plain: row.plain + shown };
@@ -120,7 +120,7 @@ function layoutInput(
   let offset = 0;
   for (const cluster of graphemes(state.line)) {
     const shown = cluster === "\t" ? TAB : shownText(cluster, state.utf8);
-    const wraps = shown !== "\n" && used + columns(shown) > width;
+    const wraps = shown !== "\n" && used + widestColumns(shown, columns) > width;
     if (wraps) endRow();
     if (offset <= state.cursor) [cursorRow, beforeCursor] = [rows.length, row];
     offset += cluster.length;
@@ -177,35 +177,57 @@ function styled(text: string, code: string): string {
  *
  * @param old What was drawn last; `undefined` when the cursor is on a free row.
  * @param log Rows to print for good, with their own escape sequences.
- * @param block Laid out for the width of now; when that is not `old`'s, the terminal has wrapped its rows.
+ * @param block Laid out for `size`; when that is not `old`'s, the terminal has wrapped its rows.
+ * @returns The text to write, and what is drawn then: a block that got lower has blank rows above it,
+ * which the next rows of the log take, so that the line keeps its place at the bottom.
  */
 export function drawBlock(
   old: Block | undefined,
   log: readonly string[],
   block: Block,
-): string {
-  let out = eraseBlock(old, block.columns);
-  for (const line of log) out += `${line}\r\n`;
-  // A terminal that thinks some character wider than we do must not begin a row we do not know of.
-  out += NO_WRAP + block.rows.map((row) => `\x1b[K${row.text}`).join("\r\n");
-  const up = block.rows.length - 1 - block.cursorRow;
-  if (up > 0) out += `\x1b[${up}A`;
-  // For the same reason the terminal finds the cursor's column itself: by what is before it.
-  return `${out}\r${block.beforeCursor.text}${WRAP}`;
+  size: Size,
+): { output: string; drawn: Block } {
+  const free = Math.min(old === undefined ? 0 : heightOf(old, size.columns), size.rows);
+  const drawn = padBlock(block, free - heightOfLog(log, size.columns));
+  let output = eraseBlock(old, size.columns);
+  for (const row of log) output += `${row}\r\n`;
+  output += drawn.rows.map((row) => `\x1b[K${row.text}`).join("\r\n");
+  const up = drawn.rows.length - 1 - drawn.cursorRow;
+  if (up > 0) output += `\x1b[${up}A`;
+  // The terminal finds the cursor's column by what is before it, whatever columns that has for it.
+  output += `\r${drawn.beforeCursor.text}`;
+  return { output, drawn };
+}
+
+function padBlock(block: Block, height: number): Block {
+  const missing = Math.max(0, height - block.rows.length);
+  const blank = new Array<Row>(missing).fill({ text: "", plain: "" });
+  return { ...block, rows: [...blank, ...block.rows], cursorRow: block.cursorRow + missing };
+}
+
+function heightOf(block: Block, width: number): number {
+  return block.rows.reduce((sum, row) => sum + rowsOf(row.plain, width), 0);
+}
+
+function heightOfLog(log: readonly string[], width: number): number {
+  // deno-lint-ignore no-control-regex
+  const codes = /\x1b\[[0-9;]*m/g;
+  return log.reduce((sum, row) => sum + rowsOf(row.replace(codes, ""), width), 0);
+}
+
+/** What to write to go to the last row, where a block may be drawn. */
+export function goToLastRow(size: Size): string {
+  return `\x1b[${size.rows}B\r`;
 }
 
 /** What to write to remove the block and leave the cursor at the start of its first row. */
 export function eraseBlock(old: Block | undefined, width: number): string {
   if (old === undefined) return "\r";
-  let height = 0;
-  let up = 0;
-  for (const [index, row] of old.rows.entries()) {
-    if (index === old.cursorRow) up = height + rowsOf(old.beforeCursor.plain, width) - 1;
-    height += rowsOf(row.plain, width);
-  }
+  let up = rowsOf(old.beforeCursor.plain, width) - 1;
+  for (const row of old.rows.slice(0, old.cursorRow)) up += rowsOf(row.plain, width);
   // Moving down stops at the bottom, where rows may have gone when the window shrank: only the saved
   // position brings the cursor back for certain.
-  const rows = new Array<string>(height).fill(CLEAR_ROW).join("\x1b[1B");
+  const rows = new Array<string>(heightOf(old, width)).fill(CLEAR_ROW).join("\x1b[1B");
   return `\r${up > 0 ? `\x1b[${up}A` : ""}\x1b7${rows}\x1b8`;
 }
 

@@ -14,9 +14,11 @@ import {
   type Block,
   drawBlock,
   eraseBlock,
+  goToLastRow,
   layoutBlock,
   layoutCandidates,
   shownText,
+  type Size,
 } from "./screen.ts";
 import { openTty, type Tty } from "./tty.ts";
 
@@ -34,6 +36,8 @@ export interface TerminalOptions extends InputHandlers {
   /** The device; by default the process's own. */
   tty?: Tty;
 }
+
+type Mode = "new" | "open" | "stopped" | "closed";
 
 const PASTE_ON = "\x1b[?2004h";
 const PASTE_OFF = "\x1b[?2004l";
@@ -53,7 +57,7 @@ export class Terminal {
   readonly #options: TerminalOptions;
   readonly #tty: Tty;
   readonly #input: InputLine;
-  #mode: "new" | "open" | "stopped" | "closed" = "new";
+  #mode: Mode = "new";
   #prompt: { text: string; code: string };
   #status = "";
   /** Rows that are not drawn yet. */
@@ -134,7 +138,10 @@ export class Terminal {
   /** Clears the screen but for the input line. */
   clear(): void {
     if (this.#mode !== "open") return;
-    this.#use(() => this.#tty.write(eraseBlock(this.#drawn, this.columns) + CLEAR_SCREEN));
+    this.#use(() => {
+      const size = this.#tty.size();
+      this.#tty.write(eraseBlock(this.#drawn, size.columns) + CLEAR_SCREEN + goToLastRow(size));
+    });
     this.#drawn = undefined;
     this.#paint();
   }
@@ -153,11 +160,11 @@ export class Terminal {
 
   async #read(): Promise<void> {
     const buffer = new Uint8Array(READ_BYTES);
-    while (this.#mode !== "closed") {
+    while (!this.#is("closed")) {
       // A terminal that has been closed gives an end or an error, by system.
       const length = await this.#tty.read(buffer).catch(() => null);
       if (length === null) return this.#hangUp();
-      if (this.#mode === "open") this.#input.feed(buffer.subarray(0, length));
+      if (!this.#is("closed")) this.#input.feed(buffer.subarray(0, length));
     }
   }
 
@@ -180,17 +187,17 @@ export class Terminal {
     this.#resizing = false;
     if (this.#mode !== "open") return;
     this.#use(() => {
-      const block = this.#layout();
-      this.#tty.write(drawBlock(this.#drawn, this.#log, block) + (this.#bell ? BELL : ""));
-      this.#drawn = block;
+      const size = this.#tty.size();
+      const { output, drawn } = drawBlock(this.#drawn, this.#log, this.#layout(size), size);
+      this.#tty.write(output + (this.#bell ? BELL : ""));
+      this.#drawn = drawn;
     });
     this.#log = [];
     this.#bell = false;
     this.#drawnAt = systemClock.now();
   }
 
-  #layout(): Block {
-    const size = this.#tty.size();
+  #layout(size: Size): Block {
     const { color, utf8 } = this.#options;
     const { question, line, cursor, candidates, hint } = this.#input.view;
     const candidateRows = layoutCandidates(candidates, {
@@ -210,13 +217,13 @@ export class Terminal {
     }, size);
   }
 
-  /** Takes the terminal, at first or again; whatever was written meanwhile, the cursor's row is free. */
+  /** Takes the terminal, at first or again, whatever was written meanwhile. */
   #resume(): void {
     this.#mode = "open";
     this.#drawn = undefined;
     this.#use(() => {
       this.#tty.setRaw(true);
-      this.#tty.write(PASTE_ON);
+      this.#tty.write(PASTE_ON + goToLastRow(this.#tty.size()));
     });
     this.#paint();
   }
@@ -232,15 +239,17 @@ export class Terminal {
   }
 
   async #stop(): Promise<void> {
+    if (this.#mode !== "open") return;
     this.#leave();
     this.#mode = "stopped";
     await this.#tty.stop();
     // SIGCONT may have done it already, and the program may have ended.
-    if (this.#isStopped()) this.#resume();
+    if (this.#is("stopped")) this.#resume();
   }
 
-  #isStopped(): boolean {
-    return this.#mode === "stopped";
+  // After an await the compiler believes what was true before it; a call it does not.
+  #is(mode: Mode): boolean {
+    return this.#mode === mode;
   }
 
   /** Does something with the device, which may have gone at any time. */

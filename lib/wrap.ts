@@ -1,7 +1,7 @@
 /**
  * Breaks text into rows of a terminal, at words where it can.
  *
- * Knows nothing of characters: whoever calls has measured them.
+ * Knows nothing of characters: whoever calls can measure them.
  *
  * @module
  */
@@ -16,6 +16,20 @@ export interface Span {
 /** What takes one place: a grapheme cluster and its columns. */
 export interface Cell extends Span {
   width: number;
+}
+
+/**
+ * The most columns that any terminal gives a grapheme cluster.
+ *
+ * Terminals differ about joined emoji. A row must not be wider than any of them thinks, or its end would
+ * begin a row of its own, where it could pass for something else.
+ *
+ * @param columns Counts the columns of a text.
+ */
+export function widestColumns(cluster: string, columns: (text: string) => number): number {
+  let sum = 0;
+  for (const character of cluster) sum += columns(character);
+  return Math.max(columns(cluster), sum);
 }
 
 /** The columns of all cells together. */

@@ -1,18 +1,26 @@
 /**
  * Drives a Terminal without any network, for tests/terminal_test.ts.
  *
- * Lines that are typed are printed as JSON; some are commands. SIGUSR1 prints the next numbered row,
- * SIGUSR2 prints 500 of them, as messages of others would.
+ * Lines that are typed are printed as JSON; some are commands. SIGUSR2 prints the next numbered row,
+ * SIGALRM prints 500 of them, as messages of others would.
  */
 
 import { colorDepth } from "../../lib/palette.ts";
 import { isUtf8Locale } from "../../lib/locale.ts";
 import { renderEvent } from "../../lib/render.ts";
 import { Terminal } from "../../lib/terminal.ts";
+import { openTty } from "../../lib/tty.ts";
 
 const NAMES = ["/help", "/names", "/nick", "alice", "albert", "zoe"];
 const utf8 = isUtf8Locale((name) => Deno.env.get(name), Deno.build.os);
 const color = colorDepth((name) => Deno.env.get(name), Deno.stdout.isTerminal());
+
+const device = openTty();
+/** Tells in the window's title who draws, and for which width it did last. */
+const tty = {
+  ...device,
+  write: (text: string) => device.write(`${text}\x1b]2;${Deno.pid} ${device.size().columns}\x07`),
+};
 
 let row = 0;
 const nextRows = (count: number): string[] => Array.from({ length: count }, () => `row ${++row}`);
@@ -31,6 +39,7 @@ const terminal = new Terminal({
   onInterrupt: () => leave("interrupt", 0),
   onEnd: () => leave("end", 0),
   onHangup: () => Deno.exit(129),
+  tty,
 });
 
 function leave(why: string, code: number): void {
@@ -46,7 +55,7 @@ function onLine(text: string): boolean | void {
     case "/clear":
       return terminal.clear();
     case "/prompt":
-      return terminal.setPrompt(argument);
+      return terminal.setPrompt(`${argument}> `);
     case "/status":
       return terminal.setStatus(argument);
     case "/keep":
@@ -103,8 +112,8 @@ function say(text: string): string[] {
 
 Deno.addSignalListener("SIGTERM", () => leave("SIGTERM", 143));
 Deno.addSignalListener("SIGHUP", () => leave("SIGHUP", 129));
-Deno.addSignalListener("SIGUSR1", () => terminal.print(nextRows(1)));
-Deno.addSignalListener("SIGUSR2", () => nextRows(500).forEach((text) => terminal.print([text])));
+Deno.addSignalListener("SIGUSR2", () => terminal.print(nextRows(1)));
+Deno.addSignalListener("SIGALRM", () => nextRows(500).forEach((text) => terminal.print([text])));
 addEventListener("error", () => terminal.close());
 addEventListener("unhandledrejection", () => terminal.close());
 terminal.open();

@@ -1,0 +1,177 @@
+/**
+ * A terminal to test in: tmux on a private socket, without anybody's configuration.
+ *
+ * @module
+ */
+
+import { columns, graphemes } from "../../lib/text.ts";
+
+/** Stands where the cursor is. */
+const CURSOR = "‸";
+/** How long a screen may take to become what it should be. */
+const DEADLINE_MS = 10_000;
+const POLL_MS = 15;
+
+/** Says why there can be no terminal; `undefined` when there can. */
+export async function tmuxMissing(): Promise<string | undefined> {
+  try {
+    const { success } = await new Deno.Command("tmux", { args: ["-V"] }).output();
+    return success ? undefined : "tmux does not start";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "tmux is not installed";
+    throw error;
+  }
+}
+
+/** How a {@linkcode Tmux} is started. */
+export interface TmuxOptions {
+  columns: number;
+  rows: number;
+  /** Run with an environment of just these variables, and PATH, HOME and TERM. */
+  env?: Record<string, string>;
+}
+
+let count = 0;
+
+/** One terminal window. */
+export class Tmux {
+  readonly #socket: string;
+
+  private constructor(socket: string) {
+    this.#socket = socket;
+  }
+
+  /** Opens a window and starts a program in it. */
+  static async start(command: readonly string[], options: TmuxOptions): Promise<Tmux> {
+    const tmux = new Tmux(`hearth-test-${Deno.pid}-${count++}`);
+    const variables = {
+      PATH: Deno.env.get("PATH") ?? "",
+      HOME: Deno.env.get("HOME") ?? "",
+      TERM: "tmux-256color",
+      ...options.env,
+    };
+    const env = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+    await tmux.#run(
+      ...["start-server", ";", "set", "-g", "status", "off", ";"],
+      ...["set", "-g", "remain-on-exit", "on", ";", "set", "-g", "history-limit", "5000", ";"],
+      ...["new-session", "-d", "-x", String(options.columns), "-y", String(options.rows)],
+      ...["env", "-i", ...env, ...command],
+    );
+    return tmux;
+  }
+
+  /** Presses keys, by tmux's names (`Enter`, `C-c`, `Left`). */
+  async press(...keys: string[]): Promise<void> {
+    await this.#run("send-keys", ...keys);
+  }
+
+  /** Types text as it is, all in one write. */
+  async type(text: string): Promise<void> {
+    await this.#run("send-keys", "-l", "--", text);
+  }
+
+  /** Types bytes that no key has. */
+  async typeBytes(bytes: Uint8Array): Promise<void> {
+    await this.#run("send-keys", "-H", ...Array.from(bytes, (byte) => byte.toString(16)));
+  }
+
+  /** Pastes text as the terminal does, with the marks of bracketed paste where the program wants them. */
+  async paste(text: string): Promise<void> {
+    await this.#run("set-buffer", "--", text);
+    await this.#run("paste-buffer", "-p");
+  }
+
+  /** Gives the window another size. */
+  async resize(columns: number, rows: number): Promise<void> {
+    await this.#run("resize-window", "-x", String(columns), "-y", String(rows));
+  }
+
+  /** The rows on the screen from the first to the last that is not blank, and `‸` where the cursor is. */
+  async screen(): Promise<string[]> {
+    const output = await this.#run(
+      "display-message",
+      "-p",
+      "#{cursor_x},#{cursor_y}",
+      ";",
+      "capture-pane",
+      "-p",
+    );
+    const [cursor, ...rows] = output.split("\n");
+    const [column, row] = cursor!.split(",").map(Number);
+    rows[row!] = withCursor(rows[row!] ?? "", column!);
+    return trimRows(rows);
+  }
+
+  /** Everything since the start, scrolled away or not. */
+  async scrollback(): Promise<string[]> {
+    return trimRows((await this.#run("capture-pane", "-p", "-S", "-")).split("\n"));
+  }
+
+  /** The screen with its escape sequences. */
+  async coloredScreen(): Promise<string[]> {
+    return trimRows((await this.#run("capture-pane", "-p", "-e")).split("\n"));
+  }
+
+  /** Asks tmux for one of its variables. */
+  async query(format: string): Promise<string> {
+    return (await this.#run("display-message", "-p", format)).trim();
+  }
+
+  /** The process that was started. */
+  async pid(): Promise<number> {
+    return Number(await this.query("#{pane_pid}"));
+  }
+
+  /**
+   * Waits until `condition` holds of the screen.
+   *
+   * @throws {Error} With the screen in it, when it does not in time.
+   */
+  async waitFor(condition: (rows: string[]) => boolean, what: string): Promise<string[]> {
+    const deadline = Date.now() + DEADLINE_MS;
+    for (;;) {
+      const rows = await this.screen();
+      if (condition(rows)) return rows;
+      if (Date.now() > deadline) {
+        throw new Error(`Never seen: ${what}. The screen was:\n${rows.join("\n")}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  /** Waits until the screen is exactly these rows, with `‸` where the cursor is. */
+  async expect(...rows: string[]): Promise<void> {
+    const wanted = rows.join("\n");
+    await this.waitFor((seen) => seen.join("\n") === wanted, `\n${wanted}\n`);
+  }
+
+  /** Ends the terminal and what runs in it. */
+  async close(): Promise<void> {
+    await this.#run("kill-server");
+  }
+
+  async #run(...args: string[]): Promise<string> {
+    const { success, stdout, stderr } = await new Deno.Command("tmux", {
+      args: ["-u", "-L", this.#socket, "-f", "/dev/null", ...args],
+    }).output();
+    const decoder = new TextDecoder();
+    if (!success) throw new Error(`tmux ${args[0]}: ${decoder.decode(stderr)}`);
+    return decoder.decode(stdout);
+  }
+}
+
+function trimRows(rows: readonly string[]): string[] {
+  const trimmed = rows.map((row) => row.trimEnd());
+  const filled = (row: string): boolean => row !== "";
+  return trimmed.slice(trimmed.findIndex(filled), trimmed.findLastIndex(filled) + 1);
+}
+
+function withCursor(row: string, column: number): string {
+  let before = "";
+  for (const cluster of graphemes(row)) {
+    if (columns(before) >= column) break;
+    before += cluster;
+  }
+  return before.padEnd(before.length + column - columns(before)) + CURSOR +
+    row.slice(before.length);
+}

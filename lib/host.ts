@@ -45,6 +45,12 @@ export function parseHost(text: string): Host {
   return withPort(host, port);
 }
 
+/** What is typed on another computer to join a relay. */
+export function inviteTo(host: string, port: number): string {
+  const shown = port !== DEFAULT_PORT && host.includes(":") ? `[${host}]` : host;
+  return `./client --host ${shown}${port === DEFAULT_PORT ? "" : `:${port}`}`;
+}
+
 function withPort(host: string, port: string | undefined): Host {
   if (port === undefined) return { host };
   if (!/^[1-9]\d{0,4}$/.test(port) || Number(port) > MAX_PORT) {

@@ -7,13 +7,19 @@
 import { type ClientOptions } from "./arguments.ts";
 import type { ByteStream } from "./connection.ts";
 import { UsageError } from "./errors.ts";
-import { DEFAULT_PORT } from "./host.ts";
+import { inviteTo } from "./host.ts";
 import { connectError } from "./cli.ts";
+import { type Host, PortTakenError, reachableAddresses, startHost } from "./hosting.ts";
+import { loadIdentity } from "./identity.ts";
+import { derivePassword } from "./password.ts";
+import { probePort } from "./probe.ts";
+import type { PrivateKey } from "./rsa.ts";
 import { serverAddress, type ServerBook } from "./servers.ts";
 import type { Ui } from "./ui.ts";
 
 /** An attempt to connect is given up after so long. */
 const CONNECT_TIMEOUT_MS = 10_000;
+const LOOPBACK = "127.0.0.1";
 
 /** A relay to talk to. */
 export interface Relay {
@@ -31,6 +37,8 @@ export interface Relay {
 
 /** What finding a relay needs. */
 export interface FindOptions {
+  /** One's own identity. */
+  readonly key: PrivateKey;
   readonly ui: Ui;
   readonly folder: string;
   /** Empty: none. */
@@ -44,9 +52,64 @@ export interface FindOptions {
  * @throws {UsageError} When there is none.
  */
 export async function findRelay(options: ClientOptions, find: FindOptions): Promise<Relay> {
-  if (options.host !== undefined) return remoteRelay(options.host, options.port);
-  void find;
-  throw new UsageError("no server was found", ["name one with --host, or start one with --serve"]);
+  const { host, port } = options;
+  if (host !== undefined) return remoteRelay(host, port);
+  if (options.serve) return await serve(options, find);
+  const { type } = await probePort(LOOPBACK, { port, key: find.key });
+  if (type === "hearth") return remoteRelay(LOOPBACK, port);
+  const answer = await find.ui.ask("No server was found. Start one on this computer? [Y/n] ", {
+    secret: false,
+  });
+  if (answer !== undefined && /^(y|yes)?$/i.test(answer.trim())) return await serve(options, find);
+  throw new UsageError("no server was found on this computer", [
+    "name one with --host ADDRESS, or start one with --serve",
+  ]);
+}
+
+/** Serves, or joins the server that is serving on this computer already. */
+async function serve(options: ClientOptions, find: FindOptions): Promise<Relay> {
+  const key = await loadServerKey(options, find);
+  const { password } = find;
+  const { fingerprint } = key.publicKey;
+  try {
+    const host = await startHost({
+      key,
+      port: options.port,
+      joinKey: password === "" ? undefined : (await derivePassword(password, fingerprint)).joinKey,
+      minKeyBits: options.minKeyBits,
+    });
+    return await ownRelay(host, find);
+  } catch (error) {
+    if (!(error instanceof PortTakenError) || error.user.type !== "hearth") throw error;
+    return remoteRelay(LOOPBACK, options.port);
+  }
+}
+
+async function loadServerKey(options: ClientOptions, { ui, folder }: FindOptions) {
+  try {
+    return await loadIdentity({
+      folder,
+      name: "server.pem",
+      bits: options.keyBits,
+      onMaking: (path, bits) => ui.progress(`making the server's key of ${bits} bits: ${path}`),
+    });
+  } finally {
+    ui.progress("");
+  }
+}
+
+/** The relay in this process: its key is known for certain, whatever served at this address before. */
+async function ownRelay(host: Host, { servers }: FindOptions): Promise<Relay> {
+  const relay = remoteRelay(LOOPBACK, host.port);
+  if (servers.judge(relay.address, host.fingerprint) === "changed") {
+    await servers.forget(relay.address);
+  }
+  return {
+    ...relay,
+    serving: true,
+    invitation: () => inviteTo(host.addresses[0]!, host.port),
+    stop: () => host.stop(),
+  };
 }
 
 /** A relay on another computer, or on this one in another process. */
@@ -56,15 +119,10 @@ export function remoteRelay(host: string, port: number): Relay {
     address,
     serving: false,
     dial: (signal) => connect(host, port, signal),
-    invitation: () => inviteTo(host, port),
+    // A friend on another computer needs another name for this one.
+    invitation: () => inviteTo(host === LOOPBACK ? reachableAddresses()[0]! : host, port),
     stop: () => Promise.resolve(),
   };
-}
-
-/** The line that joins a relay. */
-export function inviteTo(host: string, port: number): string {
-  const shown = port !== DEFAULT_PORT && host.includes(":") ? `[${host}]` : host;
-  return `./client --host ${shown}${port === DEFAULT_PORT ? "" : `:${port}`}`;
 }
 
 async function connect(host: string, port: number, signal: AbortSignal): Promise<ByteStream> {

@@ -18,7 +18,7 @@ async function main(): Promise<number> {
   if (request === undefined) return EXIT_USAGE;
   switch (request.type) {
     case "help":
-      console.log(usage(CLIENT_PROGRAM));
+      console.log(usage(CLIENT_PROGRAM).trimEnd());
       return 0;
     case "version":
       console.log(version("client"));

@@ -37,6 +37,8 @@ const env = (name: string) => Deno.env.get(name);
 /** Ends the program from outside its own course: a signal, a hang-up, `/quit`. */
 class Ending {
   readonly asked: Promise<number>;
+  /** There is a session, which says goodbye before the program ends. */
+  isOrderly = false;
   #resolve: (code: number) => void;
 
   constructor() {
@@ -67,7 +69,10 @@ export async function runClient(options: ClientOptions): Promise<number> {
   const settings = await loadSettings(folder);
   const ui = makeUi(options, { onTerminal, settings, folder, ending });
   try {
-    return await Promise.race([converse(options, { ui, folder, settings, ending }), ending.asked]);
+    const conversation = converse(options, { ui, folder, settings, ending });
+    // Before there is a session, questions and key making need not come to their end.
+    const interrupted = ending.asked.then((code) => ending.isOrderly ? conversation : code);
+    return await Promise.race([conversation, interrupted]);
   } catch (error) {
     ui.fail(error);
     return EXIT_FAILURE;
@@ -161,16 +166,17 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
 
 /** Lets the session and the person run until either has finished. */
 async function hold(session: Session, ui: Ui, ending: Ending): Promise<number> {
+  ending.isOrderly = true;
   const running = session.run();
-  const finished = ui.run();
-  const ended = await Promise.race([
-    running.then(() => 0),
-    finished.then((good) => good ? 0 : EXIT_FAILURE),
-    ending.asked,
-  ]);
-  await session.stop();
-  await running;
-  return ended;
+  const finished = ui.run().then((good) => good ? 0 : EXIT_FAILURE);
+  try {
+    return await Promise.race([running.then(() => 0), finished, ending.asked]);
+  } finally {
+    await session.stop();
+    // Whichever of them failed first has been told; that the other ends with it is no news.
+    await Promise.allSettled([running]);
+    finished.catch(() => {});
+  }
 }
 
 async function loadKey(options: ClientOptions, { ui, folder }: Frame): Promise<PrivateKey> {

@@ -212,16 +212,15 @@ function greet(
     key: PrivateKey;
   },
 ): void {
-  ui.say(`you are ${nick}, with the key ${fingerprint}`);
+  ui.greet(`you are ${nick}, with the key ${fingerprint}`);
   const { bits } = key.publicKey;
   if (bits < WEAK_BELOW_BITS) {
     ui.say(`your key has only ${bits} bits: many refuse it, and nobody should trust it`);
   }
   if (relay.serving) {
-    ui.say("this computer is the server; on the others type:");
-    ui.say(`    ${relay.invitation()}`);
+    ui.say(`this computer is the server; on another one type: ${relay.invitation()}`);
   }
-  ui.say("/help lists the commands, Ctrl-D leaves");
+  ui.greet("/help lists the commands, Ctrl-D leaves");
 }
 
 function describe(

@@ -31,6 +31,8 @@ export interface Ui {
   emit(event: SessionEvent): void;
   /** Says something that is worth a line unless `--quiet`. */
   say(text: string): void;
+  /** Says something that only a person at a terminal wants to know. */
+  greet(text: string): void;
   /** Shows that something is going on, until it is called with an empty text. */
   progress(text: string): void;
   /** Asks; undefined when there is nobody to ask, or they gave up. */
@@ -74,6 +76,7 @@ export function makeJsonUi({ waitMs }: PlainOptions): Ui {
   return {
     emit,
     say: (text) => emit({ event: "notice", text }),
+    greet: () => {},
     progress: () => {},
     ask: nobody,
     attach: (attachment) => attached = attachment,
@@ -113,6 +116,7 @@ export function makePipeUi({ quiet, waitMs, to }: PlainOptions): Ui {
   return {
     emit,
     say,
+    greet: () => {},
     progress: (text) => text === "" || say(text),
     ask: nobody,
     attach: (attachment) => attached = attachment,
@@ -134,6 +138,7 @@ export function makeChatUi(options: ChatOptions & { finished: Promise<boolean> }
   return {
     emit: (event) => chat.show(event),
     say: (text) => options.quiet || chat.say(text),
+    greet: (text) => options.quiet || chat.say(text),
     progress(text) {
       clearInterval(spinner);
       if (text === "") return chat.terminal.setStatus("");

@@ -149,7 +149,7 @@ export class Chat {
         this.#accepted(event.id);
         return false;
       case "delivered":
-        return this.#settle(event.id);
+        return this.#sent.get(event.id)?.told ?? false;
       case "undelivered":
         return true;
       case "joined": {
@@ -255,12 +255,6 @@ export class Chat {
     if (missing.length === 0) return;
     own.told = true;
     this.terminal.print(renderNotice(pendingNotice(id, missing, this.#context()), this.#context()));
-  }
-
-  #settle(id: string): boolean {
-    const told = this.#sent.get(id)?.told ?? false;
-    this.#sent.delete(id);
-    return told;
   }
 
   #command(command: Command): void {

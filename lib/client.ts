@@ -233,7 +233,9 @@ function describe(
   },
 ): string[] {
   const { membership } = session;
-  const state = membership.joined ? `connected, ${membership.size} others` : "not connected";
+  const state = membership.joined
+    ? `connected, ${membership.people().length} people besides you`
+    : "not connected";
   return [
     `server ${relay.address}${relay.serving ? " (this program)" : ""}: ${state}`,
     `its key ${servers.find(relay.address)?.fingerprint ?? "is not known yet"}`,

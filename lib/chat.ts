@@ -47,6 +47,16 @@ export interface ChatOptions {
   onHangup(): void;
 }
 
+/** What a face of the client gets when the session begins. */
+export interface Attachment {
+  readonly session: Session;
+  readonly actions: Actions;
+  /** One's own, `SHA256:…`. */
+  readonly fingerprint: string;
+  /** The relay runs in this process. */
+  readonly serving: boolean;
+}
+
 /** The settings that the chat has commands for. */
 type ScreenSettings = Required<Pick<Settings, "bell" | "quiet" | "timestamp">>;
 
@@ -65,7 +75,8 @@ export class Chat {
   #options: ChatOptions;
   #session: Session | undefined;
   #actions: Actions | undefined;
-  #own: { fingerprint: string } = { fingerprint: "" };
+  #fingerprint = "";
+  #serving = false;
   /** Messages accepted just now: the next `sent` event is theirs. */
   #sending: Own | undefined;
   #sent = new Map<string, Own>();
@@ -96,10 +107,11 @@ export class Chat {
   }
 
   /** From now on what is typed goes to this session. */
-  attach(options: { session: Session; actions: Actions; fingerprint: string }): void {
+  attach(options: Attachment): void {
     this.#session = options.session;
     this.#actions = options.actions;
-    this.#own = options;
+    this.#fingerprint = options.fingerprint;
+    this.#serving = options.serving;
     this.#showPrompt();
   }
 
@@ -165,6 +177,8 @@ export class Chat {
         this.#nicks.set(event.fingerprint, event.nick);
         this.#speakers = this.#speakers.map((nick) => nick === event.from ? event.nick : nick);
         return true;
+      case "connected":
+        return !this.#serving; // one's own server needs no introduction
       case "welcome":
         this.#online = true;
         this.#showPrompt();
@@ -241,7 +255,7 @@ export class Chat {
     this.#sent.set(id, own);
     if (this.#sent.size > MAX_REMEMBERED) this.#sent.delete(this.#sent.keys().next().value!);
     this.terminal.print(renderOwn({
-      fingerprint: this.#own.fingerprint,
+      fingerprint: this.#fingerprint,
       text: own.text,
       action: own.action,
       to: own.to,

@@ -154,7 +154,7 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     invitation: () => relay.invitation(),
     info: () => describe(session, { relay, servers, fingerprint, room: options.room }),
   });
-  ui.attach({ session, actions, fingerprint });
+  ui.attach({ session, actions, fingerprint, serving: relay.serving });
   greet(ui, { nick, fingerprint, relay, key });
   try {
     return await hold(session, ui, ending);

@@ -5,25 +5,15 @@
  * @module
  */
 
-import type { Actions } from "./actions.ts";
 import { encodeUtf8 } from "./bytes.ts";
-import { Chat, type ChatOptions } from "./chat.ts";
+import { type Attachment, Chat, type ChatOptions } from "./chat.ts";
 import { UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import { noticeOf } from "./notices.ts";
 import { runJson, runPipe } from "./pipe.ts";
 import { reportError } from "./cli.ts";
 import { renderPlain } from "./render.ts";
-import type { Session } from "./session.ts";
 import { cleanLine, escapeJson } from "./text.ts";
-
-/** What a face gets when the session begins. */
-export interface Attachment {
-  readonly session: Session;
-  readonly actions: Actions;
-  /** One's own, `SHA256:…`. */
-  readonly fingerprint: string;
-}
 
 /** A face of the client. */
 export interface Ui {

@@ -41,8 +41,6 @@ export interface Handlers {
   onFrame(type: number, body: Uint8Array): void;
   /** The other side's first record has verified: it is who it says. */
   onVerified?(): void;
-  /** All that was queued has been written. */
-  onDrain?(): void;
   /** A write is done: there is room for more. */
   onDrain?(): void;
   /** The connection is over; called exactly once, while the last bytes may still be on their way. */

@@ -52,9 +52,9 @@ export interface RelayOptions {
   /** Runs an action a little later: how long frames gather before they are written. */
   readonly defer?: (action: () => void) => void;
   /** 32 bytes; without it everybody's proof is right. */
-  readonly joinKey?: Bytes;
+  readonly joinKey?: Bytes | undefined;
   /** Fingerprints as `SHA256:…`; without it everybody may join. */
-  readonly allow?: ReadonlySet<string>;
+  readonly allow?: ReadonlySet<string> | undefined;
   /** Members of a room at most, 1 to 256. */
   readonly capacity?: number;
   readonly maxClients?: number;

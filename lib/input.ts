@@ -69,6 +69,9 @@ const HISTORY_LINES = 500;
 /** The longest line that can be edited; a paste that makes it longer is refused. */
 const MAX_LINE_BYTES = 65536;
 
+/** Longer than any part of an escape sequence. */
+const LONG_RUN = /^\P{Cc}{33,}/u;
+
 /** The line being typed, and the question in its place. */
 export class InputLine {
   readonly #handlers: InputHandlers;
@@ -138,7 +141,7 @@ export class InputLine {
     for (const { type, text } of inputs) {
       if (type === "paste" && this.#question === undefined) this.#paste(text);
       // No answer has several lines: to a question a paste is the same as keys.
-      else this.#keys.emit("data", text);
+      else this.#type(text);
     }
     this.#screen.redraw();
   }
@@ -151,14 +154,26 @@ export class InputLine {
     this.#screen.bell();
   }
 
+  #type(text: string): void {
+    // readline takes a millisecond for each key of a long line: text without a key goes in whole.
+    const run = this.#ahead === undefined ? LONG_RUN.exec(text)?.[0] ?? "" : "";
+    if (run !== "") this.#edited().insert(run);
+    this.#keys.emit("data", text.slice(run.length));
+  }
+
+  /** The line that takes the next key; what was shown about the one before goes. */
+  #edited(): Editor {
+    this.#candidates = [];
+    this.#refused = 0;
+    return this.#question?.editor ?? this.#editor;
+  }
+
   #onKey(text: string | undefined, key: Key): void {
     if (this.#ahead !== undefined) {
       this.#ahead.push([text, key]);
       return;
     }
-    this.#candidates = [];
-    this.#refused = 0;
-    const editor = this.#question?.editor ?? this.#editor;
+    const editor = this.#edited();
     switch ((key.meta ? "M-" : "") + (key.ctrl ? "C-" : "") + key.name) {
       case "return":
       case "enter":

@@ -104,27 +104,28 @@ function layoutInput(
     row = { text: "", plain: "" };
     used = 0;
   };
-  const put = (shown: string, code: string): void => {
-    const needed = widestColumns(shown, columns);
-    if (used + needed > width && used > 0) endRow();
+  const put = ({ text, width: needed }: Shown, code: string): void => {
     used += needed;
-    row = { text: row.text + styled(shown, code), plain: row.plain + shown };
+    row = { text: row.text + styled(text, code), plain: row.plain + text };
   };
 
+  // A prompt that fits is one piece: fewer escape sequences.
   const prompt = shownText(state.prompt, state.utf8);
-  if (columns(prompt) < width) put(prompt, state.promptCode);
-  else for (const cluster of graphemes(prompt)) put(cluster, state.promptCode);
+  for (const piece of columns(prompt) < width ? [prompt] : graphemes(prompt)) {
+    const shown = { text: piece, width: columns(piece) };
+    if (used + shown.width > width) endRow();
+    put(shown, state.promptCode);
+  }
 
   let cursorRow = 0;
   let beforeCursor = row;
   let offset = 0;
   for (const cluster of graphemes(state.line)) {
-    const shown = cluster === "\t" ? TAB : shownText(cluster, state.utf8);
-    const wraps = shown !== "\n" && used + widestColumns(shown, columns) > width;
-    if (wraps) endRow();
+    const shown = showCluster(cluster, state.utf8);
+    if (used + shown.width > width) endRow();
     if (offset <= state.cursor) [cursorRow, beforeCursor] = [rows.length, row];
     offset += cluster.length;
-    if (shown === "\n") endRow();
+    if (cluster === "\n") endRow();
     else put(shown, "");
   }
   if (offset <= state.cursor) {
@@ -134,6 +135,28 @@ function layoutInput(
   }
   rows.push(row);
   return { rows, cursorRow, beforeCursor };
+}
+
+/** A grapheme cluster as it is shown, and the columns it needs. */
+interface Shown {
+  text: string;
+  width: number;
+}
+
+const shownClusters = new Map<string, Shown>();
+const MAX_SHOWN_CLUSTERS = 4096;
+
+/** Remembers what it finds: a long line is laid out anew with every key. */
+function showCluster(cluster: string, utf8: boolean): Shown {
+  const key = (utf8 ? "u" : "a") + cluster;
+  let shown = shownClusters.get(key);
+  if (shown === undefined) {
+    const text = cluster === "\t" ? TAB : shownText(cluster, utf8);
+    shown = { text, width: widestColumns(text, columns) };
+    if (shownClusters.size >= MAX_SHOWN_CLUSTERS) shownClusters.clear();
+    shownClusters.set(key, shown);
+  }
+  return shown;
 }
 
 /** Cuts text that is wider than `width` columns, at a grapheme cluster. */

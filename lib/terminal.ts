@@ -47,8 +47,11 @@ const CLEAR_SCREEN = "\x1b[H\x1b[2J";
 
 /** Rows that arrive within this time are drawn in one write. */
 const BATCH_MS = 16;
-/** A window being dragged sends many sizes: the block is drawn when it rests. */
-const RESIZE_SETTLE_MS = 40;
+/**
+ * Nothing is drawn until the window rests: tmux tells of a new size at most every 250 ms, and what is
+ * drawn for another size than the terminal has leaves fragments.
+ */
+const RESIZE_SETTLE_MS = 300;
 const MAX_CANDIDATE_ROWS = 6;
 const READ_BYTES = 65536;
 

@@ -18,6 +18,8 @@ export interface Cell extends Span {
   width: number;
 }
 
+const JOINER = "\u200d";
+
 /**
  * The most columns that any terminal gives a grapheme cluster.
  *
@@ -28,7 +30,7 @@ export interface Cell extends Span {
  */
 export function widestColumns(cluster: string, columns: (text: string) => number): number {
   let sum = 0;
-  for (const character of cluster) sum += columns(character);
+  for (const character of cluster) sum += character === JOINER ? 0 : columns(character);
   return Math.max(columns(cluster), sum);
 }
 

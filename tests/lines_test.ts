@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { concat, encodeUtf8 } from "../lib/bytes.ts";
+import { LineMerger, LineSplitter, MAX_LINE_BYTES, MERGE_MS } from "../lib/lines.ts";
+import { MAX_TEXT_BYTES } from "../lib/message.ts";
+import { FakeClock } from "./support/fake_clock.ts";
+
+/** The texts, or the errors, of all lines of a text that arrives in pieces of a size. */
+function split(bytes: Uint8Array, size = bytes.length || 1): string[] {
+  const splitter = new LineSplitter();
+  const lines = [];
+  for (let offset = 0; offset < bytes.length; offset += size) {
+    lines.push(...splitter.push(bytes.subarray(offset, offset + size)));
+  }
+  lines.push(...splitter.end());
+  return lines.map((line) => "text" in line ? line.text : `error: ${line.error}`);
+}
+
+Deno.test("LineSplitter cuts at line breaks, however the bytes arrive", () => {
+  const bytes = encodeUtf8("one\n\nthrée\r\nfour\rfour\n🦊\n");
+  for (let size = 1; size <= bytes.length; size++) {
+    assert.deepEqual(split(bytes, size), ["one", "", "thrée", "four\rfour", "🦊"]);
+  }
+});
+
+Deno.test("LineSplitter gives a last line without line break, and nothing for no bytes", () => {
+  assert.deepEqual(split(encodeUtf8("a\nb")), ["a", "b"]);
+  assert.deepEqual(split(encodeUtf8("a\n")), ["a"]);
+  assert.deepEqual(split(encodeUtf8("")), []);
+  assert.deepEqual(split(encodeUtf8("\n")), [""]);
+});
+
+Deno.test("LineSplitter names the line that is not UTF-8, and goes on with the next", () => {
+  const bytes = concat(encodeUtf8("a\n"), Uint8Array.of(0x61, 0xff, 0x0a), encodeUtf8("b\n"));
+  assert.deepEqual(split(bytes), ["a", "error: line 2 of standard input is not UTF-8", "b"]);
+  assert.deepEqual(split(bytes, 1), split(bytes));
+  const cut = concat(encodeUtf8("a\n"), Uint8Array.of(0xc3));
+  assert.deepEqual(split(cut), ["a", "error: line 2 of standard input is not UTF-8"]);
+});
+
+Deno.test("LineSplitter keeps a byte-order mark as the character it is", () => {
+  assert.deepEqual(split(encodeUtf8("\u{feff}a\n")), ["\u{feff}a"]);
+});
+
+Deno.test("LineSplitter takes lines of up to 131072 bytes, and names longer ones", () => {
+  for (const length of [MAX_LINE_BYTES - 1, MAX_LINE_BYTES]) {
+    const text = "x".repeat(length);
+    assert.deepEqual(split(encodeUtf8(`${text}\nb\n`), 4096), [text, "b"]);
+  }
+  for (const length of [MAX_LINE_BYTES + 1, MAX_LINE_BYTES * 3]) {
+    const error = `error: line 1 of standard input is too long: ${length} bytes`;
+    assert.deepEqual(split(encodeUtf8(`${"x".repeat(length)}\nb\n`), 4096), [error, "b"]);
+    assert.deepEqual(split(encodeUtf8("x".repeat(length)), 4096), [error]);
+  }
+});
+
+Deno.test("LineSplitter copies what it is given", () => {
+  const splitter = new LineSplitter();
+  const chunk = encodeUtf8("abc");
+  splitter.push(chunk);
+  chunk.fill(0);
+  assert.deepEqual(splitter.push(encodeUtf8("\n")), [{ text: "abc" }]);
+});
+
+/** A merger, and what it sent. */
+function makeMerger(): { clock: FakeClock; merger: LineMerger; sent: string[] } {
+  const clock = new FakeClock();
+  const sent: string[] = [];
+  return { clock, merger: new LineMerger(clock, (text) => sent.push(text)), sent };
+}
+
+Deno.test("LineMerger joins lines that come within 100 ms of each other", async () => {
+  const { clock, merger, sent } = makeMerger();
+  for (const line of ["a", "b", "c"]) {
+    merger.add(line);
+    await clock.advance(MERGE_MS - 1);
+  }
+  assert.deepEqual(sent, []);
+  await clock.advance(1);
+  assert.deepEqual(sent, ["a\nb\nc"]);
+  merger.add("d");
+  await clock.advance(MERGE_MS);
+  merger.add("e");
+  await clock.advance(MERGE_MS);
+  assert.deepEqual(sent, ["a\nb\nc", "d", "e"]);
+  assert.equal(clock.timers, 0);
+});
+
+Deno.test("LineMerger keeps blank lines inside a message and none at its ends", async () => {
+  const { clock, merger, sent } = makeMerger();
+  for (const line of ["", " ", "a", "", "  ", "b", "", "\t"]) merger.add(line);
+  await clock.advance(MERGE_MS);
+  assert.deepEqual(sent, ["a\n\n  \nb"]);
+  for (const line of ["", "   "]) merger.add(line);
+  await clock.advance(MERGE_MS);
+  assert.equal(sent.length, 1);
+  assert.equal(clock.timers, 0);
+});
+
+Deno.test("LineMerger begins a new message before it would have more than 8192 bytes", async () => {
+  const { clock, merger, sent } = makeMerger();
+  const half = "é".repeat(MAX_TEXT_BYTES / 4); // 4096 bytes
+  merger.add(half);
+  merger.add(half.slice(1) + "a"); // 1 + 4095: 8192 with the line break
+  assert.deepEqual(sent, []);
+  merger.add("");
+  assert.deepEqual(sent, [`${half}\n${half.slice(1)}a`]);
+  merger.add(half);
+  merger.add(half);
+  assert.deepEqual(sent.slice(1), [half]);
+  await clock.advance(MERGE_MS);
+  assert.deepEqual(sent.slice(1), [half, half]);
+});
+
+Deno.test("LineMerger hands on a single line that is too long, for the session to refuse", () => {
+  const { merger, sent } = makeMerger();
+  const long = "x".repeat(MAX_TEXT_BYTES + 1);
+  merger.add("a");
+  merger.add(long);
+  merger.add("b");
+  merger.flush();
+  assert.deepEqual(sent, ["a", long, "b"]);
+});
+
+Deno.test("LineMerger.flush() sends what there is once, and nothing when there is nothing", async () => {
+  const { clock, merger, sent } = makeMerger();
+  merger.flush();
+  merger.add("a");
+  merger.flush();
+  merger.flush();
+  await clock.advance(1000);
+  assert.deepEqual(sent, ["a"]);
+});

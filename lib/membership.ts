@@ -273,7 +273,7 @@ export class Membership {
     return this.people().find(({ fingerprint }) => fingerprint === member.name)!;
   }
 
-  /** Somebody present has something unacknowledged; present as cli.md says. */
+  /** Somebody shown as joined, or in the roster for less than 30 s, has something unacknowledged. */
   get awaited(): boolean {
     const now = this.#options.clock.now();
     return [...this.#roster.members.values()].some((member) =>

@@ -13,7 +13,7 @@ import type { Clock, RandomBytes, Timer } from "./clock.ts";
 import { DecryptError, ProtocolError } from "./errors.ts";
 import { type HandshakeResult, Initiator, M1_BYTES, Responder } from "./handshake.ts";
 import type { Line } from "./line.ts";
-import { KIND, REASON } from "./message.ts";
+import { KIND, MESSAGE, REASON } from "./message.ts";
 import type { Outbox, Target } from "./outbox.ts";
 import type { DecodeId, PrivateKey } from "./rsa.ts";
 
@@ -378,10 +378,11 @@ export class Peer {
     if (this.#handshake === handshake) this.#handshake = undefined;
     const plaintext = this.#open(channel, record);
     if (!plaintext) return;
-    if (this.#refuseWeak(channel)) return;
+    const isClose = plaintext[0] === MESSAGE.CLOSE; // §4: closed without answering
+    if (!isClose && this.#refuseWeak(channel)) return;
     this.#current?.close();
     this.#current = channel;
-    this.#greet(channel);
+    if (!isClose) this.#greet(channel);
     this.#act(channel, plaintext);
   }
 

@@ -43,7 +43,7 @@ async function forEachLine(
   }
 }
 
-/** The end of the input: waits for everybody present; cli.md, pipe mode. */
+/** The end of the input: waits until everybody present has acknowledged. */
 async function drain({ session, waitMs }: PipeOptions): Promise<boolean> {
   const { membership } = session;
   const complete = await session.until(() => !membership.awaited, waitMs);

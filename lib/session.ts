@@ -15,6 +15,7 @@ import type { SessionEvent } from "./events.ts";
 import { Membership } from "./membership.ts";
 import { decodeFrame, encodeFrame, REASON } from "./message.ts";
 import { computeProof, derivePassword, NO_KEY, type PasswordKeys } from "./password.ts";
+import { FINAL_HINTS, REASON_TEXTS } from "./reasons.ts";
 import { roomTag } from "./room.ts";
 import { type DecodeId, encodeFingerprint, type PrivateKey, type PublicKey } from "./rsa.ts";
 import type { ServerBook } from "./servers.ts";
@@ -27,32 +28,6 @@ const STABLE_MS = 30_000;
 const TICK_MS = 1000;
 /** Past so many bytes waiting in the connection, streams send nothing more until it has drained. */
 const CONGESTED_BYTES = 256 * 1024;
-
-/** What a CLOSE of the relay means to the person. */
-const REASON_TEXTS: Readonly<Record<number, string>> = {
-  [REASON.NORMAL]: "closed by the server",
-  [REASON.PASSWORD]: "wrong password",
-  [REASON.NOT_ALLOWED]: "not allowed",
-  [REASON.PROTOCOL]: "protocol error",
-  [REASON.TIMEOUT]: "timeout",
-  [REASON.FULL]: "full",
-  [REASON.REPLACED]: "replaced",
-  [REASON.SHUTTING_DOWN]: "shutting down",
-  [REASON.REMOVED]: "removed",
-  [REASON.WEAK_KEY]: "key too weak",
-  [REASON.TOO_SLOW]: "too slow",
-};
-
-/** Reasons after which trying again mends nothing, §5, with what to do about them. */
-const FINAL_HINTS: Readonly<Record<number, string>> = {
-  [REASON.NORMAL]: "the server ended the connection; start again to join again",
-  [REASON.PASSWORD]: "ask whoever runs the server for its password, and give it with --password",
-  [REASON.NOT_ALLOWED]:
-    "the server has a list of allowed keys: send your fingerprint to whoever runs it",
-  [REASON.REPLACED]: "another connection of this program took its place",
-  [REASON.REMOVED]: "whoever runs the server removed this key from its list",
-  [REASON.WEAK_KEY]: "make a larger key, or ask whoever runs the server for --min-key-bits",
-};
 
 /** What a session needs. */
 export interface SessionOptions {

@@ -23,7 +23,7 @@ const RANKS: readonly (readonly string[])[] = [
   // 4: cipher, keys, messages, and what is remembered
   "cipher rsa message room safety password entries commands screen",
   // 5: handshake and frames; trust; arguments; keys pressed
-  "handshake frame identity allow servers trust settings arguments lines input tty render",
+  "handshake frame identity reasons allow servers trust settings arguments lines input tty render",
   // 6: a peer channel; what waits to be written; the terminal
   "channel queue cli terminal",
   // 7: a peer; a connection's records

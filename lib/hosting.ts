@@ -50,7 +50,7 @@ export class PortTakenError extends UsageError {
       ? `a HEARTH server${user.fingerprint ? ` (${user.fingerprint})` : " of another version"}`
       : "another program";
     super(`port ${port} is taken by ${who}`, [
-      ...(hearth ? ["it can be joined with ./client --host localhost"] : []),
+      ...(hearth ? [`it can be joined with ./client --host localhost --port ${port}`] : []),
       "choose another port with --port, or --port 0 for a free one",
     ]);
     this.user = user;
@@ -131,6 +131,11 @@ async function listenError(error: unknown, { hostname, port, key }: HostOptions)
   if (error instanceof Deno.errors.AddrNotAvailable && hostname !== undefined) {
     return new UsageError(`${hostname} is no address of this computer`, [
       "leave --host out to listen on all of them",
+    ]);
+  }
+  if (/lookup|resolve/i.test(String(error))) {
+    return new UsageError(`no computer of the name ${hostname} was found`, [
+      "give one of this computer's addresses, or leave --host out to listen on all of them",
     ]);
   }
   return error;

@@ -23,7 +23,7 @@ import {
   Responder,
 } from "./handshake.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "./limits.ts";
-import { Connection, type Handlers } from "./link.ts";
+import { Connection, type Handlers, type RecordOptions } from "./link.ts";
 import type { DecodeId, PrivateKey, PublicKey } from "./rsa.ts";
 import { type ByteStream, closeAtOnce, closeStream, writeAll } from "./stream.ts";
 
@@ -99,7 +99,7 @@ export async function openTransport(
     const first = await exchange.race(options.join(peer, th3));
     const sealer = new Sealer(sendKey);
     await exchange.write(concat(m3, withLength(sealer.seal(first)))); // §3: together
-    const connection = exchange.finish(sealer, new Opener(receiveKey), false);
+    const connection = exchange.finish(sealer, new Opener(receiveKey), "client");
     connection.start(options.handlers);
     return { connection, relay: peer };
   } catch (error) {
@@ -132,7 +132,7 @@ export async function acceptTransport(
     await exchange.write(await exchange.race(options.turn ? options.turn(work) : work()));
     const m3 = await exchange.takeCiphertext(0);
     const { peer, sendKey, receiveKey, th3 } = await exchange.race(responder.consumeM3(m3));
-    const connection = exchange.finish(new Sealer(sendKey), new Opener(receiveKey), true);
+    const connection = exchange.finish(new Sealer(sendKey), new Opener(receiveKey), "relay");
     return { connection, peer, th3 };
   } catch (error) {
     exchange.abandon();
@@ -230,7 +230,7 @@ class Exchange {
   }
 
   /** Goes over to records. */
-  finish(sealer: Sealer, opener: Opener, waits: boolean): Connection {
+  finish(sealer: Sealer, opener: Opener, role: RecordOptions["role"]): Connection {
     this.#options.signal?.throwIfAborted();
     this.#release();
     const { random, group } = this.#options;
@@ -239,7 +239,7 @@ class Exchange {
       input: this.#input,
       sealer,
       opener,
-      waits,
+      role,
       clock: this.#clock,
       group: group ?? new Group({ clock: this.#clock }),
       ...(random && { random }),

@@ -54,8 +54,8 @@ export interface RecordOptions {
   readonly input: InputBuffer;
   readonly sealer: Sealer;
   readonly opener: Opener;
-  /** The relay's side: sends nothing before the client's first record, which begins with JOIN, §3 and §5. */
-  readonly waits: boolean;
+  /** A relay sends nothing before the client's first record, which begins with JOIN (§3, §5), and ends slow receivers. */
+  readonly role: "relay" | "client";
   readonly group: Group;
   readonly clock: Clock;
   readonly random?: RandomBytes;
@@ -80,6 +80,7 @@ export class Connection implements GroupMember {
   readonly #take = (type: number, body: Uint8Array): void => this.#takeFrame(type, body);
   readonly #queue = new OutputQueue();
 
+  readonly #isRelay: boolean;
   #state: "open" | "closing" | "closed" = "open";
   #verified = false;
   /** The next frame is the first one of a client. */
@@ -105,7 +106,8 @@ export class Connection implements GroupMember {
     this.#random = options.random ?? systemRandom;
     this.#opener = options.opener;
     this.#sealer = options.sealer;
-    this.#held = this.#isFirst = options.waits;
+    this.#isRelay = options.role === "relay";
+    this.#held = this.#isFirst = this.#isRelay;
     const now = this.#group.now();
     this.#progressAt = this.#sentAt = this.#heardAt = now;
   }
@@ -282,10 +284,8 @@ export class Connection implements GroupMember {
 
   /** Sends a PING when one is due, and ends the connection when the other side is silent or too slow. */
   check(now: number): number {
-    const stallAt = this.#writing ? this.#progressAt + STALL_MS : Infinity;
-    const oldest = this.#writing?.since ?? this.#queue.since;
-    const ageAt = oldest === undefined ? Infinity : oldest + MAX_QUEUE_AGE_MS;
-    if (now >= Math.min(stallAt, ageAt)) {
+    const slowAt = this.#isRelay ? this.#slowAt() : Infinity;
+    if (now >= slowAt) {
       this.#fail(REASON.TOO_SLOW);
       return Infinity;
     }
@@ -302,7 +302,14 @@ export class Connection implements GroupMember {
       }
       pingAt = now + PING_RETRY_MS;
     }
-    return Math.min(stallAt, ageAt, silentAt, pingAt);
+    return Math.min(slowAt, silentAt, pingAt);
+  }
+
+  /** When the other side is too slow, §10. A client waits for its relay, which may not read for a while. */
+  #slowAt(): number {
+    const stallAt = this.#writing ? this.#progressAt + STALL_MS : Infinity;
+    const oldest = this.#writing?.since ?? this.#queue.since;
+    return oldest === undefined ? Infinity : Math.min(stallAt, oldest + MAX_QUEUE_AGE_MS);
   }
 
   // --- The end ---
@@ -327,7 +334,7 @@ export class Connection implements GroupMember {
     this.#group.remove(this);
     this.allowance.renew();
     if (reason === undefined || this.#held) this.#queue.clear();
-    else this.#queue.push(encodeFrame({ type: "close", reason }), this.#group.now());
+    else this.#queue.pushLast(encodeFrame({ type: "close", reason }), this.#group.now());
     if (end.type === "cut") this.#discard();
     else this.#ending = this.#leave(!this.#queue.empty);
     this.#handlers.onEnd(end);

@@ -180,6 +180,12 @@ export class OutputQueue {
     this.#pong.set(data, FRAME_HEADER_BYTES);
   }
 
+  /** Queues the frame behind which nothing comes any more; a PONG would. */
+  pushLast(frame: Uint8Array, now: number): void {
+    this.#dropPong();
+    this.push(frame, now);
+  }
+
   /** Takes the next record's frames, to be sealed, written and given to {@linkcode OutputQueue.release}. */
   take(now: number): Batch | undefined {
     if (this.#pong) {
@@ -198,7 +204,14 @@ export class OutputQueue {
 
   /** Forgets all that waits. */
   clear(): void {
-    for (let batch = this.take(0); batch; batch = this.take(0)) batch.release();
+    this.#dropPong();
+    for (const batch of this.#batches) batch.release();
+    this.#batches = [];
+  }
+
+  #dropPong(): void {
+    if (this.#pong) this.#pongOwner!.credit(PONG_BODY_BYTES + COUNTED_BYTES);
+    this.#pong = undefined;
   }
 
   #batchFor(length: number, now: number): Batch {

@@ -100,7 +100,7 @@ export class InputFilter {
 
   #isUnmarkedPaste(text: string, now: number): boolean {
     const printed = plainText(text.replace(KEY_SEQUENCE, ""));
-    const lines = printed.split("\n").filter((line) => line !== "").length;
+    const lines = printed.split("\n").filter((line) => line.trim() !== "").length;
     // Just after a paste a line that ends is its last one; Enter alone is Enter.
     const enough = now - this.#lastUnmarked < SAME_PASTE_MS ? 1 : 2;
     return lines >= enough && /[\r\n]/.test(text);

@@ -11,7 +11,7 @@
 
 import { toAscii } from "./locale.ts";
 import { cleanText, columns, graphemes } from "./text.ts";
-import { widestColumns } from "./wrap.ts";
+import { widestColumns, wrapCells } from "./wrap.ts";
 
 /** The size of a terminal in character cells. */
 export interface Size {
@@ -27,9 +27,9 @@ export interface BlockState {
   line: string;
   /** Where the cursor is in `line`, in UTF-16 units. */
   cursor: number;
-  /** One row above the prompt; empty for none. */
+  /** Stands above the prompt; empty for none. */
   status: string;
-  /** Rows below the line. */
+  /** Stands below the line, each on rows of its own. */
   below: readonly string[];
   /** SGR parameters for status and rows below; empty for none. */
   hintCode: string;
@@ -66,7 +66,8 @@ export function shownText(text: string, utf8: boolean): string {
 /** Lays out the block; of a line with more rows than fit, those around the cursor are shown. */
 export function layoutBlock(state: BlockState, size: Size): Block {
   const input = layoutInput(state, size.columns);
-  const above = state.status === "" ? [] : [state.status];
+  const status = state.status === "" ? [] : layoutHint(state.status, state, size.columns);
+  const above = status.slice(0, Math.max(0, size.rows - 2));
   const room = Math.max(1, size.rows - 1 - above.length);
   // The line may take half of the screen; the rest belongs to what others say.
   const inputRows = Math.min(input.rows.length, Math.max(1, Math.floor(room / 2)));
@@ -74,21 +75,25 @@ export function layoutBlock(state: BlockState, size: Size): Block {
     0,
     Math.min(input.cursorRow - Math.floor(inputRows / 2), input.rows.length - inputRows),
   );
-  const hint = (text: string): Row => {
-    const plain = cutText(shownText(text, state.utf8), size.columns);
-    return { plain, text: styled(plain, state.hintCode) };
-  };
-  const below = state.below.slice(0, Math.max(0, room - inputRows));
+  const below = state.below.flatMap((text) => layoutHint(text, state, size.columns));
   return {
     rows: [
-      ...above.map(hint),
+      ...above,
       ...input.rows.slice(first, first + inputRows),
-      ...below.map(hint),
+      ...below.slice(0, Math.max(0, room - inputRows)),
     ],
     cursorRow: above.length + input.cursorRow - first,
     beforeCursor: input.beforeCursor,
     columns: size.columns,
   };
+}
+
+/** Wraps what stands above or below the line, at words. */
+function layoutHint(text: string, state: BlockState, width: number): Row[] {
+  const cells = graphemes(shownText(text, state.utf8))
+    .map((cluster) => ({ text: cluster, code: "", width: columns(cluster) }));
+  return wrapCells([], cells, { width, indent: 0 })
+    .map((plain) => ({ plain, text: styled(plain, state.hintCode) }));
 }
 
 /** Wraps prompt and line at the last column. */
@@ -157,19 +162,6 @@ function showCluster(cluster: string, utf8: boolean): Shown {
     shownClusters.set(key, shown);
   }
   return shown;
-}
-
-/** Cuts text that is wider than `width` columns, at a grapheme cluster. */
-export function cutText(text: string, width: number): string {
-  if (columns(text) <= width) return text;
-  let cut = "";
-  let used = 0;
-  for (const cluster of graphemes(text)) {
-    used += columns(cluster);
-    if (used > width) break;
-    cut += cluster;
-  }
-  return cut;
 }
 
 /** Arranges completions in columns of equal width, at most `maxRows` rows of them. */

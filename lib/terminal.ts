@@ -53,7 +53,6 @@ const BATCH_MS = 16;
  */
 const RESIZE_SETTLE_MS = 300;
 const MAX_CANDIDATE_ROWS = 6;
-const READ_BYTES = 65536;
 
 /** A terminal in raw mode with a log and an input line. */
 export class Terminal {
@@ -70,6 +69,8 @@ export class Terminal {
   #drawn: Block | undefined;
   #drawnAt = -Infinity;
   #timer: Timer | undefined;
+  /** Whether the block has gone to the last row. */
+  #atBottom = false;
   /** Whether the window is being resized, and nothing drawn until it rests. */
   #resizing = false;
 
@@ -142,10 +143,10 @@ export class Terminal {
   clear(): void {
     if (this.#mode !== "open") return;
     this.#use(() => {
-      const size = this.#tty.size();
-      this.#tty.write(eraseBlock(this.#drawn, size.columns) + CLEAR_SCREEN + goToLastRow(size));
+      this.#tty.write(eraseBlock(this.#drawn, this.columns) + CLEAR_SCREEN);
     });
     this.#drawn = undefined;
+    this.#atBottom = false;
     this.#paint();
   }
 
@@ -162,12 +163,11 @@ export class Terminal {
   }
 
   async #read(): Promise<void> {
-    const buffer = new Uint8Array(READ_BYTES);
     while (!this.#is("closed")) {
       // A terminal that has been closed gives an end or an error, by system.
-      const length = await this.#tty.read(buffer).catch(() => null);
-      if (length === null) return this.#hangUp();
-      if (!this.#is("closed")) this.#input.feed(buffer.subarray(0, length));
+      const bytes = await this.#tty.read().catch(() => null);
+      if (bytes === null) return this.#hangUp();
+      if (!this.#is("closed")) this.#input.feed(bytes);
     }
   }
 
@@ -191,13 +191,23 @@ export class Terminal {
     if (this.#mode !== "open") return;
     this.#use(() => {
       const size = this.#tty.size();
+      const move = this.#goToBottom(size);
       const { output, drawn } = drawBlock(this.#drawn, this.#log, this.#layout(size), size);
-      this.#tty.write(output + (this.#bell ? BELL : ""));
+      this.#tty.write(move + output + (this.#bell ? BELL : ""));
       this.#drawn = drawn;
     });
     this.#log = [];
     this.#bell = false;
     this.#drawnAt = systemClock.now();
+  }
+
+  /** Goes down as soon as there is a chat: a question by itself stays where the cursor is. */
+  #goToBottom(size: Size): string {
+    if (this.#atBottom || (this.#log.length === 0 && this.#prompt.text === "")) return "";
+    this.#atBottom = true;
+    const move = eraseBlock(this.#drawn, size.columns) + goToLastRow(size);
+    this.#drawn = undefined;
+    return move;
   }
 
   #layout(size: Size): Block {
@@ -224,9 +234,10 @@ export class Terminal {
   #resume(): void {
     this.#mode = "open";
     this.#drawn = undefined;
+    this.#atBottom = false;
     this.#use(() => {
       this.#tty.setRaw(true);
-      this.#tty.write(PASTE_ON + goToLastRow(this.#tty.size()));
+      this.#tty.write(PASTE_ON);
     });
     this.#paint();
   }

@@ -11,7 +11,7 @@ import type { Size } from "./screen.ts";
 /** A terminal device; tests have their own. */
 export interface Tty {
   /** Reads some bytes; `null` when the terminal is gone. */
-  read(buffer: Uint8Array): Promise<number | null>;
+  read(): Promise<Uint8Array | null>;
   /** Writes all of the text before it returns. */
   write(text: string): void;
   /** Raw: every key is read as it is pressed, nothing is echoed, no key makes a signal. */
@@ -26,13 +26,27 @@ export interface Tty {
 }
 
 const FALLBACK_SIZE: Size = { columns: 80, rows: 24 };
+const READ_BYTES = 65536;
 const encoder = new TextEncoder();
+
+/** The read that is going on: nothing can stop it, so who reads next gets what it gives. */
+let reading: Promise<Uint8Array | null> | undefined;
+
+async function readInput(): Promise<Uint8Array | null> {
+  const buffer = new Uint8Array(READ_BYTES);
+  try {
+    const length = await Deno.stdin.read(buffer);
+    return length === null ? null : buffer.subarray(0, length);
+  } finally {
+    reading = undefined;
+  }
+}
 
 /** Opens the terminal on standard input and output. */
 export function openTty(): Tty {
   const signals: [Deno.Signal, () => void][] = [];
   return {
-    read: (buffer) => Deno.stdin.read(buffer),
+    read: () => reading ??= readInput(),
     write(text) {
       let bytes = encoder.encode(text);
       while (bytes.length > 0) bytes = bytes.subarray(Deno.stdout.writeSync(bytes));

@@ -28,6 +28,7 @@ const CASES: [string, string[], Input[]][] = [
   ["keys as they are", ["ab\x1b[A\x03"], [keys("ab\x1b[A\x03")]],
   ["a line and Enter as keys", ["hello\r"], [keys("hello\r")]],
   ["Enter and a key behind it as keys", ["hello\r\x1b[A"], [keys("hello\r\x1b[A")]],
+  ["Enter on blanks and a line as keys", ["\r  \rx"], [keys("\r  \rx")]],
   ["two lines in one read as a paste", ["one\rtwo"], [paste("one\ntwo")]],
   ["two lines with Enter as a paste", ["one\r\ntwo\r"], [paste("one\ntwo\n")]],
   ["a marked paste among keys", [`a${START}b${END}c`], [keys("a"), paste("b"), keys("c")]],

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import {
   type Block,
   type BlockState,
-  cutText,
   drawBlock,
   eraseBlock,
   layoutBlock,
@@ -70,9 +69,17 @@ for (const [what, line, columns, expected] of LAYOUTS) {
   });
 }
 
-Deno.test("layoutBlock() puts the status above and hints below, cut to the width", () => {
-  const rest = { status: "working on it", below: ["日本日本日本", "b"] };
-  assert.deepEqual(layOut("x|", 9, rest), ["working o", "> x|", "日本日本", "b"]);
+Deno.test("layoutBlock() puts the status above and hints below, wrapped at words", () => {
+  const rest = { status: "working on it", below: ["日本日本日本", "b  c"] };
+  assert.deepEqual(layOut("x|", 10, rest), [
+    "working on",
+    "it",
+    "> x|",
+    "日本日本日",
+    "本",
+    "b  c",
+  ]);
+  assert.deepEqual(layOut("x|", 80, rest, 3), ["working on it", "> x|"]);
 });
 
 Deno.test("layoutBlock() shows the rows around the cursor of a line that is too high", () => {
@@ -101,13 +108,6 @@ Deno.test("layoutBlock() lays out a line of thousands of clusters", () => {
   const line = "é日".repeat(4000);
   const block = layoutBlock({ ...STATE, line, cursor: line.length }, { columns: 80, rows: 24 });
   assert.equal(block.rows.length, 11);
-});
-
-Deno.test("cutText() cuts between clusters", () => {
-  assert.equal(cutText("a日b", 4), "a日b");
-  assert.equal(cutText("a日b", 3), "a日");
-  assert.equal(cutText("a日b", 2), "a");
-  assert.equal(cutText("e\u0301e\u0301", 1), "e\u0301");
 });
 
 Deno.test("layoutCandidates() arranges columns and counts what has no place", () => {

@@ -327,10 +327,10 @@ inTerminal("Terminal clears the screen but for the line", {}, async (tmux) => {
 });
 
 inTerminal("Terminal shows a changed prompt and a status", {}, async (tmux) => {
-  await tmux.type("/prompt 日本");
-  await tmux.press("Enter");
-  await tmux.type("/status working");
-  await tmux.press("Enter");
+  await enter(tmux, "/prompt 日本");
+  await tmux.expect("日本> ‸");
+  await enter(tmux, "/status working");
+  await tmux.expect("working", "日本> ‸");
   await tmux.type("x");
   await tmux.expect("working", "日本> x‸");
   Deno.kill(await tmux.pid(), "SIGUSR2");
@@ -338,10 +338,8 @@ inTerminal("Terminal shows a changed prompt and a status", {}, async (tmux) => {
 });
 
 inTerminal("Terminal leaves the text in the line when it is not taken", {}, async (tmux) => {
-  await tmux.type("/keep this");
-  await tmux.press("Enter");
-  await tmux.type("!");
-  await tmux.expect("me> /keep this!‸");
+  await enter(tmux, "/keep this");
+  await tmux.expect("kept", "me> /keep this‸");
 });
 
 inTerminal("Terminal shows hostile text without harm", { columns: 30 }, async (tmux) => {
@@ -364,11 +362,11 @@ inTerminal(
     await tmux.expect("me> <FC>‸<65E5>");
     await tmux.press("C-u", "C-e", "C-u");
     await tmux.paste("a\nb");
-    await tmux.expect("me> a", "b‸", "2 lines, 3 bytes - E");
+    await tmux.expect("me> a", "b‸", "2 lines, 3 bytes -", "Enter sends, Ctrl-C", "drops");
     await tmux.press("C-c");
     await tmux.type("/say grüße an alle hier");
     await tmux.press("Enter");
-    await tmux.expect("bob=: gr<FC><DF>e an", "      alle hier", "me> ‸");
+    await tmux.expect("bob=: gr<FC><DF>e an", "      alle hier", "", "", "me> ‸");
   },
 );
 
@@ -428,6 +426,20 @@ inTerminal("Terminal stops with Ctrl-Z and comes back with fg", SHELL, async (tm
   await tmux.waitFor((rows) => rows.slice(-2).join() === '"half a line",me> ‸', "the line sent");
   await tmux.press("C-d");
   await tmux.waitFor((rows) => rows.slice(-2).join() === "left: end,$ ‸", "the shell");
+});
+
+inTerminal("Terminal asks where the cursor is when there is no chat", SHELL, async (tmux) => {
+  await tmux.expect("$ ‸");
+  await enter(tmux, `demo() { ${DENO.join(" ")} ask; }; clear`);
+  await enter(tmux, "clear; demo");
+  await tmux.expect("1? ‸");
+  await tmux.type("one");
+  await tmux.press("Enter");
+  await tmux.expect("2? ‸");
+  // Another terminal object has been opened: no key is lost between the two.
+  await tmux.type("two");
+  await tmux.press("Enter");
+  await tmux.expect("one two", "$ ‸");
 });
 
 inTerminal("Terminal goes on after Ctrl-Z where nothing can stop it", {}, async (tmux) => {

@@ -2,13 +2,13 @@
  * Drives a Terminal without any network, for tests/terminal_test.ts.
  *
  * Lines that are typed are printed as JSON; some are commands. SIGUSR2 prints the next numbered row,
- * SIGALRM prints 500 of them, as messages of others would.
+ * SIGALRM prints 500 of them, as messages of others would. With the argument `ask` it only asks.
  */
 
 import { colorDepth } from "../../lib/palette.ts";
 import { isUtf8Locale } from "../../lib/locale.ts";
 import { renderEvent } from "../../lib/render.ts";
-import { Terminal } from "../../lib/terminal.ts";
+import { Terminal, type TerminalOptions } from "../../lib/terminal.ts";
 import { openTty } from "../../lib/tty.ts";
 
 const NAMES = ["/help", "/names", "/nick", "alice", "albert", "zoe"];
@@ -25,7 +25,7 @@ const tty = {
 let row = 0;
 const nextRows = (count: number): string[] => Array.from({ length: count }, () => `row ${++row}`);
 
-const terminal = new Terminal({
+const options: TerminalOptions = {
   prompt: "me> ",
   color,
   utf8,
@@ -40,7 +40,8 @@ const terminal = new Terminal({
   onEnd: () => leave("end", 0),
   onHangup: () => Deno.exit(129),
   tty,
-});
+};
+const terminal = new Terminal(options);
 
 function leave(why: string, code: number): void {
   terminal.print([`left: ${why}`]);
@@ -59,6 +60,7 @@ function onLine(text: string): boolean | void {
     case "/status":
       return terminal.setStatus(argument);
     case "/keep":
+      terminal.print(["kept"]);
       return false;
     case "/say":
       return terminal.print(say(argument));
@@ -78,6 +80,15 @@ function onLine(text: string): boolean | void {
       return leave("quit", 0);
   }
   terminal.print([JSON.stringify(text)]);
+}
+
+/** Asks as a program without a chat does. */
+async function askOnce(question: string): Promise<string | undefined> {
+  const asking = new Terminal({ ...options, prompt: "" });
+  asking.open();
+  const answer = await asking.askSecret(question);
+  asking.close();
+  return answer;
 }
 
 function report(answer: string | undefined): void {
@@ -116,4 +127,8 @@ Deno.addSignalListener("SIGUSR2", () => terminal.print(nextRows(1)));
 Deno.addSignalListener("SIGALRM", () => nextRows(500).forEach((text) => terminal.print([text])));
 addEventListener("error", () => terminal.close());
 addEventListener("unhandledrejection", () => terminal.close());
+if (Deno.args[0] === "ask") {
+  console.log(await askOnce("1? "), await askOnce("2? "));
+  Deno.exit();
+}
 terminal.open();

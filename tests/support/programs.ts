@@ -314,6 +314,11 @@ export class World implements AsyncDisposable {
     return new World(commands, await Deno.makeTempDir({ prefix: "hearth_test_" }));
   }
 
+  /** The port of the last server that was started. */
+  get port(): number {
+    return this.#port!;
+  }
+
   /** A path in the folder. */
   path(name: string): string {
     return `${this.#folder}/${name}`;
@@ -362,8 +367,9 @@ export class World implements AsyncDisposable {
     });
     await poll(
       () => server.all("listening").length > 0 || !server.running,
-      () => `${server.describe()} listening`,
+      () => `the start of ${server.describe()}`,
     );
+    if (!server.running) throw new Error(`A server has not started: ${server.describe()}`);
     this.#port = server.port;
     return server;
   }
@@ -424,6 +430,18 @@ export class World implements AsyncDisposable {
       if (/^\s+at .*:\d+:\d+|Uncaught/m.test(stderr)) throw new Error(`${name} crashed: ${stderr}`);
     }
   }
+}
+
+/** Waits until something listens on a port of this computer. */
+export async function waitForPort(port: number): Promise<void> {
+  await poll(async () => {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      return true;
+    } catch {
+      return false;
+    }
+  }, () => `anybody on port ${port}`);
 }
 
 /** Finds a port that nobody uses at this moment. */

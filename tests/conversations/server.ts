@@ -1,0 +1,343 @@
+/**
+ * Who may join: passwords, lists, sizes; and a server that is served by a client.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import {
+  type Conversation,
+  fingerprintOf,
+  freePort,
+  poll,
+  type Program,
+  waitForPort,
+  type World,
+} from "../support/programs.ts";
+
+const WRONG_PASSWORD = "the server refused: wrong password";
+
+/** Waits until a client has been refused for good. @returns Its final error. */
+async function refused(client: Program, reason: string): Promise<string> {
+  assert.equal(await client.ended(), 1, client.describe());
+  const events = client.events.filter(({ event }) => event !== "notice");
+  const [disconnected, error, bye] = events.slice(-3);
+  assert.deepEqual(disconnected, { event: "disconnected", reason });
+  assert.equal(error?.event, "error");
+  assert.equal(error.code, "fatal");
+  assert.notEqual(error.hint, "");
+  assert.deepEqual(bye, { event: "bye" });
+  assert.match(client.stderr, /^client: error: .+\n(client: hint: .+\n)+$/);
+  return String(error.message);
+}
+
+async function askForAPassword(world: World): Promise<void> {
+  const right = await world.file("right", "pässwörd Å\nand more\n");
+  const decomposed = await world.file("decomposed", "pässwörd Å".normalize("NFD") + "\r\n");
+  const wrong = await world.file("wrong", "nope\n");
+  const server = await world.server(["--password-file", right]);
+  const open = (nick: string, path: string) =>
+    world.client(nick, { args: ["--password-file", path] });
+  const [ann, bob, eve, dan] = await Promise.all([
+    open("ann", right),
+    open("bob", decomposed),
+    open("eve", wrong),
+    world.client("dan"),
+  ]);
+  const variable = await world.client("fay", { env: { HEARTH_PASSWORD: "pässwörd Å" } });
+  await ann.waitFor("joined", {}, { count: 2 });
+  await ann.chat("inside");
+  await Promise.all([bob, variable].map((client) => client.waitFor("chat", { text: "inside" })));
+  for (const client of [eve, dan]) {
+    assert.equal(await refused(client, "wrong password"), WRONG_PASSWORD);
+  }
+  assert.deepEqual(
+    server.all("refused").map(({ reason }) => reason),
+    Array(2).fill("wrong password"),
+  );
+  for (const secret of ["pässwörd", "nope"]) assert.ok(!server.stdout.includes(secret));
+}
+
+async function useAJoinKey(world: World): Promise<void> {
+  await world.home("server", { file: "server.pem" });
+  const fingerprint = await fingerprintOf("server");
+  const made = await world.run("client", {
+    args: ["join-key", fingerprint],
+    home: await world.emptyHome("operator"),
+    env: { HEARTH_PASSWORD: "between friends" },
+  });
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(made.stdout, /^hearth-join:[A-Za-z0-9+/]{43}\n$/);
+  await world.server(["--join-key-file", await world.file("join-key", made.stdout)]);
+  const password = await world.file("password", "between friends\n");
+  const [ann, bob, eve] = await Promise.all([
+    world.client("ann", { args: ["--password-file", password] }),
+    world.client("bob", { args: ["--password-file", password] }),
+    world.client("eve", { env: { HEARTH_PASSWORD: "another" } }),
+  ]);
+  await ann.waitFor("joined");
+  await bob.chat("it works");
+  await ann.waitFor("chat", { text: "it works" });
+  assert.equal(await refused(eve, "wrong password"), WRONG_PASSWORD);
+}
+
+/** The server has no password, and lets in whom the members cannot authenticate. */
+async function keepGhostsOut(world: World): Promise<void> {
+  await world.server();
+  const env = { HEARTH_PASSWORD: "ours" };
+  const [ann, bob] = await Promise.all([
+    world.client("ann", { env }),
+    world.client("bob", { env }),
+  ]);
+  await ann.waitFor("joined");
+  const eve = await world.client("eve");
+  await eve.waitFor("welcome", { members: 2 });
+  await ann.chat("between us");
+  await bob.waitFor("chat", { text: "between us" });
+  await eve.chat("let me in");
+  await bob.chat("and back");
+  await ann.waitFor("chat", { text: "and back" });
+  assert.deepEqual(ann.all("joined").map(({ nick }) => nick), ["bob"]);
+  assert.deepEqual([...eve.all("joined"), ...eve.all("chat")], []);
+  assert.deepEqual(ann.all("chat", { nick: "eve" }), []);
+}
+
+async function keepAList(world: World): Promise<void> {
+  await Promise.all(["ann", "bob", "eve"].map((name) => world.home(name)));
+  const [ann, bob, eve] = await Promise.all(
+    ["ann", "bob", "eve"].map((name) => fingerprintOf(name)),
+  );
+  const allow = await world.file("allow", `# friends\n${ann}\n\n  ${bob}\n`);
+  const server = await world.server(["--allow", allow]);
+  const [first, second] = await world.gather("ann", "bob") as [Program, Program];
+  const stranger = await world.client("eve");
+  assert.match(await refused(stranger, "not allowed"), /not allowed/);
+  assert.ok(server.first("refused", { fingerprint: eve, reason: "not allowed" }));
+
+  await world.file("allow", `${eve}\n${ann}\n`);
+  server.signal("SIGHUP");
+  await first.waitFor("left", { nick: "bob", why: "removed" });
+  assert.match(await refused(second, "removed"), /removed/);
+  const welcome = await world.client("eve");
+  await first.waitFor("joined", { nick: "eve" });
+
+  // A list that cannot be read changes nothing.
+  await world.file("allow", "SHA256:short\n");
+  server.signal("SIGHUP");
+  await server.waitForText("stderr", /^server: error: .*allow.*line 1/m);
+  await welcome.chat("still here");
+  await first.waitFor("chat", { text: "still here" });
+}
+
+async function fillUp(world: World): Promise<void> {
+  const server = await world.server(["--room-capacity", "2", "--max-clients", "3"]);
+  const [ann, bob] = await world.gather("ann", "bob") as [Program, Program];
+  const eve = await world.client("eve");
+  await eve.waitFor("disconnected", { reason: "full" });
+  const { seconds } = await eve.waitFor("reconnecting");
+  assert.ok(seconds as number >= 0.5 && seconds as number <= 1);
+  await eve.chat("typed meanwhile");
+  assert.equal(server.first("refused").reason, "full");
+  await bob.leave();
+  await ann.waitFor("joined", { nick: "eve" });
+  const dan = await world.client("dan", { args: ["--room", "elsewhere"] });
+  await dan.waitFor("welcome");
+  const fay = await world.client("fay", { args: ["--room", "elsewhere"] });
+  await fay.waitFor("disconnected", { reason: "full" });
+}
+
+async function refuseWeakKeys(world: World): Promise<void> {
+  const strict = await world.server();
+  await world.home("weak", { bits: 1024 });
+  const weak = await fingerprintOf("weak", 1024);
+  const refusedByServer = await world.client("weak", { home: "weak" });
+  assert.match(await refused(refusedByServer, "key too weak"), /key too weak/);
+  await strict.kill("SIGTERM");
+
+  await world.server(["--min-key-bits", "1024"]);
+  const [ann, bob] = await Promise.all([
+    world.client("ann", { args: ["--min-key-bits", "1024"] }),
+    world.client("bob"),
+  ]);
+  await ann.waitFor("joined", { nick: "bob", weak: false });
+  const accepted = await world.client("weak", { home: "weak" });
+  await ann.waitFor("joined", { nick: "weak", fingerprint: weak, weak: true });
+  const { text } = await bob.waitFor("notice", { text: `${weak} has a key that is too weak` });
+  assert.ok(text);
+  await accepted.chat("to ann alone");
+  await ann.waitFor("chat", { text: "to ann alone", nick: "weak" });
+  await bob.chat("not for the weak");
+  await ann.waitFor("chat", { text: "not for the weak" });
+  await bob.waitFor("delivered", { to: [await fingerprintOf("ann")] });
+  assert.deepEqual([
+    ...bob.all("joined", { nick: "weak" }),
+    ...accepted.all("joined", { nick: "bob" }),
+  ], []);
+
+  // A server with a weak key is refused by its clients.
+  const home = await world.home("weak_server", { bits: 1024, file: "server.pem" });
+  await world.server([], { home: home.slice(home.lastIndexOf("/") + 1) });
+  const wary = await world.client("eve");
+  assert.match(await refused(wary, "refused"), /server's key has only 1024 bits/);
+  const trusting = await world.client("dan", { args: ["--min-key-bits", "1024"] });
+  await trusting.waitFor("welcome");
+}
+
+async function serve(world: World): Promise<void> {
+  const port = freePort();
+  const args = ["--serve", "--port", String(port), "--json"];
+  const start = async (nick: string) => {
+    const home = await world.home("ann");
+    await world.home("ann", { file: "server.pem" });
+    return world.start("client", { args: [...args, "--nick", nick], home }, nick);
+  };
+  const [one, two] = await Promise.all([start("one"), start("two")]);
+  await one.waitFor("joined", { nick: "two" });
+  const bob = await world.client("bob", { port });
+  await Promise.all([one, two].map((client) => client.waitFor("joined", { nick: "bob" })));
+  await bob.chat("hello you two");
+  await Promise.all([one, two].map((client) => client.waitFor("chat", { text: "hello you two" })));
+
+  // Of the two one serves: when it ends, the others lose their server, and find the next.
+  await one.command("/info");
+  await one.waitFor("notice", { text: "room lobby" });
+  const servesOne = one.all("notice").some(({ text }) => String(text).includes("(this program)"));
+  const [host, guest] = servesOne ? [one, two] : [two, one];
+  await guest.command("/info");
+  await guest.waitFor("notice", { text: "room lobby" });
+  assert.ok(!guest.all("notice").some(({ text }) => String(text).includes("(this program)")));
+  assert.equal(await host.leave(), 0);
+  await bob.waitFor("disconnected", { reason: "shutting down" });
+  const next = await start("three");
+  await bob.waitFor("joined", {}, { count: 4 });
+  await next.chat("served by another");
+  for (const client of [bob, guest]) await client.waitFor("chat", { text: "served by another" });
+}
+
+async function joinWhatIsHere(world: World): Promise<void> {
+  const server = await world.server();
+  const home = await world.home("ann");
+  const here = world.start("client", { args: ["--port", String(server.port), "--json"], home });
+  await here.waitFor("welcome");
+  assert.equal(here.first("connected").address, `127.0.0.1:${server.port}`);
+  const serving = world.start("client", {
+    args: ["--serve", "--port", String(server.port), "--json"],
+    home: await world.home("bob"),
+  });
+  // Both have the login name: they are told apart by their keys.
+  const key = await fingerprintOf("ann");
+  await serving.waitFor("joined", { nick: `somebody#${key.slice(7, 11)}`, fingerprint: key });
+  assert.equal(serving.first("connected").fingerprint, await fingerprintOf("server"));
+}
+
+async function startForTheFirstTime(world: World): Promise<void> {
+  await world.server(["--min-key-bits", "1024"]);
+  const home = world.path("new/state");
+  const args = ["--key-bits", "1024", "--min-key-bits", "1024"];
+  const address = ["--host", "localhost", "--port", String(world.port)];
+  const start = () =>
+    world.start("client", {
+      args: [...address, ...args, "--json"],
+      home: world.path("."),
+      env: { HEARTH_HOME: home },
+    });
+  const [one, two] = [start(), start()];
+  const joined = await one.waitFor("joined");
+  assert.equal(joined.weak, true);
+  assert.equal((await two.waitFor("joined")).fingerprint, joined.fingerprint); // one key for both
+  assert.deepEqual(await Promise.all([one.leave(), two.leave()]), [0, 0]);
+  if (Deno.build.os === "windows") return;
+  const modeOf = async (path: string) => ((await Deno.stat(path)).mode ?? 0) & 0o777;
+  assert.equal(await modeOf(home), 0o700);
+  assert.equal(await modeOf(`${home}/identity.pem`), 0o600);
+  assert.match(await Deno.readTextFile(`${home}/identity.pem`), /^-----BEGIN PRIVATE KEY-----/);
+}
+
+async function endInOrder(world: World): Promise<void> {
+  const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+  const server = await world.server();
+  const ann = await world.client("ann");
+  await ann.waitFor("welcome");
+  for (const [i, code] of [143, 130, 129].entries()) {
+    const bob = await world.client("bob");
+    await ann.waitFor("joined", {}, { count: i + 1 });
+    assert.equal(await bob.kill(signals[i]), code);
+    await ann.waitFor("left", { nick: "bob", why: "left" }, { count: i + 1 }); // CLOSE(0) went first
+    assert.deepEqual(bob.events.at(-1), { event: "bye" });
+  }
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    const other = await world.server([], { home: "other" });
+    const eve = await world.client("eve");
+    await eve.waitFor("welcome");
+    assert.equal(await other.kill(signal), 0);
+    assert.deepEqual(other.events.map(({ event }) => event), [
+      "listening",
+      "joined",
+      "stopping",
+      "left",
+    ]);
+    await eve.waitFor("disconnected", { reason: "shutting down" });
+    await eve.waitFor("reconnecting");
+    await eve.kill();
+  }
+  assert.equal(ann.running, true);
+  assert.equal(server.running, true);
+}
+
+/** A member that reads nothing holds the end up for 2 s: long enough for a second signal. */
+async function endAtOnce(world: World): Promise<void> {
+  const server = await world.server();
+  const [ann, bob] = await world.gather("ann", "bob") as [Program, Program];
+  bob.signal("SIGSTOP");
+  server.signal("SIGTERM");
+  await ann.waitFor("disconnected", { reason: "shutting down" });
+  server.signal("SIGTERM"); // so soon it counts as the same
+  await poll(() => {
+    if (server.running) server.signal("SIGTERM");
+    return !server.running;
+  }, () => "the end of the server");
+  assert.equal(await server.ended(), 130);
+}
+
+async function sayWhatToType(world: World): Promise<void> {
+  const home = await world.home("server", { file: "server.pem" });
+  const server = world.start("server", { args: ["--port", "0"], home });
+  const [, port] = await server.waitForText("stdout", /^listening on port (\d+): \S/m);
+  const fingerprint = await fingerprintOf("server");
+  const [, host] = await server.waitForText("stdout", /^ {4}\S*client --host (\S+)$/m);
+  assert.ok(host!.endsWith(`:${port}`) || host!.includes("."), host);
+  assert.ok(server.stdout.includes(fingerprint));
+  const ann = await world.client("ann", { port: Number(port) });
+  const key = (await fingerprintOf("ann")).replaceAll("+", "\\+");
+  await server.waitForText("stdout", new RegExp(`joined ${key}$`, "m"));
+  await ann.leave();
+  await server.waitForText("stdout", new RegExp(`left ${key}$`, "m"));
+  assert.equal(await server.kill("SIGTERM"), 0);
+
+  const quiet = world.start("server", { args: ["--port", port!, "--quiet"], home });
+  await waitForPort(Number(port));
+  const bob = await world.client("bob", { port: Number(port) });
+  await bob.waitFor("welcome");
+  await bob.leave();
+  await quiet.kill("SIGTERM");
+  assert.deepEqual([quiet.stdout, quiet.stderr], ["", ""]);
+}
+
+/** Who is let in, and what the server says. */
+export const SERVER: readonly Conversation[] = [
+  ["--password-file lets in who knows the password, and nobody else", askForAPassword],
+  ["--join-key-file lets the operator not know the password", useAJoinKey],
+  ["a password keeps those out whom a server without one lets in", keepGhostsOut],
+  ["--allow lets in who is on the list, and removes who no longer is at SIGHUP", keepAList],
+  ["--room-capacity and --max-clients make others wait", fillUp],
+  [
+    "weak keys are refused by server and clients, unless --min-key-bits allows them",
+    refuseWeakKeys,
+  ],
+  ["--serve twice at once: one serves, the other joins, and a third takes over", serve],
+  ["a server on this computer is joined without --host, also with --serve", joinWhatIsHere],
+  ["two first starts at once make one key, that only its owner can read", startForTheFirstTime],
+  ["signals end clients and servers in order, with their exit codes", endInOrder],
+  ["a second signal ends a server at once", endAtOnce],
+  ["server says what to type, who comes and who goes; --quiet says nothing", sayWhatToType],
+];

@@ -14,7 +14,7 @@ import { ProtocolError } from "./errors.ts";
 import { forEachFrame, type InputBuffer } from "./frame.ts";
 import type { Group, GroupMember } from "./group.ts";
 import { FLUSH_MS, MAX_QUEUE_AGE_MS, PING_DELAY_MS, SILENCE_MS, STALL_MS } from "./limits.ts";
-import { encodeFrame, FRAME, REASON } from "./message.ts";
+import { decodeFrame, encodeFrame, FRAME, type Frame, REASON } from "./message.ts";
 import { type Batch, OutputQueue } from "./queue.ts";
 import { type ByteStream, closeAtOnce, closeStream, settledWithin } from "./stream.ts";
 
@@ -78,7 +78,7 @@ export class Connection implements GroupMember {
   readonly #sealer: Sealer;
   readonly #seal = (plaintext: Uint8Array): Uint8Array => this.#sealer.seal(plaintext);
   readonly #take = (type: number, body: Uint8Array): void => this.#takeFrame(type, body);
-  readonly #queue = new OutputQueue();
+  readonly #queue: OutputQueue;
 
   readonly #isRelay: boolean;
   #state: "open" | "closing" | "closed" = "open";
@@ -106,6 +106,7 @@ export class Connection implements GroupMember {
     this.#random = options.random ?? systemRandom;
     this.#opener = options.opener;
     this.#sealer = options.sealer;
+    this.#queue = new OutputQueue(() => this.#group.now());
     this.#isRelay = options.role === "relay";
     this.#held = this.#isFirst = this.#isRelay;
     const now = this.#group.now();
@@ -124,15 +125,10 @@ export class Connection implements GroupMember {
     return this.#queue.bytes + (this.#writing?.length ?? 0);
   }
 
-  /** Nothing more is received, and what is sent is ignored. */
-  get ended(): boolean {
-    return this.#state !== "open";
-  }
-
   /** Queues an encoded frame; those of one moment travel in one record. Ignored after the end. */
   send(frame: Uint8Array): void {
     if (this.#state !== "open") return;
-    this.#queue.push(frame, this.#group.now());
+    this.#queue.push(frame);
     this.#flushSoon();
   }
 
@@ -147,7 +143,7 @@ export class Connection implements GroupMember {
     source: { readonly sid: Uint8Array; readonly allowance: Allowance },
   ): void {
     if (this.#state !== "open") return;
-    this.#queue.pushReceived(body, source, this.#group.now());
+    this.#queue.pushReceived(body, source);
     this.#flushSoon();
   }
 
@@ -214,26 +210,18 @@ export class Connection implements GroupMember {
 
   #takeFrame(type: number, body: Uint8Array): void {
     if (this.#state !== "open") return; // ended by an earlier frame of the same record
-    if (this.#isFirst && type <= FRAME.PONG && type !== FRAME.CLOSE) {
-      throw new ProtocolError("unexpected"); // §5: a client's first frame is its JOIN
-    }
+    if (type <= FRAME.PONG) return this.#takeOwn(decodeFrame(type, body));
     this.#isFirst = false;
-    switch (type) {
-      case FRAME.PING:
-        expectLength(body, 8);
-        this.#queue.pushPong(body, this.allowance);
-        this.#flushSoon();
-        return;
-      case FRAME.PONG:
-        return expectLength(body, 8);
-      case FRAME.CLOSE: {
-        expectLength(body, 1);
-        // §4: the receiver of a CLOSE closes without answering.
-        return this.#end({ type: "closed", reason: body[0]! });
-      }
-      default:
-        this.#handlers.onFrame(type, body);
-    }
+    this.#handlers.onFrame(type, body);
+  }
+
+  #takeOwn(frame: Frame): void {
+    // §4: the receiver of a CLOSE closes without answering.
+    if (frame.type === "close") return this.#end({ type: "closed", reason: frame.reason });
+    if (this.#isFirst) throw new ProtocolError("unexpected"); // §5: a client's first frame is its JOIN
+    if (frame.type !== "ping") return;
+    this.#queue.pushPong(frame.data, this.allowance);
+    this.#flushSoon();
   }
 
   // --- Writing ---
@@ -249,7 +237,7 @@ export class Connection implements GroupMember {
     this.#flushing = false;
     if (this.#writing || this.#held || this.#state === "closed") return;
     const now = this.#group.now();
-    const batch = this.#queue.take(now);
+    const batch = this.#queue.take();
     if (!batch) return this.#written?.();
     this.#sentAt = this.#progressAt = now;
     this.#writing = batch;
@@ -334,7 +322,7 @@ export class Connection implements GroupMember {
     this.#group.remove(this);
     this.allowance.renew();
     if (reason === undefined || this.#held) this.#queue.clear();
-    else this.#queue.pushLast(encodeFrame({ type: "close", reason }), this.#group.now());
+    else this.#queue.pushLast(encodeFrame({ type: "close", reason }));
     if (end.type === "cut") this.#discard();
     else this.#ending = this.#leave(!this.#queue.empty);
     this.#handlers.onEnd(end);
@@ -362,8 +350,4 @@ export class Connection implements GroupMember {
     this.#writing = undefined;
     this.#written?.();
   }
-}
-
-function expectLength(body: Uint8Array, length: number): void {
-  if (body.length !== length) throw new ProtocolError("bad-length");
 }

@@ -119,10 +119,16 @@ export class Batch {
 
 /** The batches of one connection that have not been taken for writing. */
 export class OutputQueue {
+  readonly #now: () => number;
   #batches: Batch[] = [];
   #spare: Uint8Array | undefined;
   #pong: Uint8Array | undefined;
   #pongOwner: Allowance | undefined;
+
+  /** @param now The present time in milliseconds. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
 
   /** Bytes of frames that wait here. */
   get bytes(): number {
@@ -146,8 +152,8 @@ export class OutputQueue {
    *
    * @param frame `u8 type || L(body)`, at most 16373 bytes; copied.
    */
-  push(frame: Uint8Array, now: number): void {
-    this.#batchFor(frame.length, now).push(frame);
+  push(frame: Uint8Array): void {
+    this.#batchFor(frame.length).push(frame);
   }
 
   /**
@@ -159,9 +165,8 @@ export class OutputQueue {
   pushReceived(
     body: Uint8Array,
     source: { readonly sid: Uint8Array; readonly allowance: Allowance },
-    now: number,
   ): void {
-    const batch = this.#batchFor(FRAME_HEADER_BYTES + body.length, now);
+    const batch = this.#batchFor(FRAME_HEADER_BYTES + body.length);
     batch.pushReceived(source.sid, body);
     const counted = body.length - ROUTE_BYTES + COUNTED_BYTES;
     batch.own(source.allowance, counted);
@@ -181,15 +186,15 @@ export class OutputQueue {
   }
 
   /** Queues the frame behind which nothing comes any more; a PONG would. */
-  pushLast(frame: Uint8Array, now: number): void {
+  pushLast(frame: Uint8Array): void {
     this.#dropPong();
-    this.push(frame, now);
+    this.push(frame);
   }
 
   /** Takes the next record's frames, to be sealed, written and given to {@linkcode OutputQueue.release}. */
-  take(now: number): Batch | undefined {
+  take(): Batch | undefined {
     if (this.#pong) {
-      const batch = this.#batches[0] ?? this.#begin(now);
+      const batch = this.#batches[0] ?? this.#begin();
       batch.push(this.#pong);
       batch.own(this.#pongOwner!, PONG_BODY_BYTES + COUNTED_BYTES);
       this.#pong = undefined;
@@ -214,15 +219,15 @@ export class OutputQueue {
     this.#pong = undefined;
   }
 
-  #batchFor(length: number, now: number): Batch {
+  #batchFor(length: number): Batch {
     const last = this.#batches.at(-1);
     if (last?.fits(length)) return last;
     last?.shrink();
-    return this.#begin(now);
+    return this.#begin();
   }
 
-  #begin(now: number): Batch {
-    const batch = new Batch(this.#spare ?? new Uint8Array(SMALL_BYTES), now);
+  #begin(): Batch {
+    const batch = new Batch(this.#spare ?? new Uint8Array(SMALL_BYTES), this.#now());
     this.#spare = undefined;
     this.#batches.push(batch);
     return batch;

@@ -96,7 +96,8 @@ export async function checkBase(target: Target): Promise<void> {
     throw new UsageError(`DENORT_BIN: ${error instanceof Error ? error.message : error}`);
   }
   if (found !== target) {
-    throw new UsageError(`DENORT_BIN is ${found ? `for ${found}` : "no program"}, not ${target}`, [
+    const what = found === undefined ? "is no program" : `is for ${found}, not`;
+    throw new UsageError(`DENORT_BIN ${what} for ${target}`, [
       "unset it, so that the right one is downloaded, or let it name one for that target",
     ]);
   }

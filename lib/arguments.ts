@@ -67,6 +67,8 @@ export interface ClientOptions extends SharedOptions {
   readonly host: string | undefined;
   /** Never 0 unless this program is to serve. */
   readonly port: number;
+  /** `SHA256:…`, of the key that the server must have. */
+  readonly fingerprint: string | undefined;
   readonly serve: boolean;
   /** One that §9 allows. */
   readonly nick: string | undefined;
@@ -138,9 +140,16 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
     return { type: "join-key", fingerprint, password: readPassword(given) };
   }
   const nick = given.text("nick");
+  const fingerprint = given.text("fingerprint");
+  if (fingerprint !== undefined && given.has("serve")) {
+    throw new UsageError("--fingerprint and --serve cannot be used together", [
+      "--fingerprint names the key of somebody else's server",
+    ]);
+  }
   return {
     type: "chat",
     ...readServer(given),
+    fingerprint: fingerprint === undefined ? undefined : readFingerprint(fingerprint),
     serve: given.has("serve"),
     // Some keyboards and file names give decomposed letters.
     nick: nick === undefined ? undefined : checkNick(nick.normalize("NFC")),

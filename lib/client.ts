@@ -151,7 +151,7 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     session,
     book,
     key: key.publicKey,
-    invitation: () => relay.invitation(),
+    invitation: () => relay.invitation(servers.find(relay.address)?.fingerprint),
     info: () => describe(session, { relay, servers, fingerprint, room: options.room }),
   });
   ui.attach({ session, actions, fingerprint, serving: relay.serving });
@@ -233,15 +233,16 @@ function describe(
   },
 ): string[] {
   const { membership } = session;
+  const pinned = servers.find(relay.address)?.fingerprint;
   const state = membership.joined
     ? `connected, ${membership.people().length} people besides you`
     : "not connected";
   return [
     `server ${relay.address}${relay.serving ? " (this program)" : ""}: ${state}`,
-    `its key ${servers.find(relay.address)?.fingerprint ?? "is not known yet"}`,
+    `its key ${pinned ?? "is not known yet"}`,
     `you are ${membership.nick}, with the key ${fingerprint}`,
     `room ${room}`,
-    `to invite somebody: ${relay.invitation()}`,
+    `to invite somebody: ${relay.invitation(pinned)}`,
   ];
 }
 

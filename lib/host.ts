@@ -45,10 +45,15 @@ export function parseHost(text: string): Host {
   return withPort(host, port);
 }
 
-/** What is typed on another computer to join a relay. */
-export function inviteTo(host: string, port: number): string {
+/**
+ * What is typed on another computer to join a relay.
+ *
+ * @param fingerprint `SHA256:…` of the relay's key, if it is known: the first contact is then authenticated.
+ */
+export function inviteTo(host: string, port: number, fingerprint?: string): string {
   const shown = port !== DEFAULT_PORT && host.includes(":") ? `[${host}]` : host;
-  return `./client --host ${shown}${port === DEFAULT_PORT ? "" : `:${port}`}`;
+  const place = `./client --host ${shown}${port === DEFAULT_PORT ? "" : `:${port}`}`;
+  return fingerprint === undefined ? place : `${place} --fingerprint ${fingerprint}`;
 }
 
 function withPort(host: string, port: string | undefined): Host {

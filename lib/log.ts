@@ -65,7 +65,10 @@ export class ServerLog {
     this.say(`listening on port ${port}: ${addresses.join(", ")}`);
     this.say(`this server's key: ${fingerprint}`);
     this.say("on another computer type:");
-    this.say(`    ${inviteTo(addresses[0]!, port)}${locked ? " --password" : ""}`);
+    const password = locked ? " --password" : "";
+    this.say(`    ${inviteTo(addresses[0]!, port)}${password}`);
+    this.say("or, to be sure that it is this server and no other:");
+    this.say(`    ${inviteTo(addresses[0]!, port, fingerprint)}${password}`);
   }
 
   /** Something happened in the relay. */

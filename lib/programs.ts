@@ -51,6 +51,7 @@ export type ServerOptionName =
 /** The options of `client`. */
 export type ClientOptionName =
   | SharedOptionName
+  | "fingerprint"
   | "serve"
   | "nick"
   | "room"
@@ -154,6 +155,11 @@ export const CLIENT_PROGRAM: Program<ClientOptionName> = {
       name: "port",
       value: { type: "integer", name: "N", min: 0, max: MAX_PORT },
       help: `its TCP port (default ${DEFAULT_PORT})`,
+    },
+    {
+      name: "fingerprint",
+      value: { type: "text", name: "FINGERPRINT" },
+      help: "the server's key, from an invitation: no other one is accepted",
     },
     { name: "serve", help: "be the server too, if there is none on this computer yet" },
     {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ClientOptions } from "./arguments.ts";
+import type { ClientOptions } from "./arguments.ts";
 import type { ByteStream } from "./connection.ts";
 import { UsageError } from "./errors.ts";
 import { inviteTo } from "./host.ts";
@@ -29,8 +29,8 @@ export interface Relay {
   readonly serving: boolean;
   /** Makes a connection to it. @throws {UsageError} Saying why not, and what helps. */
   dial(signal: AbortSignal): Promise<ByteStream>;
-  /** What a friend types to join. */
-  invitation(): string;
+  /** What a friend types to join; with the relay's fingerprint their first contact is authenticated. */
+  invitation(fingerprint?: string): string;
   /** Ends it, if it runs in this process. */
   stop(): Promise<void>;
 }
@@ -52,8 +52,14 @@ export interface FindOptions {
  * @throws {UsageError} When there is none.
  */
 export async function findRelay(options: ClientOptions, find: FindOptions): Promise<Relay> {
-  const { host, port } = options;
-  if (host !== undefined) return remoteRelay(host, port);
+  const { host, port, fingerprint } = options;
+  if (host !== undefined) {
+    const relay = remoteRelay(host, port);
+    if (fingerprint !== undefined) {
+      find.servers.expect(relay.address, { start: fingerprint, source: "invitation" });
+    }
+    return relay;
+  }
   if (options.serve) return await serve(options, find);
   const { type } = await probePort(LOOPBACK, { port, key: find.key });
   if (type === "hearth") return remoteRelay(LOOPBACK, port);
@@ -107,7 +113,7 @@ async function ownRelay(host: Host, { servers }: FindOptions): Promise<Relay> {
   return {
     ...relay,
     serving: true,
-    invitation: () => inviteTo(host.addresses[0]!, host.port),
+    invitation: (fingerprint) => inviteTo(host.addresses[0]!, host.port, fingerprint),
     stop: () => host.stop(),
   };
 }
@@ -120,7 +126,12 @@ export function remoteRelay(host: string, port: number): Relay {
     serving: false,
     dial: (signal) => connect(host, port, signal),
     // A friend on another computer needs another name for this one.
-    invitation: () => inviteTo(host === LOOPBACK ? reachableAddresses()[0]! : host, port),
+    invitation: (fingerprint) =>
+      inviteTo(
+        /^(127\.|::1$|localhost$)/i.test(host) ? reachableAddresses()[0]! : host,
+        port,
+        fingerprint,
+      ),
     stop: () => Promise.resolve(),
   };
 }

@@ -42,12 +42,21 @@ export function serverAddress(host: string, port: number): string {
   return `${name.includes(":") ? `[${name}]` : name}:${port}`;
 }
 
+/** What has been said about a server's key before the server itself proves one. */
+export interface Expectation {
+  /** `SHA256:…`, whole or cut short. */
+  readonly start: string;
+  /** Who said so. */
+  readonly source: "invitation" | "announcement";
+}
+
 /** The servers' keys this computer has seen, by address. */
 export class ServerBook {
   /** The file, to be named in messages. */
   readonly path: string;
   readonly #folder: string;
   #pins: Map<string, ServerPin>;
+  #expected = new Map<string, Expectation>();
 
   private constructor(folder: string, path: string, pins: Map<string, ServerPin>) {
     this.#folder = folder;
@@ -70,17 +79,27 @@ export class ServerBook {
     return this.#pins.get(address);
   }
 
+  /** From now on only such a key is accepted at an address, whatever the pins say besides. */
+  expect(address: string, expectation: Expectation): void {
+    this.#expected.set(address, expectation);
+  }
+
   /**
    * Judges the key a server has proven: `known` also when it is pinned at another address, since
-   * the key says who it is and the address only where; `changed` has to be refused, §8.
+   * the key says who it is and the address only where, and when somebody one trusts has given it;
+   * `changed` has to be refused, §8.
    */
   judge(address: string, fingerprint: string): "new" | "known" | "changed" {
+    const expected = this.#expected.get(address)?.start;
+    if (expected !== undefined && !fingerprint.startsWith(expected)) return "changed";
     const pin = this.#pins.get(address);
     if (pin !== undefined) return pin.fingerprint === fingerprint ? "known" : "changed";
-    for (const { fingerprint: known } of this.#pins.values()) {
-      if (known === fingerprint) return "known";
-    }
-    return "new";
+    return fingerprint === expected || this.knows(fingerprint) ? "known" : "new";
+  }
+
+  /** Tells whether a key is pinned at any address, by its fingerprint or the start of it. */
+  knows(start: string): boolean {
+    return this.#pins.values().some(({ fingerprint }) => fingerprint.startsWith(start));
   }
 
   /**
@@ -128,6 +147,14 @@ export class ServerBook {
    * out.
    */
   changedKey(address: string, presented: string): UsageError {
+    const expected = this.#expected.get(address);
+    if (expected !== undefined && !presented.startsWith(expected.start)) {
+      return new UsageError(
+        `${address} is another server: its key is ${presented}, and the ${expected.source} says ` +
+          expected.start,
+        ["somebody may be pretending to be it: ask whoever runs the server for its fingerprint"],
+      );
+    }
     const { fingerprint, line } = this.#pins.get(address) ?? {};
     const place = line === undefined ? "" : ` (${this.path}, line ${line})`;
     return new UsageError(

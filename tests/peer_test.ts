@@ -76,6 +76,7 @@ class Rig {
   target: Target;
   away = "";
   nick = "me";
+  gone = false;
   #options: RigOptions;
   #ownKey: PrivateKey;
   #serial = 0;
@@ -144,8 +145,15 @@ class Rig {
   }
 
   #tick(): void {
+    if (this.gone) return;
     this.peer.tick(this.target);
     this.clock.after(1000, () => this.#tick());
+  }
+
+  /** The session has no such member any more. */
+  dispose(): void {
+    this.gone = true;
+    this.peer.dispose();
   }
 
   /** The options with which the other side shakes hands. */
@@ -823,7 +831,7 @@ Deno.test("Peers of one room make at most 4 signatures at once, and none for who
     });
   const { rigs, answered } = await makeCrowd(9, { key: slow });
   assert.equal(waiting.length, 4);
-  rigs[4]!.peer.dispose();
+  rigs[4]!.dispose();
   for (const signed of waiting.splice(0)) signed();
   await settle();
   assert.equal(answered(), 4);
@@ -1046,7 +1054,7 @@ Deno.test("Peer sends and tells nothing after dispose()", async () => {
     const end = await rig.connect();
     await rig.say(end, chat(1, "a"));
     rig.happened();
-    rig.peer.dispose();
+    rig.dispose();
     await rig.say(end, chat(2, "b"));
     rig.peer.start();
     rig.peer.sendAway("x");
@@ -1064,7 +1072,7 @@ Deno.test("Peer sends nothing of a handshake that was under way at dispose()", a
   const m1 = rig.one(KIND.M1);
   const m2 = await new Responder(rig.otherOptions()).consumeM1(m1.payload);
   rig.peer.receive(KIND.M2, m1.tag, m2);
-  rig.peer.dispose();
+  rig.dispose();
   await rig.clock.advance(60_000);
   assert.deepEqual(rig.take(), []);
 });

@@ -1,6 +1,6 @@
 /**
  * Stand-ins for what is random or costly: identities that answer with recorded bytes, and random bytes that are the
- * same each time. Identities that cost nothing are in cheap_key.ts.
+ * same each time. Identities that cost nothing are in cheap_key.ts, a relay that is only a list in test_room.ts.
  *
  * @module
  */

@@ -1,0 +1,82 @@
+/**
+ * What holds after every run, whatever happened in it.
+ *
+ * @module
+ */
+
+import { MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/outbox.ts";
+import type { Place } from "./place.ts";
+import type { World } from "./world.ts";
+
+/** Changes of nick, and what comes from an instance that is gone, are kept beyond the bounds. */
+const SLACK_MESSAGES = 200;
+const SLACK_BYTES = 64 * 1024;
+
+/** No sender keeps more for anybody than §6 says. */
+export function checkBounds(world: World): void {
+  for (const place of world.alive) {
+    for (const { items, bytes } of place.session.membership.outbox.targets()) {
+      if (
+        items.length > MAX_KEPT_MESSAGES + SLACK_MESSAGES || bytes > MAX_KEPT_BYTES + SLACK_BYTES
+      ) {
+        return world.fail(`${place.name} keeps ${items.length} messages for one other`);
+      }
+    }
+  }
+}
+
+/** Why the members do not see each other as they should, yet; undefined when they do. */
+export function findRift(world: World): string | undefined {
+  const { alive } = world;
+  for (const place of alive) {
+    const { membership } = place.session;
+    if (!membership.joined) return `${place.name} is not connected`;
+    const expected = alive.filter((other) => other !== place).map(describe).sort().join(", ");
+    const seen = membership.people().map(({ fingerprint, usedNick }) =>
+      `${nameOf(world, fingerprint)} ${usedNick}`
+    ).sort().join(", ");
+    if (seen !== expected) return `${place.name} sees ${seen} instead of ${expected}`;
+    if (place.roster.size !== alive.length - 1) return `${place.name} has ghosts in its roster`;
+    for (const { downAt, lostAt, items, fingerprint } of membership.outbox.targets()) {
+      if (items.length === 0 || lostAt !== undefined || downAt !== undefined) continue;
+      return `${place.name} waits for an ACK of ${nameOf(world, fingerprint)}`;
+    }
+    for (const [id, { shown }] of place.taken) {
+      if (!shown) return `${place.name} has not shown #${world.ledger.messages.get(id)!.number}`;
+    }
+  }
+  for (const debt of world.ledger.owed()) return debt;
+  return undefined;
+}
+
+function describe(place: Place): string {
+  return `${place.identity.name} ${place.session.membership.nick}`;
+}
+
+function nameOf(world: World, fingerprint: string): string {
+  return world.identities.find((identity) => identity.fingerprint === fingerprint)?.name ?? "?";
+}
+
+/** A GAP is shown to whoever has had messages before and after those that are missing, and to nobody else. */
+export function checkGaps(world: World): void {
+  for (const to of world.alive) {
+    for (const from of world.alive) {
+      if (from === to) continue;
+      const addressed = [...world.ledger.messages.values()].filter((sent) =>
+        sent.from === from && sent.places.has(to)
+      );
+      const first = addressed.findIndex(({ id }) => to.taken.has(id));
+      const missing = addressed.filter(({ id }) => !to.taken.has(id)).length;
+      const within = first < 0
+        ? 0
+        : addressed.slice(first).filter(({ id }) => !to.taken.has(id)).length;
+      const told = to.gaps.get(from) ?? 0;
+      if (told < within) {
+        return world.fail(`${to.name} misses ${within} messages of ${from.name}, told ${told}`);
+      }
+      if (told > missing + from.nickChanges) {
+        return world.fail(`${to.name} misses ${missing} messages of ${from.name}, told ${told}`);
+      }
+    }
+  }
+}

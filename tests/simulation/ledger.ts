@@ -1,0 +1,336 @@
+/**
+ * What was promised to whom: every message that was accepted, and what is said about it. Breaches are found as soon as
+ * they happen, or at the end of the run.
+ *
+ * @module
+ */
+
+import { encodeHex } from "../../lib/bytes.ts";
+import type { ChatEvent, SessionEvent } from "../../lib/events.ts";
+import type { ChatMessage } from "../../lib/message.ts";
+import { KEEP_MS } from "../../lib/outbox.ts";
+import { VIEW_WINDOW_MS } from "../../lib/view.ts";
+import type { Place } from "./place.ts";
+
+/** Limits are looked at about once a second. */
+const TICK_SLACK_MS = 1_500;
+/** Two members who were connected for so long, with nothing wrong anywhere, have sent each other everything. */
+export const CALM_MS = 100_000;
+
+/** A message that was accepted. */
+export interface Sent {
+  readonly id: string;
+  /** Its number in the run, part of its text. */
+  readonly number: number;
+  readonly text: string;
+  readonly action: boolean;
+  readonly from: Place;
+  /** The one fingerprint of a private message. */
+  readonly to: string | undefined;
+  readonly at: number;
+  /** Processes that have to get it. */
+  readonly places: Set<Place>;
+  /** Processes lost some 10 minutes ago, of which either is right. */
+  readonly unsure: Set<Place>;
+  /** Views it was sealed with, hex digits. */
+  delivered: number | undefined;
+  /** When which fingerprint was given up. */
+  readonly undelivered: Map<string, number>;
+  /** There was nobody to send to. */
+  nobody: boolean;
+}
+
+/** What the user is about to send. */
+export type Draft = Pick<Sent, "text" | "number" | "action" | "to" | "places" | "unsure">;
+
+/** What the ledger has to know of the run. */
+export interface Course {
+  now(): number;
+  /** Something is wrong: the run fails. */
+  fail(what: string): void;
+  /** So much was sent that limits of what is kept may have been reached. */
+  readonly flooded: boolean;
+}
+
+/** All messages of a run. */
+export class Ledger {
+  readonly messages: Map<string, Sent> = new Map();
+  #course: Course;
+  #draft: Draft | undefined;
+
+  constructor(course: Course) {
+    this.#course = course;
+  }
+
+  /** Runs something that may accept a message. */
+  accept(draft: Draft, say: () => void): void {
+    this.#draft = draft;
+    try {
+      say();
+    } finally {
+      this.#draft = undefined;
+    }
+  }
+
+  /** Whom a room message of this moment has to reach, as the sender's frames tell it. */
+  addressees(from: Place): Pick<Draft, "places" | "unsure"> {
+    const places = new Set(from.present());
+    const unsure = new Set<Place>();
+    for (const [place, since] of from.lost) {
+      const over = this.#course.now() - since - KEEP_MS;
+      if (over > TICK_SLACK_MS) continue;
+      // Somebody of whom no instance is known counts by fingerprint only.
+      const sure = over < -TICK_SLACK_MS && from.met.has(place);
+      (sure ? places : unsure).add(place);
+    }
+    for (const place of unsure) if (places.has(place)) unsure.delete(place);
+    return { places, unsure };
+  }
+
+  /** Something was told to a user. */
+  tell(place: Place, event: SessionEvent): void {
+    switch (event.event) {
+      case "sent":
+        return this.#accepted(place, event.id);
+      case "chat":
+        return this.#shown(place, event);
+      case "delivered":
+        return this.#delivered(place, event.id, event.to);
+      case "undelivered":
+        return this.#undelivered(place, event.id, event.to);
+    }
+  }
+
+  #accepted(from: Place, id: string): void {
+    const draft = this.#draft;
+    if (!draft) return this.#fail(`${from.name} sends ${id} by itself`);
+    this.messages.set(id, {
+      ...draft,
+      id,
+      from,
+      at: this.#course.now(),
+      delivered: undefined,
+      undelivered: new Map(),
+      nobody: false,
+    });
+  }
+
+  /** A message was taken out of its stream by a place. */
+  taken(at: Place, from: Place | undefined, message: ChatMessage): void {
+    const sent = this.messages.get(message.id);
+    const what = `#${sent?.number} at ${at.name}`;
+    if (!sent || sent.text !== message.text) return this.#fail(`${what}: nobody wrote that`);
+    if (sent.from !== from) return this.#fail(`${what}: not from ${from?.name}`);
+    if (at.taken.has(message.id)) return this.#fail(`${what}: twice`);
+    const now = this.#course.now();
+    at.taken.set(message.id, { at: now, view: encodeHex(message.view), shown: false });
+    if (sent.action !== message.action || (sent.to !== undefined) !== message.private) {
+      return this.#fail(`${what}: other flags`);
+    }
+    this.#checkAddressed(sent, at, message.late);
+    this.#checkOrder(sent, at, message.late);
+    const givenUp = sent.undelivered.get(at.fingerprint);
+    if (givenUp !== undefined && this.#isFirm(sent, at)) {
+      this.#fail(`${what}: delivered after it was reported as not delivered`);
+    }
+  }
+
+  /** Whoever was addressed; or another process of the same person, if theirs was gone. */
+  #checkAddressed(sent: Sent, at: Place, late: boolean): void {
+    if (sent.places.has(at) || sent.unsure.has(at)) return;
+    const twin = [...sent.places, ...sent.unsure].some((place) =>
+      place.fingerprint === at.fingerprint && !sent.from.roster.has(place.sid ?? "")
+    );
+    const isTheirs = sent.to === undefined || sent.to === at.fingerprint;
+    if (twin && isTheirs && late) return;
+    this.#fail(`#${sent.number} at ${at.name}: not addressed${late ? "" : ", and not late"}`);
+  }
+
+  #checkOrder(sent: Sent, at: Place, late: boolean): void {
+    if (late) return;
+    for (const [id] of [...at.taken].slice(-100)) {
+      const other = this.messages.get(id)!;
+      if (other.from === sent.from && other.number > sent.number) {
+        return this.#fail(`#${sent.number} at ${at.name}: after #${other.number}`);
+      }
+    }
+  }
+
+  /** A report of not being delivered is final, unless what was on its way could no longer be called back. */
+  #isFirm(sent: Sent, at: Place): boolean {
+    return sent.from.alive && !sent.from.left.has(at) && !this.#course.flooded;
+  }
+
+  #shown(at: Place, event: ChatEvent): void {
+    const taken = at.taken.get(event.id);
+    const sent = this.messages.get(event.id);
+    const what = `#${sent?.number} at ${at.name}`;
+    if (!taken || !sent) return this.#fail(`${event.id} at ${at.name}: shown, never received`);
+    if (taken.shown) return this.#fail(`${what}: shown twice`);
+    taken.shown = true;
+    const wrong = event.text !== sent.text || event.fingerprint !== sent.from.fingerprint;
+    if (wrong) return this.#fail(`${what}: shown as something else`);
+    this.#checkView(sent, at, event);
+  }
+
+  #checkView(sent: Sent, at: Place, event: ChatEvent): void {
+    const { view, at: takenAt } = at.taken.get(event.id)!;
+    if (event.private) {
+      if (event.view !== "same") this.#fail(`#${sent.number} at ${at.name}: private, view differs`);
+      return;
+    }
+    const now = this.#course.now();
+    if (now > takenAt + VIEW_WINDOW_MS) this.#fail(`#${sent.number} at ${at.name}: shown too late`);
+    const same = at.sawView(view, takenAt - VIEW_WINDOW_MS, now);
+    // Who ends shows what it has before the time for it is over.
+    if (same !== (event.view === "same")) {
+      this.#fail(
+        `#${sent.number} at ${at.name}: view ${event.view}, but ${same ? "" : "never "}seen`,
+      );
+    }
+  }
+
+  #delivered(from: Place, id: string, to: readonly string[]): void {
+    const sent = this.messages.get(id);
+    const what = `#${sent?.number} of ${from.name} is "delivered"`;
+    if (!sent || sent.from !== from) return this.#fail(`${what}, but was not written`);
+    if (sent.delivered !== undefined) return this.#fail(`${what} twice`);
+    if (sent.undelivered.size > 0 || sent.nobody) return this.#fail(`${what}, but also not`);
+    sent.delivered = this.#course.now();
+    const sure = new Set([...sent.places].map(({ fingerprint }) => fingerprint));
+    const possible = new Set([...sent.unsure].map(({ fingerprint }) => fingerprint));
+    for (const fingerprint of to) {
+      if (!sure.has(fingerprint) && !possible.has(fingerprint)) {
+        return this.#fail(`${what} to somebody who was not addressed`);
+      }
+    }
+    for (const place of sent.places) {
+      if (!to.includes(place.fingerprint)) return this.#fail(`${what}, not to ${place.name}`);
+      if (place.taken.has(id)) continue;
+      const twin = this.#takers(sent, place.fingerprint).length > 0;
+      const gone = !place.sid || !from.roster.has(place.sid);
+      if (!twin || !gone) return this.#fail(`${what}, but ${place.name} does not have it`);
+    }
+  }
+
+  /** The places of a person that have taken a message. */
+  #takers(sent: Sent, fingerprint: string): Place[] {
+    return this.#places.filter((place) =>
+      place.fingerprint === fingerprint && place.taken.has(sent.id)
+    );
+  }
+
+  /** Every process there ever was. */
+  readonly #places: Place[] = [];
+
+  /** There is one more process. */
+  add(place: Place): void {
+    this.#places.push(place);
+  }
+
+  #undelivered(from: Place, id: string, to: readonly string[]): void {
+    const sent = this.messages.get(id);
+    const what = `#${sent?.number} of ${from.name} is "undelivered"`;
+    if (!sent || sent.from !== from) return this.#fail(`${what}, but was not written`);
+    if (sent.delivered !== undefined) return this.#fail(`${what} after "delivered"`);
+    if (to.length === 0) {
+      if (sent.places.size > 0) this.#fail(`${what} to nobody, but there was somebody`);
+      sent.nobody = true;
+      return;
+    }
+    for (const fingerprint of to) {
+      const theirs = [...sent.places, ...sent.unsure].filter((place) =>
+        place.fingerprint === fingerprint
+      );
+      if (theirs.length === 0) return this.#fail(`${what} to somebody who was not addressed`);
+      sent.undelivered.set(fingerprint, this.#course.now());
+      if (!from.alive || this.#course.flooded) continue;
+      this.#checkGivenUp(sent, theirs, what);
+    }
+  }
+
+  /** Nothing is given up for somebody who was there within the last 10 minutes, unless they left for good. */
+  #checkGivenUp(sent: Sent, theirs: readonly Place[], what: string): void {
+    const now = this.#course.now();
+    if (theirs.some((place) => sent.from.left.has(place))) return;
+    const since = now - KEEP_MS + TICK_SLACK_MS;
+    if (sent.at > since && !theirs.some((place) => sent.from.lost.has(place))) {
+      return this.#fail(`${what} to ${theirs[0]!.name} after ${now - sent.at} ms`);
+    }
+    for (const place of theirs) {
+      if (sharedCalm(sent.from, place, { from: since, to: now }) >= CALM_MS) {
+        this.#fail(`${what}, but ${place.name} was there`);
+      }
+    }
+  }
+
+  #fail(what: string): void {
+    this.#course.fail(what);
+  }
+
+  /** What is still owed, once everybody who runs is connected again; nothing is said of the gone. */
+  *owed(): Iterable<string> {
+    for (const sent of this.messages.values()) {
+      if (!sent.from.alive) continue;
+      const pending = [...sent.places].filter((place) =>
+        place.alive && !this.#isSettled(sent, place)
+      );
+      for (const place of pending) {
+        yield `#${sent.number} of ${sent.from.name} is not at ${place.name}, and nobody was told`;
+      }
+      const done = sent.delivered !== undefined || sent.undelivered.size > 0 || sent.nobody;
+      if (!done && [...sent.places].every((place) => place.alive && place.taken.has(sent.id))) {
+        yield `#${sent.number} of ${sent.from.name} is everywhere, and not reported as delivered`;
+      }
+    }
+  }
+
+  /** A place has a message, or its loss was reported, or it went to another process of the same person instead. */
+  #isSettled(sent: Sent, place: Place): boolean {
+    return place.taken.has(sent.id) || sent.undelivered.has(place.fingerprint) ||
+      this.#takers(sent, place.fingerprint).length > 0 && sent.from.met.has(place) &&
+        place.gaps.has(sent.from);
+  }
+
+  /** What is missing when every process has ended. */
+  *missing(): Iterable<string> {
+    for (const sent of this.messages.values()) {
+      if (sent.from.fate === "killed") continue;
+      const what = `#${sent.number} of ${sent.from.name}`;
+      if (sent.delivered === undefined && sent.undelivered.size === 0 && !sent.nobody) {
+        yield `${what} was neither reported as delivered nor as not delivered`;
+      }
+      for (const { fingerprint, name } of sent.places) {
+        if (sent.undelivered.has(fingerprint)) continue;
+        if (this.#takers(sent, fingerprint).length > 0) continue;
+        yield `${what} was lost for ${name}, and nobody was told`;
+      }
+    }
+    for (const place of this.#places) {
+      if (place.fate === "killed") continue;
+      for (const [id, { shown }] of place.taken) {
+        if (!shown) yield `#${this.messages.get(id)!.number} was not shown at ${place.name}`;
+      }
+    }
+  }
+
+  /** How often somebody did not get a message, and the sender was told. */
+  get reported(): number {
+    let count = 0;
+    for (const { undelivered } of this.messages.values()) count += undelivered.size;
+    return count;
+  }
+}
+
+/** The longest time for which both were members and nothing was wrong. */
+function sharedCalm(a: Place, b: Place, within: { from: number; to: number }): number {
+  let longest = 0;
+  for (const mine of a.calm) {
+    for (const theirs of b.calm) {
+      const from = Math.max(mine.from, theirs.from, within.from);
+      const to = Math.min(mine.to, theirs.to, within.to);
+      longest = Math.max(longest, to - from);
+    }
+  }
+  return longest;
+}

@@ -1,0 +1,289 @@
+/**
+ * One client process: a real session on a computer of its own, and what was seen of it.
+ *
+ * @module
+ */
+
+import type { ByteStream } from "../../lib/connection.ts";
+import type { SessionEvent } from "../../lib/events.ts";
+import type { Frame } from "../../lib/message.ts";
+import type { Peer } from "../../lib/peer.ts";
+import { computeView, roomTag } from "../../lib/room.ts";
+import { encodeFingerprint, type PrivateKey } from "../../lib/rsa.ts";
+import type { ServerBook } from "../../lib/servers.ts";
+import { Session } from "../../lib/session.ts";
+import type { PeerBook } from "../../lib/trust.ts";
+import { decodeHex, encodeHex } from "../../lib/bytes.ts";
+import { decodeCheapId } from "../support/cheap_key.ts";
+import { HostClock, type WorldClock } from "./clock.ts";
+import type { Wire } from "./network.ts";
+import type { Random } from "./random.ts";
+
+/** The room of every run. */
+export const ROOM = "lobby";
+const ROOM_TAG = roomTag(ROOM);
+
+/** Somebody, who may be there with several processes, one after the other or at once. */
+export interface Identity {
+  /** A, B, C … */
+  readonly name: string;
+  readonly key: PrivateKey;
+  /** `SHA256:…`. */
+  readonly fingerprint: string;
+  readonly book: PeerBook;
+  readonly servers: ServerBook;
+  nick: string;
+}
+
+/** What became of a process. */
+export type Fate =
+  /** It runs. */
+  | "alive"
+  /** It was ended in the middle of whatever it did. */
+  | "killed"
+  /** It is about to end in order. */
+  | "stopping"
+  /** It has ended, and said what it had to say. */
+  | "ended";
+
+/** A message that was taken. */
+export interface Taken {
+  readonly at: number;
+  /** Hex digits. */
+  readonly view: string;
+  /** It was shown, too. */
+  shown: boolean;
+}
+
+/** What the world is to a place. */
+export interface Surroundings {
+  readonly clock: WorldClock;
+  /** The relay's fingerprint. */
+  readonly relay: Uint8Array<ArrayBuffer>;
+  dial(place: Place, signal: AbortSignal, first: boolean): Promise<ByteStream>;
+  /** Something was told to the user. */
+  tell(place: Place, event: SessionEvent): void;
+  /** The session has ended by itself or because it was told to. */
+  over(place: Place, error: unknown): void;
+  placeOf(sid: string): Place | undefined;
+  /** On whose behalf code runs just now. */
+  acting: Place | undefined;
+}
+
+/** A client process. */
+export class Place {
+  /** A1, A2 …: the identity and a number. */
+  readonly name: string;
+  readonly identity: Identity;
+  readonly address: string;
+  readonly clock: HostClock;
+  readonly session: Session;
+  fate: Fate = "alive";
+  wire: Wire | undefined;
+  /** It cannot reach the relay before then. */
+  offlineUntil = 0;
+  /** The relay has it as a member since then. */
+  memberSince: number | undefined;
+  /** Times at which it was a member, undisturbed. */
+  readonly calm: { from: number; to: number }[] = [];
+
+  /** Its own sid, once it has had a WELCOME. */
+  sid: string | undefined;
+  /** Fingerprints by sid, as its last frames had it. */
+  roster: Map<string, Uint8Array<ArrayBuffer>> = new Map();
+  /** Its views of the room, and since when. */
+  readonly views: { readonly view: string; readonly since: number }[] = [];
+  /** Who is out of its roster, and since when. */
+  readonly lost: Map<Place, number> = new Map();
+  /** Whose LEFT was final. */
+  readonly left: Set<Place> = new Set();
+  /** Whose HELLO it has had. */
+  readonly met: Set<Place> = new Set();
+  /** What it has taken, by id. */
+  readonly taken: Map<string, Taken> = new Map();
+  /** How many messages of whom it was told that they are lost. */
+  readonly gaps: Map<Place, number> = new Map();
+  /** Pairings of the present connection, by sid. */
+  readonly peers: Map<string, Peer> = new Map();
+  nickChanges = 0;
+  #world: Surroundings;
+  #dialled = false;
+
+  constructor(
+    world: Surroundings,
+    identity: Identity,
+    options: { name: string; address: string; random: Random },
+  ) {
+    this.#world = world;
+    this.name = options.name;
+    this.identity = identity;
+    this.address = options.address;
+    this.clock = new HostClock(world.clock);
+    this.session = new Session({
+      key: identity.key,
+      nick: identity.nick,
+      room: ROOM,
+      minKeyBits: 2048,
+      address: "relay:40623",
+      servers: identity.servers,
+      book: identity.book,
+      dial: (signal) => {
+        const first = !this.#dialled;
+        this.#dialled = true;
+        return world.dial(this, signal, first);
+      },
+      emit: (event) => {
+        if (this.fate !== "killed") world.tell(this, event);
+      },
+      clock: this.clock,
+      random: options.random.bytes,
+      decodeId: decodeCheapId,
+    });
+    this.#watch();
+  }
+
+  /** `SHA256:…`. */
+  get fingerprint(): string {
+    return this.identity.fingerprint;
+  }
+
+  /** Its own instance, 32 hex digits. */
+  get instance(): string {
+    return this.session.membership.instance;
+  }
+
+  /** It runs, and is not about to end. */
+  get alive(): boolean {
+    return this.fate === "alive";
+  }
+
+  /** Begins to run. */
+  start(): void {
+    this.session.run().then(
+      () => this.#over(undefined),
+      (error: unknown) => this.#over(error),
+    );
+  }
+
+  #over(error: unknown): void {
+    if (this.fate === "killed") return;
+    const wasStopping = this.fate === "stopping";
+    this.fate = "ended";
+    this.#world.over(this, wasStopping ? undefined : error ?? new Error("ended by itself"));
+  }
+
+  /** The process is gone from one moment to the next. */
+  kill(): void {
+    this.fate = "killed";
+    this.clock.kill();
+  }
+
+  /** The process ends in order. */
+  stop(): void {
+    if (!this.alive) return;
+    this.fate = "stopping";
+    void this.session.stop();
+  }
+
+  /** The places in its roster. */
+  present(): Place[] {
+    return [...this.roster.keys()].flatMap((sid) => this.#world.placeOf(sid) ?? []);
+  }
+
+  /** Its view of the room at this moment, hex digits; of two members only, where `other` is given. */
+  view(other?: string): string {
+    const entries = [...this.roster].map(([sid, fingerprint]) => ({ sid, fingerprint }));
+    const chosen = other === undefined ? entries : entries.filter(({ sid }) => sid === other);
+    const own = { sid: this.sid!, fingerprint: this.identity.key.publicKey.fingerprint };
+    return encodeHex(computeView(
+      this.#world.relay,
+      ROOM_TAG,
+      [own, ...chosen].map(({ sid, fingerprint }) => ({ sid: decodeHex(sid), fingerprint })),
+    ));
+  }
+
+  /** Tells whether one of its views of the room between two times was this one. */
+  sawView(view: string, from: number, to: number): boolean {
+    return this.views.some((own, i) =>
+      own.view === view && own.since <= to && (this.views[i + 1]?.since ?? Infinity) >= from
+    );
+  }
+
+  /** Follows what the relay tells, before the membership acts on it. */
+  #watch(): void {
+    const { membership } = this.session;
+    const { welcome, enter, leave, receive } = membership;
+    membership.welcome = (frame, options) => {
+      this.#takeWelcome(frame);
+      this.#act(() => welcome.call(membership, frame, options));
+    };
+    membership.enter = (frame) => {
+      this.#takeJoined(frame.sid, frame.fingerprint);
+      this.#act(() => enter.call(membership, frame));
+    };
+    membership.leave = (frame) => {
+      this.#takeLeft(frame.sid, frame.why);
+      this.#act(() => leave.call(membership, frame));
+    };
+    membership.receive = (frame) => this.#act(() => receive.call(membership, frame));
+  }
+
+  #act(action: () => void): void {
+    this.#world.acting = this;
+    try {
+      action();
+    } finally {
+      this.#world.acting = undefined;
+    }
+  }
+
+  #takeWelcome(frame: Extract<Frame, { type: "welcome" }>): void {
+    const before = this.present();
+    this.peers.clear();
+    this.sid = frame.sid;
+    this.roster = new Map(frame.members.map(({ sid, fingerprint }) => [sid, fingerprint]));
+    const present = this.present();
+    for (const place of before) if (!present.includes(place)) this.#lose(place);
+    for (const place of present) this.#regain(place);
+    this.#changeView();
+  }
+
+  #takeJoined(sid: string, fingerprint: Uint8Array<ArrayBuffer>): void {
+    this.roster.set(sid, fingerprint);
+    this.#regain(this.#world.placeOf(sid));
+    this.#changeView();
+  }
+
+  #takeLeft(sid: string, why: number): void {
+    this.roster.delete(sid);
+    this.peers.delete(sid);
+    const place = this.#world.placeOf(sid);
+    if (place) {
+      if (why === 0 || why === 3) this.left.add(place);
+      else this.#lose(place);
+    }
+    this.#changeView();
+  }
+
+  #lose(place: Place): void {
+    this.lost.set(place, this.#world.clock.now);
+  }
+
+  #regain(place: Place | undefined): void {
+    if (place) this.lost.delete(place);
+  }
+
+  #changeView(): void {
+    this.views.push({ view: this.view(), since: this.#world.clock.now });
+  }
+}
+
+/** Makes somebody. */
+export function makeIdentity(
+  name: string,
+  key: PrivateKey,
+  books: { book: PeerBook; servers: ServerBook },
+): Identity {
+  const fingerprint = encodeFingerprint(key.publicKey.fingerprint);
+  return { name, key, fingerprint, ...books, nick: `nick${name}` };
+}

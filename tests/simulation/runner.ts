@@ -1,0 +1,139 @@
+/**
+ * One run, from its seed to its verdict.
+ *
+ * @module
+ */
+
+import { cipherReady } from "../../lib/cipher.ts";
+import { KEEP_MS } from "../../lib/outbox.ts";
+import { checkBounds, checkGaps, findRift } from "./invariants.ts";
+import { Random } from "./random.ts";
+import { makePlan, type Plan, Scenario } from "./scenario.ts";
+import { observe, undeliveredBytes } from "./taps.ts";
+import { type Totals, World } from "./world.ts";
+
+/** Once nothing is wrong any more, everybody has to be together again within this. */
+const HEAL_MS = 300_000;
+const POLL_MS = 1_000;
+/** A client that was told to end has ended by then: 2 s to write, 1 s to read on. */
+const STOP_MS = 5_000;
+/** More alarms than this within a run mean that it goes round in circles. */
+const MAX_STEPS = 3_000_000;
+
+/** What became of a run. */
+export interface Outcome {
+  readonly seed: number;
+  /** What is wrong; undefined when nothing is. */
+  readonly failure: string | undefined;
+  readonly totals: Totals;
+  /** Empty unless it was asked for. */
+  readonly trace: readonly string[];
+}
+
+/** Runs one seed. */
+export async function runSeed(seed: number, { trace = false } = {}): Promise<Outcome> {
+  await cipherReady();
+  const random = new Random(seed, "plan");
+  const plan = makePlan(random);
+  const world = new World({ seed, people: plan.people, quality: plan.quality, trace });
+  observe(world);
+  world.log(`seed ${seed}: ${describe(plan)}`);
+  try {
+    await new Run(world, random, plan).run();
+  } catch (error) {
+    world.fail(`an error: ${error instanceof Error ? error.stack : error}`);
+  } finally {
+    observe(undefined);
+  }
+  const { failure, totals } = world;
+  totals.messages = world.ledger.messages.size;
+  totals.reported = world.ledger.reported;
+  return { seed, failure, totals, trace: world.trace };
+}
+
+function describe({ people, quality, actions, pace, weights }: Plan): string {
+  return `${people} people, ${actions} actions every ${pace} ms: ${
+    Object.keys(weights).join(" ")
+  }; ` +
+    JSON.stringify(quality);
+}
+
+class Run {
+  #world: World;
+  #plan: Plan;
+  #scenario: Scenario;
+
+  constructor(world: World, random: Random, plan: Plan) {
+    this.#world = world;
+    this.#plan = plan;
+    this.#scenario = new Scenario(world, random, plan);
+  }
+
+  async run(): Promise<void> {
+    const world = this.#world;
+    this.#scenario.begin();
+    await this.#until(() => this.#scenario.done, Infinity);
+    await this.#heal();
+    if (this.#plan.patient) await this.#waitForGivingUp();
+    checkGaps(world);
+    await this.#end();
+  }
+
+  /** Lets time pass until a condition holds that is looked at once a second; tells whether it came to hold. */
+  async #until(condition: () => boolean, limit: number): Promise<boolean> {
+    const world = this.#world;
+    const deadline = world.clock.now + limit;
+    while (!world.failure && !condition()) {
+      if (world.clock.now >= deadline) return false;
+      await world.clock.run(world.clock.now + POLL_MS, () => world.failure !== undefined);
+      checkBounds(world);
+      if (world.clock.steps > MAX_STEPS) world.fail("the run goes round in circles");
+    }
+    return true;
+  }
+
+  /** Nothing is wrong any more: everybody finds everybody, and gets what is theirs. */
+  async #heal(): Promise<void> {
+    const world = this.#world;
+    world.log("from now on nothing goes wrong");
+    for (const place of world.places) {
+      place.offlineUntil = Math.min(place.offlineUntil, world.clock.now);
+    }
+    world.quality = { latency: 1, jitter: 0, capacity: 65_536, piece: Infinity };
+    let rift: string | undefined;
+    const isWhole = await this.#until(() => (rift = findRift(world)) === undefined, HEAL_MS);
+    if (!isWhole) world.fail(`not whole after ${HEAL_MS / 1000} s: ${rift}`);
+  }
+
+  /** What was kept for the gone is given up, and nothing is kept any more. */
+  async #waitForGivingUp(): Promise<void> {
+    const world = this.#world;
+    let kept = 0;
+    const isDone = await this.#until(() => {
+      kept = world.alive.reduce((sum, { session }) => sum + session.membership.outbox.unsettled, 0);
+      return kept === 0;
+    }, KEEP_MS + 60_000);
+    if (!isDone) world.fail(`${kept} messages are still kept`);
+  }
+
+  /** Everybody leaves, then the relay stops: nothing may be left. */
+  async #end(): Promise<void> {
+    const world = this.#world;
+    if (world.failure) return;
+    for (const place of world.alive) place.stop();
+    const ended = () => world.places.every(({ fate }) => fate === "killed" || fate === "ended");
+    if (!await this.#until(ended, STOP_MS)) world.fail("somebody does not end");
+    for (const what of world.ledger.missing()) {
+      world.fail(what);
+      break;
+    }
+    await this.#until(() => false, STOP_MS);
+    world.startRelay();
+    const stopped = world.stopRelay();
+    await this.#until(() => false, STOP_MS);
+    await stopped;
+    if (world.failure) return;
+    if (undeliveredBytes() > 0) world.fail(`the relay still counts ${undeliveredBytes()} bytes`);
+    if (world.timers > 0) world.fail(`${world.timers} timers are left`);
+  }
+}

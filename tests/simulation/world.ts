@@ -1,0 +1,409 @@
+/**
+ * A relay, its clients and the network between them: what can be done to them, and what is seen of it.
+ *
+ * @module
+ */
+
+import { encodeHex } from "../../lib/bytes.ts";
+import type { Channel } from "../../lib/channel.ts";
+import type { ByteStream } from "../../lib/connection.ts";
+import type { SessionEvent } from "../../lib/events.ts";
+import { MAX_UNDELIVERED_BYTES } from "../../lib/limits.ts";
+import type { Member as RelayMember } from "../../lib/member.ts";
+import { type ChatMessage, type Message, REASON } from "../../lib/message.ts";
+import type { Outbox } from "../../lib/outbox.ts";
+import type { Peer } from "../../lib/peer.ts";
+import { Relay, type RelayEvent } from "../../lib/relay.ts";
+import type { Member } from "../../lib/roster.ts";
+import { cheapKey, decodeCheapId } from "../support/cheap_key.ts";
+import { memoryPeers, memoryServers } from "./books.ts";
+import { HostClock, WorldClock } from "./clock.ts";
+import { type Course, Ledger } from "./ledger.ts";
+import { type Quality, Wire } from "./network.ts";
+import { type Identity, makeIdentity, Place, type Surroundings } from "./place.ts";
+import { Random } from "./random.ts";
+import type { Observer } from "./taps.ts";
+
+const RELAY_KEY = cheapKey(1);
+/** One record may take a sender above its share of the relay's memory. */
+const SHARE_SLACK = 20_000;
+/** How often a client looks for a relay before its first connection. */
+const FIRST_DIAL_MS = 400;
+/** What the relay may tell of a connection with nobody to blame. */
+const BLAMELESS =
+  /^(protocol error: cut|no JOIN in time|silent for too long|too slow|the relay stops)$/;
+
+/** How a run is begun. */
+export interface WorldOptions {
+  readonly seed: number;
+  readonly people: number;
+  readonly quality: Quality;
+  readonly trace: boolean;
+}
+
+/** What is counted over all runs. */
+export interface Totals {
+  messages: number;
+  cuts: number;
+  restarts: number;
+  /** Messages that somebody did not get, and the sender was told so. */
+  reported: number;
+}
+
+/** Ways in which a computer goes down, as those it was connected with notice it. */
+export type Crash = "reset" | "finish" | "lose";
+
+/** Everything of one run. */
+export class World implements Surroundings, Course, Observer {
+  readonly clock: WorldClock = new WorldClock();
+  readonly relay: Uint8Array<ArrayBuffer> = RELAY_KEY.publicKey.fingerprint;
+  readonly identities: Identity[] = [];
+  /** All processes there ever were. */
+  readonly places: Place[] = [];
+  readonly ledger: Ledger;
+  readonly totals: Totals = { messages: 0, cuts: 0, restarts: 0, reported: 0 };
+  readonly trace: string[] = [];
+  quality: Quality;
+  /** What went wrong first. */
+  failure: string | undefined;
+  flooded = false;
+  /** The place on whose behalf code runs just now. */
+  acting: Place | undefined;
+  #options: WorldOptions;
+  #network: Random;
+  #relay: Relay | undefined;
+  #relayClock: HostClock;
+  #relayLives = 0;
+  #wires = new Set<Wire>();
+  #sids = new Map<string, Place>();
+  #instances = new Map<string, Place>();
+  #outboxes = new WeakMap<Outbox, Place>();
+  #channels = new WeakMap<Channel, Place>();
+  #admitted = "";
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.quality = options.quality;
+    this.#network = new Random(options.seed, "network");
+    this.#relayClock = new HostClock(this.clock);
+    this.ledger = new Ledger(this);
+    for (let i = 0; i < options.people; i++) {
+      const books = { book: memoryPeers(), servers: memoryServers() };
+      this.identities.push(
+        makeIdentity(String.fromCharCode(65 + i), cheapKey(10 + i), books),
+      );
+    }
+    this.startRelay();
+  }
+
+  now(): number {
+    return this.clock.now;
+  }
+
+  /** Something is wrong: the run ends. */
+  fail(what: string): void {
+    this.log(`FAILED: ${what}`);
+    this.failure ??= what;
+  }
+
+  /** Notes a line for whoever reads the trace. */
+  log(text: string): void {
+    if (!this.#options.trace) return;
+    this.trace.push(`${(this.clock.now / 1000).toFixed(3).padStart(9)} ${text}`);
+  }
+
+  /** The processes that run. */
+  get alive(): Place[] {
+    return this.places.filter((place) => place.alive);
+  }
+
+  placeOf(sid: string): Place | undefined {
+    return this.#sids.get(sid);
+  }
+
+  // --- Clients ---
+
+  /** Starts one more process of somebody. */
+  startPlace(identity: Identity): Place {
+    const number = 1 + this.places.filter((place) => place.identity === identity).length;
+    const name = `${identity.name}${number}`;
+    const place = new Place(this, identity, {
+      name,
+      address: `10.0.${this.places.length >> 8}.${this.places.length & 255}`,
+      random: new Random(this.#options.seed, name),
+    });
+    this.places.push(place);
+    this.ledger.add(place);
+    this.#instances.set(place.instance, place);
+    this.#outboxes.set(place.session.membership.outbox, place);
+    this.log(`${name} starts`);
+    place.start();
+    return place;
+  }
+
+  /** Ends a process in the middle of whatever it does. */
+  kill(place: Place, crash: Crash): void {
+    this.log(`${place.name} is killed (${crash})`);
+    place.kill();
+    this.#closeCalm(place);
+    if (place.wire) this.#crash(place.wire, crash);
+  }
+
+  /** Breaks a place's connection. */
+  cut(place: Place, crash: Crash): void {
+    const { wire } = place;
+    if (!wire || wire.over) return;
+    this.totals.cuts++;
+    this.log(`${place.name} is cut off (${crash})`);
+    this.#closeCalm(place);
+    this.#crash(wire, crash);
+    // One's own computer notices at some time; the relay has to find out for itself.
+    if (crash === "lose" && this.#network.chance(0.7)) {
+      this.clock.after(this.#network.below(30_000), () => wire.tellClient());
+    }
+  }
+
+  #crash(wire: Wire, crash: Crash): void {
+    if (crash === "reset") wire.reset();
+    else if (crash === "finish") wire.finish();
+    else wire.lose();
+  }
+
+  /** Nothing arrives for a while. */
+  stall(place: Place, direction: "up" | "down" | "both", duration: number): void {
+    this.log(`${place.name} is stalled (${direction}) for ${duration} ms`);
+    this.#disturb(this.clock.now + duration);
+    place.wire?.stall(direction, this.clock.now + duration);
+  }
+
+  /** Stops a process, as Ctrl-Z or a closed lid does. */
+  sleep(place: Place): void {
+    this.log(`${place.name} sleeps`);
+    this.#disturb(Infinity);
+    place.clock.sleep();
+  }
+
+  /** A stopped process goes on. */
+  wake(place: Place): void {
+    this.log(`${place.name} wakes`);
+    this.#disturbedUntil = this.clock.now;
+    this.#disturb(this.clock.now);
+    place.clock.wake();
+    place.wire?.advance();
+  }
+
+  dial(place: Place, signal: AbortSignal, first: boolean): Promise<ByteStream> {
+    const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
+    const attempt = () => {
+      if (signal.aborted) return;
+      const relay = this.#relay;
+      if (relay && place.offlineUntil <= this.clock.now) {
+        place.wire = new Wire({
+          clock: this.clock,
+          random: this.#network,
+          quality: this.quality,
+          client: place.clock,
+          relay: this.#relayClock,
+        });
+        this.#wires.add(place.wire);
+        relay.accept(place.wire.relay, place.address);
+        resolve(place.wire.client);
+      } else if (first) place.clock.after(FIRST_DIAL_MS, attempt);
+      else reject(new Error("connection refused"));
+    };
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    place.clock.after(this.#network.below(2 * this.quality.latency + 5), attempt);
+    return promise;
+  }
+
+  tell(place: Place, event: SessionEvent): void {
+    const { event: name, ...fields } = event;
+    this.log(`${place.name} ${name} ${this.#describe(fields)}`);
+    if (event.event === "error") this.fail(`${place.name}: ${event.message}`);
+    if (event.event === "disconnected" && event.reason === "protocol error") {
+      this.fail(`${place.name} finds a protocol error`);
+    }
+    this.ledger.tell(place, event);
+  }
+
+  /** Fields of an event, with names instead of fingerprints and numbers instead of ids. */
+  #describe(fields: Readonly<Record<string, unknown>>): string {
+    if (!this.#options.trace) return "";
+    let text = "";
+    for (const [name, value] of Object.entries(fields)) {
+      if (name === "text" || name === "sent" || name === "nick") continue;
+      const shown = name === "id"
+        ? `#${this.ledger.messages.get(value as string)?.number ?? "?"}`
+        : JSON.stringify(value);
+      text += `${name}=${shown} `;
+    }
+    for (const { name, fingerprint } of this.identities) {
+      text = text.replaceAll(fingerprint, name);
+    }
+    return text;
+  }
+
+  over(place: Place, error: unknown): void {
+    this.log(`${place.name} has ended${error ? `: ${error}` : ""}`);
+    this.#closeCalm(place);
+    if (error && !(error instanceof Error && /removed/.test(error.message))) {
+      this.fail(`${place.name} has ended: ${error}`);
+    }
+  }
+
+  // --- The relay ---
+
+  /** There is a relay. */
+  get relayRuns(): boolean {
+    return this.#relay !== undefined;
+  }
+
+  /** Starts the relay, with the same key each time. */
+  startRelay(): void {
+    if (this.#relay) return;
+    const random = new Random(this.#options.seed, `relay ${this.#relayLives++}`);
+    this.log("the relay starts");
+    this.#relayClock = new HostClock(this.clock);
+    this.#relay = new Relay({
+      key: RELAY_KEY,
+      clock: this.#relayClock,
+      random: random.bytes,
+      decodeId: decodeCheapId,
+      minKeyBits: 2048,
+      onEvent: (event) => this.#follow(event),
+    });
+  }
+
+  /** Ends the relay's process in the middle of whatever it does. */
+  killRelay(crash: Crash): void {
+    this.log(`the relay is killed (${crash})`);
+    this.#relay = undefined;
+    this.#relayClock.kill();
+    for (const place of this.places) this.#closeCalm(place);
+    for (const wire of this.#wires) this.#crash(wire, crash);
+    this.#wires.clear();
+  }
+
+  /** Ends the relay in order. */
+  async stopRelay(): Promise<void> {
+    const relay = this.#relay;
+    if (!relay) return;
+    this.log("the relay stops");
+    this.#relay = undefined;
+    await relay.stop();
+    this.log("the relay has stopped");
+    if (relay.members > 0 || relay.pending > 0) this.fail("a stopped relay has members");
+  }
+
+  /** The operator throws somebody out, and lets them in again. */
+  remove(identity: Identity): void {
+    this.log(`${identity.name} is removed`);
+    const others = this.identities.filter((other) => other !== identity);
+    this.#relay?.setAllow(new Set(others.map(({ fingerprint }) => fingerprint)));
+    this.#relay?.setAllow(new Set(this.identities.map(({ fingerprint }) => fingerprint)));
+  }
+
+  /** Timers of all relays and clients that still run. */
+  get timers(): number {
+    return this.clock.alarms;
+  }
+
+  #follow(event: RelayEvent): void {
+    const place = this.places.find(({ address }) => address === event.address);
+    const name = place?.name;
+    if (event.event === "closed") {
+      this.log(`relay: ${name} closed: ${event.cause}`);
+      if (!BLAMELESS.test(event.cause)) this.fail(`the relay about ${name}: ${event.cause}`);
+    } else if (event.event === "refused") {
+      this.log(`relay: ${name} refused: ${event.reason}`);
+      this.fail(`the relay refuses ${name}: ${event.reason}`);
+    } else if (event.event === "joined" && place) {
+      this.log(`relay: ${name} joined as ${this.#admitted}`);
+      this.#sids.set(this.#admitted, place);
+      place.calm.push({ from: Math.max(this.clock.now, this.#disturbedUntil), to: Infinity });
+    } else if (event.event === "left" && place) {
+      this.log(`relay: ${name} left: ${event.why}`);
+      this.#closeCalm(place);
+    }
+  }
+
+  // --- Calm: times in which nothing was wrong ---
+
+  #disturbedUntil = 0;
+
+  #disturb(until: number): void {
+    this.#disturbedUntil = Math.max(this.#disturbedUntil, until);
+    for (const place of this.places) {
+      if (this.#closeCalm(place)) place.calm.push({ from: this.#disturbedUntil, to: Infinity });
+    }
+  }
+
+  #closeCalm(place: Place): boolean {
+    const last = place.calm.at(-1);
+    if (last?.to !== Infinity) return false;
+    last.to = this.clock.now;
+    return true;
+  }
+
+  // --- What is seen inside ---
+
+  sealing(channel: Channel, message: Message): void {
+    if (message.type === "hello") {
+      const place = this.#instances.get(message.instance);
+      if (place) this.#channels.set(channel, place);
+    }
+    const place = this.#channels.get(channel);
+    if (!place || place.fate === "killed") return;
+    if (message.type === "close") {
+      this.log(`${place.name} ends a channel: ${message.reason}`);
+      if (message.reason === REASON.PROTOCOL) this.fail(`${place.name}: a protocol error`);
+    } else if (message.type === "chat") this.#checkSealed(place, channel, message);
+  }
+
+  /** A view is that of the moment in which the message is sealed. */
+  #checkSealed(place: Place, channel: Channel, message: ChatMessage): void {
+    const view = encodeHex(message.view);
+    const other = encodeHex(channel.peer.fingerprint);
+    const views = message.private
+      ? [...place.roster].filter(([, fingerprint]) => encodeHex(fingerprint) === other)
+        .map(([sid]) => place.view(sid))
+      : [place.views.at(-1)?.view];
+    if (views.includes(view)) return;
+    const number = this.ledger.messages.get(message.id)?.number;
+    this.fail(`#${number} of ${place.name} was sealed with a view that is not of this moment`);
+  }
+
+  taken(member: Member, message: ChatMessage): void {
+    const place = this.acting;
+    if (!place) return this.fail("a message was taken by nobody");
+    if (place.fate === "killed") return;
+    const from = this.placeOf(member.sid);
+    this.log(`${place.name} takes #${this.ledger.messages.get(message.id)?.number}`);
+    this.ledger.taken(place, from, message);
+  }
+
+  lost(member: Member, count: number): void {
+    const from = this.placeOf(member.sid);
+    if (!this.acting || !from) return;
+    this.acting.gaps.set(from, (this.acting.gaps.get(from) ?? 0) + count);
+  }
+
+  pairing(peer: Peer): void {
+    this.acting?.peers.set(peer.sid, peer);
+  }
+
+  bound(outbox: Outbox, instance: string): void {
+    const other = this.#instances.get(instance);
+    if (other) this.#outboxes.get(outbox)?.met.add(other);
+  }
+
+  admitted(member: RelayMember): void {
+    this.#admitted = member.sid;
+  }
+
+  charged(undelivered: number): void {
+    if (undelivered > MAX_UNDELIVERED_BYTES + SHARE_SLACK) {
+      this.fail(`the relay holds ${undelivered} bytes of one sender`);
+    }
+  }
+}

@@ -18,8 +18,8 @@ const ASLEEP_MS = 1_000;
 export interface GroupMember {
   /** Does what is due; returns when it wants to be asked again at the latest, by {@linkcode Group.now}. */
   check(now: number): number;
-  /** Begins to write what waits. */
-  flush(): void;
+  /** Begins to write what waits, or returns a later time to be asked again. */
+  flush(now: number): number;
 }
 
 /** Options of {@linkcode Group}. */
@@ -27,10 +27,14 @@ export interface GroupOptions {
   readonly clock?: Clock;
   /** Runs an action a little later: by default at the end of what the program is doing just now. */
   readonly defer?: (action: () => void) => void;
+  /** Milliseconds; see {@linkcode Group.gather}. None by default. */
+  readonly gather?: number;
 }
 
 /** One timer and one list of the unwritten for many connections. */
 export class Group {
+  /** After a write so many milliseconds pass before the next one to the same side: under load each carries more. */
+  readonly gather: number;
   readonly #clock: Clock;
   readonly #defer: (action: () => void) => void;
   readonly #members = new Set<GroupMember>();
@@ -41,15 +45,22 @@ export class Group {
   /** How long the program has been stopped so far. */
   #asleep = 0;
   #unwritten: GroupMember[] = [];
+  #isDeferred = false;
+  #flushTimer: Timer | undefined;
 
   constructor(options: GroupOptions = {}) {
     this.#clock = options.clock ?? systemClock;
     this.#defer = options.defer ?? queueMicrotask;
+    this.gather = options.gather ?? 0;
   }
 
   /** Milliseconds since an arbitrary moment, not counting those in which the program was stopped, §5. */
   now(): number {
-    return this.#clock.now() - this.#asleep;
+    const now = this.#clock.now() - this.#asleep;
+    const late = now - this.#wakeAt;
+    if (late <= ASLEEP_MS) return now;
+    this.#asleep += late;
+    return now - late;
   }
 
   /** Takes on a member, which is asked for its deadlines at `first`. */
@@ -69,7 +80,7 @@ export class Group {
   /** A member has a deadline that may be earlier than all others. */
   wakeAt(time: number): void {
     if (time >= this.#wakeAt) return;
-    this.#wakeAt = time;
+    this.#wakeAt = Math.max(time, this.now());
     if (!this.#scanning) this.#setTimer();
   }
 
@@ -84,18 +95,30 @@ export class Group {
   /** A member has something to write: all of those are flushed together. */
   flushSoon(member: GroupMember): void {
     this.#unwritten.push(member);
-    if (this.#unwritten.length === 1) this.#defer(() => this.#flush());
+    if (this.#isDeferred) return;
+    this.#isDeferred = true;
+    this.#defer(() => {
+      this.#isDeferred = false;
+      this.#flush();
+    });
   }
 
   #flush(): void {
+    const now = this.now();
     const unwritten = this.#unwritten;
     this.#unwritten = [];
-    for (const member of unwritten) member.flush();
+    let next = Infinity;
+    for (const member of unwritten) {
+      const again = member.flush(now);
+      if (again <= now) continue;
+      this.#unwritten.push(member);
+      next = Math.min(next, again);
+    }
+    this.#clock.cancel(this.#flushTimer);
+    if (next < Infinity) this.#flushTimer = this.#clock.after(next - now, () => this.#flush());
   }
 
   #scan(): void {
-    const late = this.now() - this.#wakeAt;
-    if (late > ASLEEP_MS) this.#asleep += late;
     const now = this.now();
     this.#lastScan = now;
     this.#wakeAt = Infinity;

@@ -94,6 +94,7 @@ export class Connection implements GroupMember {
   /** When the write under way last made progress, a record was last sent, one last verified. */
   #progressAt: number;
   #sentAt: number;
+  #flushedAt = -Infinity;
   #heardAt: number;
   #written: (() => void) | undefined;
 
@@ -110,7 +111,7 @@ export class Connection implements GroupMember {
     this.#isRelay = options.role === "relay";
     this.#held = this.#isFirst = this.#isRelay;
     const now = this.#group.now();
-    this.#progressAt = this.#sentAt = this.#heardAt = now;
+    this.#progressAt = this.#heardAt = this.#sentAt = now;
   }
 
   /** Begins to read, with what was read beyond the handshake; once only. */
@@ -165,24 +166,31 @@ export class Connection implements GroupMember {
   // --- Reading ---
 
   async #read(): Promise<void> {
-    while (true) {
-      this.#takeRecords();
-      if (this.#state !== "open") return;
+    this.#takeRecords();
+    while (this.#state === "open") {
       if (this.allowance.spent) {
         const since = this.#group.now();
         await this.allowance.wait();
         this.#heardAt += this.#group.now() - since; // §5: time without reading does not count
+        this.#takeRecords();
         continue;
       }
-      let length;
-      try {
-        length = await this.#stream.read(this.#input.space());
-      } catch {
-        length = null; // a reset, or our own end
-      }
-      if (this.#state !== "open") return;
-      if (length === null) return this.#cut();
-      this.#input.add(length);
+      const length = await this.#readSome();
+      if (this.#state === "open") this.#takeInput(length);
+    }
+  }
+
+  #takeInput(length: number | null): void {
+    if (length === null) return this.#cut();
+    this.#input.add(length);
+    this.#takeRecords();
+  }
+
+  async #readSome(): Promise<number | null> {
+    try {
+      return await this.#stream.read(this.#input.space());
+    } catch {
+      return null; // a reset, or our own end
     }
   }
 
@@ -232,14 +240,22 @@ export class Connection implements GroupMember {
     this.#group.flushSoon(this);
   }
 
-  /** Seals and writes what is queued, unless a write is under way: then its end does that. */
-  flush(): void {
+  /** Writes what is queued, or says when: a receiver that was just written to waits for more to gather. */
+  flush(now: number): number {
+    const gathered = this.#flushedAt + this.#group.gather;
+    if (now < gathered && !this.#queue.hasFullRecord) return gathered;
     this.#flushing = false;
+    this.#writeNext();
+    return now;
+  }
+
+  /** Seals and writes the next record, unless a write is under way: then its end does that. */
+  #writeNext(): void {
     if (this.#writing || this.#held || this.#state === "closed") return;
-    const now = this.#group.now();
     const batch = this.#queue.take();
     if (!batch) return this.#written?.();
-    this.#sentAt = this.#progressAt = now;
+    const now = this.#group.now();
+    this.#flushedAt = this.#sentAt = this.#progressAt = now;
     this.#writing = batch;
     if (this.#state === "open") {
       this.#group.wakeAt(Math.min(now + STALL_MS, batch.since + MAX_QUEUE_AGE_MS));
@@ -264,7 +280,8 @@ export class Connection implements GroupMember {
     if (this.#sealer.exhausted) this.#cut(); // §4: the last record there can be
     else {
       this.#handlers.onDrain?.();
-      this.flush();
+      if (this.#state === "open" && !this.#queue.empty) this.#flushSoon();
+      else this.#writeNext();
     }
   }
 
@@ -336,7 +353,7 @@ export class Connection implements GroupMember {
 
   #flushAll(): Promise<void> {
     const written = new Promise<void>((resolve) => this.#written = resolve);
-    this.flush();
+    this.#writeNext();
     return written;
   }
 

@@ -49,8 +49,8 @@ export interface RelayOptions {
   readonly clock?: Clock;
   readonly random?: RandomBytes;
   readonly decodeId?: DecodeId;
-  /** Runs an action a little later: how long frames gather before they are written. */
-  readonly defer?: (action: () => void) => void;
+  /** Milliseconds between two writes to one member, so that under load each carries more; none by default. */
+  readonly gather?: number;
   /** 32 bytes; without it everybody's proof is right. */
   readonly joinKey?: Bytes | undefined;
   /** Fingerprints as `SHA256:…`; without it everybody may join. */
@@ -84,8 +84,8 @@ export class Relay implements GroupMember, Host {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#allow = options.allow;
-    const { defer } = options;
-    this.#group = new Group({ clock: this.#clock, ...(defer && { defer }) });
+    const { gather = 0 } = options;
+    this.#group = new Group({ clock: this.#clock, gather });
     this.#turns = new Turns(this.#clock, {
       atOnce: MAX_HANDSHAKES,
       perSecond: MAX_HANDSHAKES_PER_SECOND,
@@ -172,7 +172,9 @@ export class Relay implements GroupMember, Host {
   }
 
   /** A relay as such has nothing to write. */
-  flush(): void {}
+  flush(now: number): number {
+    return now;
+  }
 
   // --- JOIN ---
 

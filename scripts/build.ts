@@ -4,6 +4,7 @@
  * @module
  */
 
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import settings from "../deno.json" with { type: "json" };
 import { UsageError } from "../lib/errors.ts";
@@ -31,22 +32,32 @@ export function runFlags(program: ProgramName): string[] {
 /**
  * Makes one file, and one more for each part that is only loaded when needed, of a program and all its packages.
  *
+ * The same source makes the same files, wherever and whenever.
+ *
  * @param folder Where to; is made.
  * @returns The path of the file to start.
  * @throws {UsageError} When `deno bundle` fails, with what it said.
  */
 export async function bundle(program: ProgramName, folder: string): Promise<string> {
-  const how = ["--quiet", "--platform=deno", "--minify", "--code-splitting", `--outdir=${folder}`];
+  const raw = join(folder, "raw");
+  const how = ["--quiet", "--platform=deno", "--minify", "--code-splitting", `--outdir=${raw}`];
   await runDeno(["bundle", ...how, `${program}.ts`]);
-  for await (const { name } of Deno.readDir(folder)) {
-    const path = `${folder}/${name}`;
-    const code = await Deno.readTextFile(path);
+  const files = new Set((await Array.fromAsync(Deno.readDir(raw))).map(({ name }) => name));
+  const entry = `${program}.js`;
+  // In the names of the parts there is a sum of where the project lies: each is numbered instead.
+  const names = new Map([[entry, entry]]);
+  for (const [name, newName] of names) { // grows on the way
+    const text = await Deno.readTextFile(join(raw, name));
+    const code = text.replaceAll(/(?<="\.\/)[\w-]+\.js(?=")/g, (part) => {
+      if (files.has(part) && !names.has(part)) names.set(part, `${names.size}.js`);
+      return names.get(part) ?? part;
+    });
+    const path = join(folder, newName);
     // The bundles of Deno 2.6 take it for granted that there is one.
-    if (code.includes("typeof require")) await Deno.writeTextFile(path, MAKE_REQUIRE + code);
-    // Times are kept inside the program: with this one the same source makes the same bytes.
-    await Deno.utime(path, 0, 0);
+    await Deno.writeTextFile(path, code.includes("typeof require") ? MAKE_REQUIRE + code : code);
+    await Deno.utime(path, 0, 0); // kept inside the program
   }
-  return `${folder}/${program}.js`;
+  return join(folder, entry);
 }
 
 /** What {@linkcode compile} needs to know. */

@@ -42,8 +42,10 @@ export async function findToolchain(): Promise<Toolchain | string> {
 /** Runs `deno task compile` with that Deno. */
 export async function runCompile(
   toolchain: Toolchain,
-  { args, prefix = [], env = {} }: {
+  { args, project = ROOT, prefix = [], env = {} }: {
     args: readonly string[];
+    /** Where the project lies; with a slash at the end. */
+    project?: string;
     /** A command to run it with. */
     prefix?: readonly string[];
     env?: Record<string, string>;
@@ -54,7 +56,7 @@ export async function runCompile(
     toolchain.deno,
     "run",
     "--allow-all",
-    `${ROOT}scripts/compile.ts`,
+    `${project}scripts/compile.ts`,
     ...args,
   ];
   const { code, stdout, stderr } = await new Deno.Command(words[0]!, {
@@ -68,7 +70,7 @@ export async function runCompile(
 
 /**
  * Runs a program as a stranger's computer would: nothing in PATH, an empty home, and as root's tests are no
- * stranger's, as the user nobody, to whom the folder of the test is given.
+ * stranger's, as the user nobody, to whom the folder of the test is given. STRANGER_HOME names another home.
  */
 const STRANGER = `#!/bin/sh
 world=\${PWD%/*}
@@ -78,7 +80,8 @@ esac
 become=
 [ "$(id -u)" != 0 ] || become="$(command -v setpriv) --reuid=${NOBODY} --regid=${NOBODY} --clear-groups"
 unset DENO_DIR DENORT_BIN DENO_TLS_CA_STORE NODE_PATH
-HOME=$(dirname "$0")/home PATH= exec $become "$@"
+export HOME="\${STRANGER_HOME-$(dirname "$0")/home}" PATH=
+exec $become "$@"
 `;
 
 /** The compiled programs in a folder that can only be read. */

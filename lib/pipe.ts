@@ -47,7 +47,9 @@ async function forEachLine(
 async function drain({ session, waitMs }: PipeOptions): Promise<boolean> {
   const { membership } = session;
   const complete = await session.until(() => !membership.awaited, waitMs);
-  return complete && membership.outbox.failures === 0;
+  // What is only kept for people who were lost was said to nobody.
+  const unheard = membership.outbox.unsettled > 0 && membership.people().length === 0;
+  return complete && !unheard && membership.outbox.failures === 0;
 }
 
 function fail(options: PipeOptions, error: unknown, ref?: string): void {

@@ -147,8 +147,12 @@ function parseRequest(text: string): Request {
   if (!["chat", "private", "command"].includes(String(request.type))) {
     throw new UsageError('"type" must be "chat", "private" or "command"');
   }
+  if ("ref" in request) fields.push("ref");
   for (const field of fields) {
-    if (typeof request[field] !== "string") throw new UsageError(`"${field}" must be a string`);
+    const value = request[field];
+    if (typeof value !== "string") throw new UsageError(`"${field}" must be a string`);
+    // UTF-8 cannot carry it, and another text than the one given is not sent.
+    if (!value.isWellFormed()) throw new UsageError(`"${field}" holds a lone surrogate`);
   }
   return request as Request;
 }

@@ -1,0 +1,210 @@
+/**
+ * The scenarios of a server that forwards: the same for the relay and for every rival.
+ *
+ * @module
+ */
+
+import type { Latency, LoadActions, LoadOptions } from "./load.ts";
+import { CpuMeter, residentKb } from "./meter.ts";
+import { Remote } from "./remote.ts";
+import { type RunningServer, ServerError } from "./servers.ts";
+
+/** How much is done; the issue's numbers, or fewer for a quick look. */
+export interface Scale {
+  readonly members: number;
+  /** Of them, how many connect one after another; the rest 8 at once. */
+  readonly oneByOne: number;
+  readonly messages: number;
+  readonly seconds: number;
+  /** Members at which memory is looked at. */
+  readonly crowds: readonly number[];
+  readonly manySenders: number;
+  readonly slowReader: boolean;
+}
+
+/** Names of measurements to their values; what could not be measured is absent. */
+export type Values = Record<string, number>;
+
+const WINDOW = 64;
+const PACED_RATE = 100;
+const LATENCY_RATE = 20;
+const AT_ONCE = 8;
+const SLOW_BYTES_PER_SECOND = 10_000;
+/** Members in the process of the sender: their latency is measured, so they are few. */
+const PROBES = 3;
+
+type Generator = Remote<LoadActions>;
+type Setup = Omit<LoadOptions, "name" | "speech" | "tls" | "port">;
+
+/** One server, one room, two processes of members. */
+class Bench {
+  readonly values: Values = {};
+  readonly #cpu: CpuMeter;
+  readonly #generators: Generator[] = [];
+
+  constructor(readonly server: RunningServer, readonly setup: Setup) {
+    this.#cpu = new CpuMeter(server.pid);
+  }
+
+  async start(name: string): Promise<Generator> {
+    const { kind: { speech, tls }, port } = this.server;
+    const generator = new Remote<LoadActions>("load.ts");
+    this.#generators.push(generator);
+    await generator.tell("configure", { ...this.setup, name, speech, tls, port });
+    return generator;
+  }
+
+  /** Runs `work`; returns the CPU µs of the server meanwhile and of the generator. */
+  async cost<T>(work: () => Promise<T>): Promise<{ result: T; server: number; load: number }> {
+    const load = () => this.#generators.reduce((sum, { cpu }) => sum + cpu.read(), 0);
+    const before = { server: this.#cpu.read(), load: load() };
+    const result = await work();
+    const died = this.server.died();
+    if (died) throw new ServerError(`died: ${died}`);
+    return { result, server: this.#cpu.read() - before.server, load: load() - before.load };
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#generators.map((generator) => generator.stop()));
+  }
+}
+
+/** Runs all scenarios of one room; what was measured before something went wrong is kept in `values`. */
+export async function measureRoom(
+  server: RunningServer,
+  { setup, scale, values }: { setup: Setup; scale: Scale; values: Values },
+): Promise<void> {
+  const bench = new Bench(server, setup);
+  try {
+    const [near, far] = await Promise.all([bench.start("a"), bench.start("b")]);
+    values["memory.empty_kb"] = residentKb(server.pid);
+    const one = { count: 1, atOnce: 1, rooms: false };
+    const several = { ...one, count: scale.oneByOne };
+    const left = scale.members - PROBES - 2 - scale.oneByOne;
+    const rest = { ...one, count: left, atOnce: AT_ONCE };
+    await near.tell("connect", { ...one, count: PROBES });
+    await far.tell("connect", one); // the first of a process is slow
+    for (
+      const [name, batch] of [["one", several], ["8", rest]] as const
+    ) {
+      const { result, server: cpu } = await bench.cost(() => far.tell("connect", batch));
+      values[`connect.${name}_ms`] = result.reduce((a, b) => a + b, 0) / result.length;
+      values[`connect.${name}_cpu_ms`] = cpu / batch.count / 1000;
+    }
+    await near.tell("connect", one);
+    values["memory.room_kb"] = residentKb(server.pid);
+
+    await flood(bench, { ...scale, near, far, senders: 1 }); // until everything is compiled
+    for (const senders of [1, PROBES + 1]) {
+      const result = await flood(bench, { ...scale, near, far, senders });
+      const name = senders === 1 ? "flood" : `flood${senders}`;
+      for (const [key, value] of Object.entries(result)) values[`${name}.${key}`] = value;
+    }
+    const paced = await pace(bench, { near, far, scale, rate: PACED_RATE });
+    values["paced.cpu_us"] = paced.cpu;
+    values["paced.load_us"] = paced.load;
+    values["paced.lost"] = paced.lost;
+    values["paced.p99_ms"] = paced.latency.p99;
+    const calm = await pace(bench, { near, far, scale, rate: LATENCY_RATE });
+    for (const [key, value] of Object.entries(calm.latency)) values[`latency.${key}_ms`] = value;
+    if (scale.slowReader) {
+      await far.tell("slow", { bytesPerSecond: SLOW_BYTES_PER_SECOND });
+      const slowed = await near.tell("pace", { rate: PACED_RATE, seconds: scale.seconds });
+      values["slow.p99_ms"] = slowed.p99;
+    }
+    await Promise.all([near.tell("leave", null), far.tell("leave", null)]);
+    await manySenders(bench, { scale, values });
+  } finally {
+    await bench.stop();
+  }
+}
+
+/** Everybody in a room of its own process speaks. */
+async function manySenders(
+  bench: Bench,
+  { scale, values }: { scale: Scale; values: Values },
+): Promise<void> {
+  const { manySenders: members, messages } = scale;
+  if (members === 0) return;
+  const near = await bench.start("c");
+  await near.tell("connect", { count: members, atOnce: AT_ONCE, rooms: false });
+  const result = await flood(bench, { near, messages, senders: members, members });
+  for (const [key, value] of Object.entries(result)) values[`flood64.${key}`] = value;
+}
+
+async function flood(
+  bench: Bench,
+  { near, far, messages, senders, members }: {
+    near: Generator;
+    far?: Generator;
+    messages: number;
+    senders: number;
+    members: number;
+  },
+): Promise<Values> {
+  const here = far ? PROBES + 1 : members;
+  const there = members - here;
+  const { result, server, load } = await bench.cost(async () => {
+    const start = performance.now();
+    const [, other] = await Promise.all([
+      near.tell("flood", { messages, senders, window: WINDOW }),
+      far?.tell("expect", { total: messages * there }),
+    ]);
+    return { received: other?.received ?? 0, ms: performance.now() - start };
+  });
+  const { received } = await near.tell("expect", { total: 0 });
+  const deliveries = received + result.received;
+  return {
+    cpu_us: server / deliveries,
+    load_us: load / deliveries,
+    per_second: deliveries / result.ms * 1000,
+    lost: messages * (members - 1) - deliveries,
+  };
+}
+
+async function pace(
+  bench: Bench,
+  { near, far, scale, rate }: { near: Generator; far: Generator; scale: Scale; rate: number },
+): Promise<{ cpu: number; load: number; lost: number; latency: Latency }> {
+  const messages = rate * scale.seconds;
+  const expected = messages * (scale.members - PROBES - 1);
+  const { result: [latency, other], server, load } = await bench.cost(() =>
+    Promise.all([
+      near.tell("pace", { rate, seconds: scale.seconds }),
+      far.tell("expect", { total: expected }),
+    ])
+  );
+  const { received } = await near.tell("expect", { total: 0 });
+  const deliveries = received + other.received;
+  return {
+    cpu: server / deliveries,
+    load: load / deliveries,
+    lost: messages * (scale.members - 1) - deliveries,
+    latency,
+  };
+}
+
+/** Fills rooms of 60 and looks at the memory. */
+export async function measureMemory(
+  server: RunningServer,
+  { setup, scale, values }: { setup: Setup; scale: Scale; values: Values },
+): Promise<void> {
+  const bench = new Bench(server, setup);
+  try {
+    const load = await bench.start("m");
+    const empty = residentKb(server.pid);
+    values["memory.empty_kb"] = empty;
+    let members = 0;
+    for (const crowd of scale.crowds) {
+      await load.tell("connect", { count: crowd - members, atOnce: AT_ONCE, rooms: true });
+      members = crowd;
+      const died = server.died();
+      if (died) throw new ServerError(`died: ${died}`);
+      const resident = residentKb(server.pid);
+      values[`memory.${crowd}_kb`] = resident;
+      values[`memory.${crowd}_kb_each`] = (resident - empty) / members;
+    }
+  } finally {
+    await bench.stop();
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * A process with several whole clients in it, terminals apart: sessions with real cryptography.
+ *
+ * @module
+ */
+
+import type { SessionEvent } from "../../lib/events.ts";
+import { importPrivateKey } from "../../lib/rsa.ts";
+import { ServerBook } from "../../lib/servers.ts";
+import { Session } from "../../lib/session.ts";
+import { PeerBook } from "../../lib/trust.ts";
+import { serve } from "./remote.ts";
+
+const PATIENCE_MS = 240_000;
+
+/** A session and what happened in it. */
+class Person {
+  readonly session: Session;
+  /** Channels that are up. */
+  joined = 0;
+  received = 0;
+  delivered = 0;
+  #changed: (() => void) | undefined;
+
+  constructor(options: Omit<ConstructorParameters<typeof Session>[0], "emit">) {
+    this.session = new Session({ ...options, emit: (event) => this.#take(event) });
+  }
+
+  #take({ event }: SessionEvent): void {
+    if (event === "joined") this.joined++;
+    if (event === "chat") this.received++;
+    if (event === "delivered") this.delivered++;
+    this.#changed?.();
+  }
+
+  /** Waits for a condition, looking at each event. */
+  async until(condition: () => boolean): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
+    while (!condition()) {
+      if (performance.now() > deadline) throw new Error("not in time");
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+        setTimeout(resolve, 1000);
+      });
+    }
+  }
+}
+
+const people: Person[] = [];
+
+/** Lets people join, each with the next of the keys. */
+async function enter(
+  { count, port, keys, name, folder }: {
+    count: number;
+    port: number;
+    keys: readonly string[];
+    name: string;
+    folder: string;
+  },
+): Promise<void> {
+  const identities = await Promise.all(keys.map((pem) => importPrivateKey(pem)));
+  for (let i = 0; i < count; i++) {
+    const home = `${folder}/${name}${i}`;
+    await Deno.mkdir(home);
+    const person = new Person({
+      key: identities[i % identities.length]!,
+      nick: `${name}${i}`,
+      room: "lobby",
+      minKeyBits: 2048,
+      address: `127.0.0.1:${port}`,
+      servers: await ServerBook.load(home),
+      book: await PeerBook.load(home, () => {}),
+      dial: async () => {
+        const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+        conn.setNoDelay();
+        return conn;
+      },
+    });
+    people.push(person);
+    void person.session.run();
+  }
+}
+
+/** Waits until each has so many others. */
+async function complete({ others }: { others: number }): Promise<void> {
+  for (const person of people) await person.until(() => person.joined >= others);
+}
+
+/** The first one says texts, each when everybody has acknowledged the one before. */
+async function say({ count, bytes }: { count: number; bytes: number }): Promise<{ ms: number }> {
+  const [person] = people as [Person];
+  const goal = person.delivered + count;
+  const start = performance.now();
+  for (let next = person.delivered + 1; next <= goal; next++) {
+    person.session.membership.say("x".repeat(bytes), {});
+    await person.until(() => person.delivered >= next);
+  }
+  return { ms: performance.now() - start };
+}
+
+const actions = { enter, complete, say };
+
+/** What this process can be told. */
+export type PeopleActions = typeof actions;
+
+if (import.meta.main) await serve(actions);

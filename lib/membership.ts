@@ -142,10 +142,10 @@ export class Membership {
     const last = this.#roster.members;
     this.#roster.members = new Map();
     for (const { sid, fingerprint } of frame.members) this.#enter(sid, fingerprint, last.get(sid));
+    this.#changeView();
     for (const member of last.values()) {
       if (!this.#roster.members.has(member.sid)) this.#handOver(member);
     }
-    this.#changeView();
     for (const member of this.#roster.members.values()) member.peer!.start();
   }
 
@@ -168,8 +168,8 @@ export class Membership {
       (["left", "lost", "replaced", "removed"] as const)[frame.why] ?? "lost",
     );
     this.#roster.members.delete(member.sid);
-    this.#part(member, frame.why === WHY.LEFT || frame.why === WHY.REMOVED);
-    this.#changeView();
+    this.#changeView(); // before anything is sealed for the others
+    this.#part(member, frame.why);
   }
 
   /** RECV. */
@@ -346,7 +346,7 @@ export class Membership {
       successor.isNew = member.isNew;
       successor.weak = member.weak;
     }
-    this.#part(member, false);
+    this.#part(member, WHY.LOST);
     if (!successor) this.#people.tellLeft(member, "lost");
   }
 
@@ -356,14 +356,14 @@ export class Membership {
   }
 
   /** What is kept for a member that is out of the roster, §6. */
-  #part(member: Member, final: boolean): void {
+  #part(member: Member, why: number): void {
     const { target } = member;
     this.#disconnect(member);
     if (this.#roster.holds(target)) return; // its instance has a newer sid
     target.downAt ??= this.#options.clock.now();
     target.lostAt = this.#options.clock.now();
-    this.#adopt(member.name);
-    if (final) this.outbox.retire(target);
+    if (why !== WHY.REPLACED) this.#adopt(member.name); // else its JOINED is on its way, §5
+    if (why === WHY.LEFT || why === WHY.REMOVED) this.outbox.retire(target);
     else this.outbox.settleAll(target);
   }
 

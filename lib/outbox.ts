@@ -365,7 +365,15 @@ export class Outbox {
     if (entry.pending === 0) return false;
     for (const [target, fate] of entry.fates) {
       if (fate !== "pending") continue;
-      if (target.lostAt === undefined || !this.#hasTwin(entry, target)) return true;
+      if (target.lostAt === undefined || !this.#hasSpokesman(entry, target)) return true;
+    }
+    return false;
+  }
+
+  /** Another instance of the target's fingerprint has acknowledged the same id, §6. */
+  #hasSpokesman(entry: Entry, target: Target): boolean {
+    for (const [other, fate] of entry.fates) {
+      if (fate === "acked" && other.fingerprint === target.fingerprint) return true;
     }
     return false;
   }

@@ -114,6 +114,7 @@ export class Session {
           this.#options.emit({ event: "disconnected", reason: ended.reason });
           if (ended.final) throw ended.final;
         }
+        if (this.#stopping.signal.aborted) break;
         await this.#pause();
       }
     } finally {
@@ -219,6 +220,7 @@ export class Session {
       if (this.#stopping.signal.aborted) void opened.connection.close(REASON.NORMAL);
       return await ended;
     } catch (error) {
+      if (this.#stopping.signal.aborted) return { reason: "ended" }; // by us, in the middle of the handshake
       return this.#describeFailure(error);
     } finally {
       this.#connection = undefined;

@@ -32,7 +32,8 @@ export interface Sent {
   readonly places: Set<Place>;
   /** Processes lost some 10 minutes ago, of which either is right. */
   readonly unsure: Set<Place>;
-  /** Views it was sealed with, hex digits. */
+  /** Processes whose instance the sender knew. */
+  readonly met: ReadonlySet<Place>;
   delivered: number | undefined;
   /** When which fingerprint was given up. */
   readonly undelivered: Map<string, number>;
@@ -108,6 +109,7 @@ export class Ledger {
       ...draft,
       id,
       from,
+      met: new Set(from.met),
       at: this.#course.now(),
       delivered: undefined,
       undelivered: new Map(),
@@ -139,7 +141,7 @@ export class Ledger {
   #checkAddressed(sent: Sent, at: Place, late: boolean): void {
     if (sent.places.has(at) || sent.unsure.has(at)) return;
     const twin = [...sent.places, ...sent.unsure].some((place) =>
-      place.fingerprint === at.fingerprint && !sent.from.roster.has(place.sid ?? "")
+      place.fingerprint === at.fingerprint && sent.from.hasMissed(place)
     );
     const isTheirs = sent.to === undefined || sent.to === at.fingerprint;
     if (twin && isTheirs && late) return;
@@ -207,10 +209,31 @@ export class Ledger {
     for (const place of sent.places) {
       if (!to.includes(place.fingerprint)) return this.#fail(`${what}, not to ${place.name}`);
       if (place.taken.has(id)) continue;
-      const twin = this.#takers(sent, place.fingerprint).length > 0;
-      const gone = !place.sid || !from.roster.has(place.sid);
-      if (!twin || !gone) return this.#fail(`${what}, but ${place.name} does not have it`);
+      if (
+        this.#isThere(from, place) ? !this.#hasMoved(sent, place) : !this.#hasTaker(sent, place)
+      ) return this.#fail(`${what}, but ${place.name} does not have it`);
     }
+  }
+
+  #hasTaker(sent: Sent, { fingerprint }: Place): boolean {
+    return this.#takers(sent, fingerprint).length > 0;
+  }
+
+  /**
+   * A message went to another process of the same person: one that had not been addressed, or any if this one's
+   * instance was not known, so that it was only the person who was addressed.
+   */
+  #hasMoved(sent: Sent, place: Place): boolean {
+    return sent.from.hasMissed(place) &&
+      this.#takers(sent, place.fingerprint).some((twin) =>
+        !sent.places.has(twin) || !sent.met.has(place)
+      );
+  }
+
+  /** As `from` sees it, `place` is there. */
+  #isThere(from: Place, place: Place): boolean {
+    return from.alive && place.alive && from.session.membership.joined &&
+      from.roster.has(place.sid ?? "");
   }
 
   /** The places of a person that have taken a message. */
@@ -279,17 +302,20 @@ export class Ledger {
         yield `#${sent.number} of ${sent.from.name} is not at ${place.name}, and nobody was told`;
       }
       const done = sent.delivered !== undefined || sent.undelivered.size > 0 || sent.nobody;
-      if (!done && [...sent.places].every((place) => place.alive && place.taken.has(sent.id))) {
+      if (done || sent.unsure.size > 0) continue; // somebody lost may be waited for
+      if ([...sent.places].every((place) => place.alive && place.taken.has(sent.id))) {
         yield `#${sent.number} of ${sent.from.name} is everywhere, and not reported as delivered`;
       }
     }
   }
 
-  /** A place has a message, or its loss was reported, or it went to another process of the same person instead. */
+  /** A place has a message, or its loss was reported, or another process of the same person has it instead. */
   #isSettled(sent: Sent, place: Place): boolean {
-    return place.taken.has(sent.id) || sent.undelivered.has(place.fingerprint) ||
-      this.#takers(sent, place.fingerprint).length > 0 && sent.from.met.has(place) &&
-        place.gaps.has(sent.from);
+    if (place.taken.has(sent.id) || sent.undelivered.has(place.fingerprint)) return true;
+    // Where both were addressed, it is kept for this one for 10 minutes all the same.
+    const absence = Math.max(sent.from.absences.get(place) ?? 0, sent.from.absence);
+    return this.#hasMoved(sent, place) ||
+      absence >= KEEP_MS - TICK_SLACK_MS && this.#hasTaker(sent, place);
   }
 
   /** What is missing when every process has ended. */

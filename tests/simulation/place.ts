@@ -95,6 +95,11 @@ export class Place {
   readonly views: { readonly view: string; readonly since: number }[] = [];
   /** Who is out of its roster, and since when. */
   readonly lost: Map<Place, number> = new Map();
+  /** For how long at most each was out of its roster and came back. */
+  readonly absences: Map<Place, number> = new Map();
+  /** For how long at most it was not connected itself. */
+  absence = 0;
+  #absentSince: number | undefined;
   /** Whose LEFT was final. */
   readonly left: Set<Place> = new Set();
   /** Whose HELLO it has had. */
@@ -169,7 +174,7 @@ export class Place {
     if (this.fate === "killed") return;
     const wasStopping = this.fate === "stopping";
     this.fate = "ended";
-    this.#world.over(this, wasStopping ? undefined : error ?? new Error("ended by itself"));
+    this.#world.over(this, wasStopping ? error : error ?? new Error("ended by itself"));
   }
 
   /** The process is gone from one moment to the next. */
@@ -183,6 +188,12 @@ export class Place {
     if (!this.alive) return;
     this.fate = "stopping";
     void this.session.stop();
+  }
+
+  /** It was without a place at some time. */
+  hasMissed(place: Place): boolean {
+    return this.absence > 0 || this.absences.has(place) || this.lost.has(place) ||
+      this.left.has(place);
   }
 
   /** The places in its roster. */
@@ -212,7 +223,11 @@ export class Place {
   /** Follows what the relay tells, before the membership acts on it. */
   #watch(): void {
     const { membership } = this.session;
-    const { welcome, enter, leave, receive } = membership;
+    const { welcome, enter, leave, receive, disconnected } = membership;
+    membership.disconnected = () => {
+      this.#absentSince ??= this.#world.clock.now;
+      disconnected.call(membership);
+    };
     membership.welcome = (frame, options) => {
       this.#takeWelcome(frame);
       this.#act(() => welcome.call(membership, frame, options));
@@ -239,6 +254,10 @@ export class Place {
 
   #takeWelcome(frame: Extract<Frame, { type: "welcome" }>): void {
     const before = this.present();
+    if (this.#absentSince !== undefined) {
+      this.absence = Math.max(this.absence, this.#world.clock.now - this.#absentSince);
+      this.#absentSince = undefined;
+    }
     this.peers.clear();
     this.sid = frame.sid;
     this.roster = new Map(frame.members.map(({ sid, fingerprint }) => [sid, fingerprint]));
@@ -270,7 +289,11 @@ export class Place {
   }
 
   #regain(place: Place | undefined): void {
-    if (place) this.lost.delete(place);
+    const since = place && this.lost.get(place);
+    if (since === undefined) return;
+    this.lost.delete(place!);
+    const absence = Math.max(1, this.#world.clock.now - since);
+    this.absences.set(place!, Math.max(this.absences.get(place!) ?? 0, absence));
   }
 
   #changeView(): void {

@@ -220,6 +220,7 @@ export class World implements Surroundings, Course, Observer {
     const { event: name, ...fields } = event;
     this.log(`${place.name} ${name} ${this.#describe(fields)}`);
     if (event.event === "error") this.fail(`${place.name}: ${event.message}`);
+    if (event.event === "disconnected" && event.reason === "removed") place.fate = "stopping";
     if (event.event === "disconnected" && event.reason === "protocol error") {
       this.fail(`${place.name} finds a protocol error`);
     }
@@ -303,9 +304,9 @@ export class World implements Surroundings, Course, Observer {
     this.#relay?.setAllow(new Set(this.identities.map(({ fingerprint }) => fingerprint)));
   }
 
-  /** Timers of all relays and clients that still run. */
+  /** Timers of the relay and of all clients. */
   get timers(): number {
-    return this.clock.alarms;
+    return this.places.reduce((sum, { clock }) => sum + clock.timers, this.#relayClock.timers);
   }
 
   #follow(event: RelayEvent): void {

@@ -100,9 +100,10 @@ export class TestClient {
     this.room.clock.after(1000, () => this.#tick());
   }
 
-  /** The process is gone: nothing more happens in it. */
+  /** The process is gone: nothing more happens in it. The relay has not noticed yet. */
   kill(): void {
     this.#running = false;
+    if (this.link) this.link.open = false;
   }
 
   get sid(): string {

@@ -240,7 +240,6 @@ class Exchange {
       sealer,
       opener,
       role,
-      clock: this.#clock,
       group: group ?? new Group({ clock: this.#clock }),
       ...(random && { random }),
     });

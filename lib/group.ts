@@ -33,9 +33,10 @@ export interface GroupOptions {
 
 /** One timer and one list of the unwritten for many connections. */
 export class Group {
+  /** Where the time of all members comes from. */
+  readonly clock: Clock;
   /** After a write so many milliseconds pass before the next one to the same side: under load each carries more. */
   readonly gather: number;
-  readonly #clock: Clock;
   readonly #defer: (action: () => void) => void;
   readonly #members = new Set<GroupMember>();
   #timer: Timer | undefined;
@@ -49,14 +50,14 @@ export class Group {
   #flushTimer: Timer | undefined;
 
   constructor(options: GroupOptions = {}) {
-    this.#clock = options.clock ?? systemClock;
+    this.clock = options.clock ?? systemClock;
     this.#defer = options.defer ?? queueMicrotask;
     this.gather = options.gather ?? 0;
   }
 
   /** Milliseconds since an arbitrary moment, not counting those in which the program was stopped, §5. */
   now(): number {
-    const now = this.#clock.now() - this.#asleep;
+    const now = this.clock.now() - this.#asleep;
     const late = now - this.#wakeAt;
     if (late <= ASLEEP_MS) return now;
     this.#asleep += late;
@@ -85,11 +86,11 @@ export class Group {
   }
 
   #setTimer(): void {
-    this.#clock.cancel(this.#timer);
+    this.clock.cancel(this.#timer);
     if (this.#wakeAt === Infinity) return;
     const now = this.now();
     this.#wakeAt = Math.max(this.#wakeAt, now, this.#lastScan + MIN_SCAN_GAP_MS);
-    this.#timer = this.#clock.after(this.#wakeAt - now, () => this.#scan());
+    this.#timer = this.clock.after(this.#wakeAt - now, () => this.#scan());
   }
 
   /** A member has something to write: all of those are flushed together. */
@@ -114,8 +115,8 @@ export class Group {
       this.#unwritten.push(member);
       next = Math.min(next, again);
     }
-    this.#clock.cancel(this.#flushTimer);
-    if (next < Infinity) this.#flushTimer = this.#clock.after(next - now, () => this.#flush());
+    this.clock.cancel(this.#flushTimer);
+    if (next < Infinity) this.#flushTimer = this.clock.after(next - now, () => this.#flush());
   }
 
   #scan(): void {

@@ -9,7 +9,7 @@
 
 import { Allowance } from "./allowance.ts";
 import type { Opener, Sealer } from "./cipher.ts";
-import { type Clock, type RandomBytes, systemRandom } from "./clock.ts";
+import { type RandomBytes, systemRandom } from "./clock.ts";
 import { ProtocolError } from "./errors.ts";
 import { forEachFrame, type InputBuffer } from "./frame.ts";
 import type { Group, GroupMember } from "./group.ts";
@@ -17,8 +17,6 @@ import { FLUSH_MS, MAX_QUEUE_AGE_MS, PING_DELAY_MS, SILENCE_MS, STALL_MS } from 
 import { decodeFrame, encodeFrame, FRAME, type Frame, REASON } from "./message.ts";
 import { type Batch, OutputQueue } from "./queue.ts";
 import { type ByteStream, closeAtOnce, closeStream, settledWithin } from "./stream.ts";
-
-export type { ByteStream };
 
 /** How a connection ended. */
 export type End =
@@ -57,7 +55,6 @@ export interface RecordOptions {
   /** A relay sends nothing before the client's first record, which begins with JOIN (§3, §5), and ends slow receivers. */
   readonly role: "relay" | "client";
   readonly group: Group;
-  readonly clock: Clock;
   readonly random?: RandomBytes;
 }
 
@@ -71,7 +68,6 @@ export class Connection implements GroupMember {
   readonly #stream: ByteStream;
   readonly #input: InputBuffer;
   readonly #group: Group;
-  readonly #clock: Clock;
   readonly #random: RandomBytes;
   #handlers!: Handlers;
   readonly #opener: Opener;
@@ -79,7 +75,6 @@ export class Connection implements GroupMember {
   readonly #seal = (plaintext: Uint8Array): Uint8Array => this.#sealer.seal(plaintext);
   readonly #take = (type: number, body: Uint8Array): void => this.#takeFrame(type, body);
   readonly #queue: OutputQueue;
-
   readonly #isRelay: boolean;
   #state: "open" | "closing" | "closed" = "open";
   #verified = false;
@@ -103,15 +98,13 @@ export class Connection implements GroupMember {
     this.#stream = options.stream;
     this.#input = options.input;
     this.#group = options.group;
-    this.#clock = options.clock;
     this.#random = options.random ?? systemRandom;
     this.#opener = options.opener;
     this.#sealer = options.sealer;
     this.#queue = new OutputQueue(() => this.#group.now());
     this.#isRelay = options.role === "relay";
     this.#held = this.#isFirst = this.#isRelay;
-    const now = this.#group.now();
-    this.#progressAt = this.#heardAt = this.#sentAt = now;
+    this.#progressAt = this.#heardAt = this.#sentAt = this.#group.now();
   }
 
   /** Begins to read, with what was read beyond the handshake; once only. */
@@ -232,8 +225,6 @@ export class Connection implements GroupMember {
     this.#flushSoon();
   }
 
-  // --- Writing ---
-
   #flushSoon(): void {
     if (this.#flushing || this.#writing || this.#held) return;
     this.#flushing = true;
@@ -277,26 +268,18 @@ export class Connection implements GroupMember {
     if (this.#state === "closed") return;
     this.#writing = undefined;
     this.#queue.release(batch);
-    if (this.#sealer.exhausted) this.#cut(); // §4: the last record there can be
-    else {
-      this.#handlers.onDrain?.();
-      if (this.#state === "open" && !this.#queue.empty) this.#flushSoon();
-      else this.#writeNext();
-    }
+    if (this.#sealer.exhausted) return this.#cut(); // §4: the last record there can be
+    this.#handlers.onDrain?.();
+    if (this.#state === "open" && !this.#queue.empty) this.#flushSoon();
+    else this.#writeNext();
   }
-
-  // --- Deadlines ---
 
   /** Sends a PING when one is due, and ends the connection when the other side is silent or too slow. */
   check(now: number): number {
     const slowAt = this.#isRelay ? this.#slowAt() : Infinity;
-    if (now >= slowAt) {
-      this.#fail(REASON.TOO_SLOW);
-      return Infinity;
-    }
     const silentAt = this.allowance.spent ? Infinity : this.#heardAt + SILENCE_MS;
-    if (now >= silentAt) {
-      this.#fail(REASON.TIMEOUT);
+    if (now >= Math.min(slowAt, silentAt)) {
+      this.#fail(now >= slowAt ? REASON.TOO_SLOW : REASON.TIMEOUT);
       return Infinity;
     }
     let pingAt = this.#sentAt + PING_DELAY_MS;
@@ -323,9 +306,8 @@ export class Connection implements GroupMember {
     if (this.#state !== "open") return;
     // Too slow for what is queued: it would be as slow for a CLOSE behind it.
     if (reason === REASON.TOO_SLOW) this.#queue.clear();
-    // §4: CLOSE only if at least one record had verified.
-    const told = this.#verified ? reason : undefined;
-    this.#end(error ? { type: "failed", reason, error } : { type: "failed", reason }, told);
+    const end: End = error ? { type: "failed", reason, error } : { type: "failed", reason };
+    this.#end(end, this.#verified ? reason : undefined); // §4
   }
 
   #cut(): void {
@@ -346,15 +328,13 @@ export class Connection implements GroupMember {
   }
 
   async #leave(speaks: boolean): Promise<void> {
-    if (speaks) await settledWithin(this.#clock, FLUSH_MS, this.#flushAll());
-    await closeStream(this.#stream, this.#clock, this.#reading);
+    if (speaks) {
+      const written = new Promise<void>((resolve) => this.#written = resolve);
+      this.#writeNext();
+      await settledWithin(this.#group.clock, FLUSH_MS, written);
+    }
+    await closeStream(this.#stream, this.#group.clock, this.#reading);
     this.#discard();
-  }
-
-  #flushAll(): Promise<void> {
-    const written = new Promise<void>((resolve) => this.#written = resolve);
-    this.#writeNext();
-    return written;
   }
 
   /** Closes the stream and forgets what could not be written. */

@@ -20,7 +20,7 @@ const PONG_BYTES = FRAME_HEADER_BYTES + PONG_BODY_BYTES;
 const COUNTED_BYTES = 14;
 
 /** A batch that holds one chat message; every busy connection keeps one. */
-const SMALL_BYTES = 1024;
+const SMALL_BYTES = 512;
 const LARGE_BYTES = RECORD_HEADER_BYTES + MAX_RECORD_BYTES;
 /** Large buffers kept for all connections together. */
 const MAX_SPARE_LARGE = 64;

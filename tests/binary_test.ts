@@ -9,9 +9,16 @@ import { type Binaries, findToolchain, makeBinaries, removeBinaries } from "./su
 import { FROM_SOURCE, World } from "./support/programs.ts";
 import { Tmux, tmuxMissing } from "./support/tmux.ts";
 
-/** @returns The reason when there can be none. */
+/**
+ * Compiles the programs: where HEARTH_TEST_BINARIES is set with the Deno that runs this.
+ *
+ * @returns The reason when there can be none.
+ */
 async function make(): Promise<Binaries | string> {
-  const toolchain = await findToolchain();
+  if (Deno.build.os === "windows") return "there is no sh on Windows";
+  const toolchain = Deno.env.has("HEARTH_TEST_BINARIES")
+    ? { deno: Deno.execPath(), env: {} }
+    : await findToolchain();
   return typeof toolchain === "string" ? toolchain : await makeBinaries(toolchain);
 }
 
@@ -163,6 +170,34 @@ test("a compiled client chats on a terminal, and leaves it as it was", async ({ 
     await shown("exit 0");
     await tmux.waitFor((rows) => rows.some((row) => row.startsWith("echo")), "echo");
     await bob.waitFor("left", { nick: "ann", why: "left" });
+  } finally {
+    await tmux.close();
+  }
+}, noTmux !== undefined);
+
+test("a compiled server asks on a terminal for its password", async ({ commands }) => {
+  await using world = await World.open(commands);
+  const home = await world.home("server", { file: "server.pem" });
+  const script = `trap : INT; cd '${home}'; ${
+    commands.server.join(" ")
+  } --port 0 --password; echo "exit $?"`;
+  const tmux = await Tmux.start(["sh", "-c", script], {
+    columns: 80,
+    rows: 24,
+    env: { HEARTH_HOME: home },
+  });
+  const shown = (text: string) =>
+    tmux.waitFor((rows) => rows.some((row) => row.includes(text)), text);
+  try {
+    for (const question of ["assword", "again"]) {
+      await shown(question);
+      await tmux.type("between friends");
+      await tmux.press("Enter");
+    }
+    await shown("listening on port");
+    assert.ok(!(await tmux.scrollback()).some((row) => row.includes("friends")));
+    await tmux.press("C-c");
+    await shown("exit 0");
   } finally {
     await tmux.close();
   }

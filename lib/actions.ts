@@ -11,7 +11,7 @@ import { UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import type { Person } from "./roster.ts";
 import { encodeFingerprint, type PublicKey } from "./rsa.ts";
-import { showSafetyNumbers } from "./safety.ts";
+import { safetyNumber, showSafetyNumbers } from "./safety.ts";
 import type { Session } from "./session.ts";
 import type { PeerBook } from "./trust.ts";
 
@@ -102,6 +102,11 @@ export class Actions {
     }
   }
 
+  /** Whether somebody's messages are not shown. */
+  ignores(fingerprint: string): boolean {
+    return this.#ignored.has(fingerprint);
+  }
+
   /** The fingerprint that `/reply` goes to. */
   get replyTo(): string | undefined {
     return this.#replyTo;
@@ -127,17 +132,20 @@ export class Actions {
       return [`${person.nick} is verified from now on`];
     }
     const { key } = this.#options;
-    const digits = showSafetyNumbers(key, {
-      id: person.id,
-      fingerprint: person.fingerprintBytes,
-    });
-    const own = encodeFingerprint(key.fingerprint);
+    const own = safetyNumber(key.id);
+    // Both people see the halves in the same order, §8, and each of them knows whose they are.
+    const halves = showSafetyNumbers(key, { id: person.id, fingerprint: person.fingerprintBytes })
+      .flatMap((half) => [
+        half === own
+          ? `yours, ${encodeFingerprint(key.fingerprint)}:`
+          : `theirs, ${person.fingerprint}:`,
+        `    ${half}`,
+      ]);
     return [
-      `compare these digits with ${person.nick}, face to face or by telephone:`,
-      ...digits.map((half) => `    ${half}`),
-      `yours: ${own}`,
-      `theirs: ${person.fingerprint}`,
-      `if both of you see the same digits: /verify ${person.nick} yes`,
+      `compare these digits with ${person.nick}, face to face or by telephone, not here:`,
+      ...halves,
+      `if both screens show the same digits: /verify ${person.nick} yes`,
+      "if not: somebody may stand between you, or a key has changed",
     ];
   }
 }

@@ -10,27 +10,17 @@ import type { Actions } from "./actions.ts";
 import { systemClock } from "./clock.ts";
 import { type Command, complete, parseInput } from "./commands.ts";
 import { UsageError } from "./errors.ts";
-import type { ChatEvent, SessionEvent, Trust } from "./events.ts";
+import type { ChatEvent, SessionEvent } from "./events.ts";
 import { MAX_TEXT_BYTES } from "./message.ts";
-import { pendingNotice } from "./notices.ts";
+import { connectedNotice, type Notice, offlineNotice, onlineNotice } from "./notices.ts";
 import type { ColorDepth } from "./palette.ts";
-import {
-  mentions,
-  type RenderContext,
-  renderEvent,
-  renderNotice,
-  renderOwn,
-  trustSign,
-} from "./render.ts";
+import { Presence } from "./presence.ts";
+import { Receipts } from "./receipts.ts";
+import { mentions, type RenderContext, renderEvent, renderNotice, renderOwn } from "./render.ts";
 import type { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
+import { namesTable } from "./table.ts";
 import { Terminal } from "./terminal.ts";
-import { cleanLine, columns } from "./text.ts";
-
-/** Somebody who has not received a message after so long is named. */
-const PENDING_MS = 3000;
-/** Own messages whose text is remembered, to say which one is meant. */
-const MAX_REMEMBERED = 256;
 
 /** What the chat needs to know. */
 export interface ChatOptions {
@@ -60,33 +50,33 @@ export interface Attachment {
 /** The settings that the chat has commands for. */
 type ScreenSettings = Required<Pick<Settings, "bell" | "quiet" | "timestamp">>;
 
-/** A message of one's own. */
+/** A message of one's own on its way to be accepted. */
 interface Own {
   readonly text: string;
   readonly action: boolean;
+  /** The nick it goes to alone. */
   readonly to: string | undefined;
-  /** It was said that somebody has not received it. */
-  told: boolean;
 }
+
+/** A session on the screen: what there is once it has begun. */
+interface Attached extends Attachment {
+  readonly presence: Presence;
+  readonly receipts: Receipts;
+}
+
+/** How it stands with the connection; `reason` why there is none. */
+type Link =
+  | { state: "connecting" | "online" }
+  | { state: "lost"; wasOnline: boolean; reason: string; told: boolean };
 
 /** The chat's screen; usable for questions before there is a session. */
 export class Chat {
   readonly terminal: Terminal;
   #options: ChatOptions;
-  #session: Session | undefined;
-  #actions: Actions | undefined;
-  #fingerprint = "";
-  #serving = false;
-  /** Messages accepted just now: the next `sent` event is theirs. */
+  #attached: Attached | undefined;
+  /** What is being sent: the next `sent` event is its. */
   #sending: Own | undefined;
-  #sent = new Map<string, Own>();
-  /** Nicks by fingerprint, also of those who have left. */
-  #nicks = new Map<string, string>();
-  /** Nicks, the most recent speaker first. */
-  #speakers: string[] = [];
-  /** Who was here before a reconnect, so that nobody is announced twice. */
-  #present = new Set<string>();
-  #online = false;
+  #link: Link = { state: "connecting" };
   #settings: ScreenSettings;
 
   constructor(options: ChatOptions) {
@@ -107,139 +97,175 @@ export class Chat {
   }
 
   /** From now on what is typed goes to this session. */
-  attach(options: Attachment): void {
-    this.#session = options.session;
-    this.#actions = options.actions;
-    this.#fingerprint = options.fingerprint;
-    this.#serving = options.serving;
+  attach(attachment: Attachment): void {
+    const { session: { membership }, fingerprint } = attachment;
+    const nickOf = (person: string) => presence.nickOf(person);
+    const presence: Presence = new Presence({
+      clock: systemClock,
+      fingerprint,
+      names: { nickOf, ownText: () => undefined },
+      people: () => membership.people(),
+      print: (notice) => this.#print(notice),
+    });
+    const receipts = new Receipts({
+      clock: systemClock,
+      nickOf,
+      missing: (id) => membership.outbox.missing(id),
+      print: (notice) => this.#print(notice),
+    });
+    this.#attached = { ...attachment, presence, receipts };
     this.#showPrompt();
   }
 
-  /** Prints lines of one's own program. */
+  /** Prints lines of one's own program: one with the time, several as a block. */
   say(...lines: readonly string[]): void {
-    for (const text of lines) {
-      this.terminal.print(renderNotice({ level: "info", text, hint: "" }, this.#context("off")));
-    }
+    if (lines.length > 1) return this.sayBlock(...lines);
+    for (const text of lines) this.#printLine(text, this.#context());
+  }
+
+  /** Prints lines of one's own program without the time. */
+  sayBlock(...lines: readonly string[]): void {
+    const context = { ...this.#context(), timestamps: "off" } as const;
+    for (const text of lines) this.#printLine(text, context);
+  }
+
+  #printLine(text: string, context: RenderContext): void {
+    this.terminal.print(
+      renderNotice({ level: "info", text, hint: "" }, { ...context, quiet: "off" }),
+    );
   }
 
   /** Shows what happened. */
   show(event: SessionEvent): void {
-    if (!this.#actions?.observe(event)) return;
-    if (!this.#note(event)) return;
+    if (!this.#attached || !this.#attached.actions.observe(event)) return;
+    if (this.#attached.presence.take(event) || this.#note(event, this.#attached)) return;
     this.terminal.print(renderEvent(event, this.#context()));
   }
 
-  #context(quiet?: RenderContext["quiet"]): RenderContext {
-    const hides = this.#options.quiet ? "notices" : this.#settings.quiet ? "presence" : "off";
+  /** Gives the terminal back, with everything that was to be said. */
+  close(): void {
+    this.#attached?.receipts.flush();
+    this.terminal.close();
+  }
+
+  /** Tells whether it is shown. */
+  #print(notice: Notice): boolean {
+    const rows = renderNotice(notice, this.#context());
+    this.terminal.print(rows);
+    return rows.length > 0;
+  }
+
+  #context(): RenderContext {
     return {
       columns: this.terminal.columns,
       color: this.#options.color,
       utf8: this.#options.utf8,
-      ownNick: this.#session?.membership.nick ?? "",
+      ownNick: this.#attached?.session.membership.nick ?? "",
       timestamps: this.#settings.timestamp,
       now: new Date(),
-      quiet: quiet ?? hides,
-      trust: (fingerprint) => this.#trust(fingerprint),
-      nickOf: (fingerprint) => this.#nicks.get(fingerprint) ?? fingerprint,
-      ownText: (id) => this.#sent.get(id)?.text,
+      quiet: this.#options.quiet ? "notices" : this.#settings.quiet ? "presence" : "off",
+      trust: (fingerprint) => this.#attached?.presence.trustOf(fingerprint) ?? "new",
+      nickOf: (fingerprint) => this.#attached?.presence.nickOf(fingerprint) ?? fingerprint,
+      ownText: (id) => this.#attached?.receipts.textOf(id),
     };
   }
 
-  #trust(fingerprint: string): Trust {
-    const people = this.#session?.membership.people() ?? [];
-    return people.find((person) => person.fingerprint === fingerprint)?.trust ?? "known";
-  }
-
-  /** Keeps what later lines depend on; tells whether the event is worth a line. */
-  #note(event: SessionEvent): boolean {
+  /** Keeps what later lines depend on; tells whether all about the event has been said. */
+  #note(event: SessionEvent, { receipts, serving, session }: Attached): boolean {
     switch (event.event) {
       case "chat":
-        this.#speakers = [event.nick, ...this.#speakers.filter((nick) => nick !== event.nick)];
-        if (this.#rings(event)) this.terminal.bell();
-        return true;
-      case "sent":
-        this.#accepted(event.id);
+        if (this.#rings(event, session.membership.nick)) this.terminal.bell();
         return false;
+      case "sent":
+        this.#accepted(event.id, receipts);
+        return true;
       case "delivered":
-        return this.#sent.get(event.id)?.told ?? false;
+        receipts.delivered(event.id);
+        return true;
       case "undelivered":
-        return true;
-      case "joined": {
-        const known = this.#present.has(event.fingerprint) && event.trust !== "conflict";
-        this.#present.add(event.fingerprint);
-        this.#nicks.set(event.fingerprint, event.nick);
-        return !known;
-      }
-      case "left":
-        this.#present.delete(event.fingerprint);
-        return true;
-      case "nick":
-        this.#nicks.set(event.fingerprint, event.nick);
-        this.#speakers = this.#speakers.map((nick) => nick === event.from ? event.nick : nick);
+        receipts.undelivered(event.id, event.to);
         return true;
       case "connected":
-        return !this.#serving; // one's own server needs no introduction
-      case "welcome":
-        this.#online = true;
+        if (this.#link.state !== "connecting" || serving) return true;
+        if (event.server === "known") this.#print(connectedNotice(event));
+        return event.server === "known";
+      case "welcome": {
+        const isBack = this.#link.state === "lost" && this.#link.wasOnline;
+        this.#link = { state: "online" };
         this.#showPrompt();
-        return true;
+        receipts.connected();
+        if (isBack) this.#print(onlineNotice(event));
+        return isBack;
+      }
       case "disconnected":
-        this.#online = false;
-        this.#showPrompt();
+        this.#disconnected(event.reason);
+        return true;
+      case "reconnecting":
+        this.#tellOffline();
         return true;
       default:
-        return true;
+        return false;
     }
   }
 
-  #showPrompt(): void {
-    const nick = this.#session?.membership.nick ?? "";
-    this.terminal.setPrompt(this.#online ? `${nick}> ` : `${nick} (offline)> `);
+  #disconnected(reason: string): void {
+    const wasOnline = this.#link.state === "online" ||
+      (this.#link.state === "lost" && this.#link.wasOnline);
+    const told = this.#link.state === "lost" && this.#link.told && this.#link.reason === reason;
+    this.#link = { state: "lost", wasOnline, reason, told };
+    this.#showPrompt();
   }
 
-  #rings(event: ChatEvent): boolean {
+  /** A refusal that is final is not told here: it ends the program, which says so. */
+  #tellOffline(): void {
+    if (this.#link.state !== "lost" || this.#link.told) return;
+    this.#link.told = true;
+    this.#print(offlineNotice(this.#link.reason, this.#link));
+  }
+
+  #showPrompt(): void {
+    const { nick = "", away = "" } = this.#attached?.session.membership ?? {};
+    const { state } = this.#link;
+    const shown = state === "connecting" ? state : state === "lost" ? "offline" : away && "away";
+    this.terminal.setPrompt(shown === "" ? `${nick}> ` : `${nick} (${shown})> `);
+  }
+
+  #rings(event: ChatEvent, nick: string): boolean {
     const { bell } = this.#settings;
     if (bell === "off" || bell === "all") return bell === "all";
-    if (event.private) return true;
-    return bell === "mention" && mentions(event.text, this.#session!.membership.nick);
+    return event.private || (bell === "mention" && mentions(event.text, nick));
   }
 
   #completions(): string[] {
-    const here = this.#session?.membership.people().map(({ nick }) => nick) ?? [];
-    const speakers = this.#speakers.filter((nick) => here.includes(nick));
-    return [...speakers, ...here.filter((nick) => !speakers.includes(nick))];
+    if (!this.#attached) return [];
+    const { session: { membership }, presence } = this.#attached;
+    return presence.bySpeech(membership.people()).map(({ nick }) => nick);
   }
 
   // What is typed.
 
   #take(text: string): boolean {
-    const session = this.#session;
     const input = parseInput(text);
     if (input.type === "nothing") return true;
     try {
       if (input.type === "error") throw new UsageError(input.message, [input.hint]);
-      if (!session) throw new UsageError("not connected yet");
-      if (input.type === "command") this.#command(input);
-      else this.#send({ text: input.text, action: false, to: undefined });
+      if (!this.#attached) throw new UsageError("not connected yet");
+      if (input.type === "command") this.#command(input, this.#attached);
+      else this.#send({ text: input.text, action: false, to: undefined }, this.#attached);
       return true;
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
-      this.#refuse(error);
+      const { message, hints } = error;
+      this.#print({ level: "error", text: message, hint: hints.join("; ") });
       // A command that went wrong is in the history; a message stays to be sent again.
       return input.type !== "text";
     }
   }
 
-  #refuse(error: UsageError): void {
-    const { message, hints } = error;
-    const notice = { level: "error", text: message, hint: hints.join("; ") } as const;
-    this.terminal.print(renderNotice(notice, this.#context()));
-  }
-
-  #send(own: Omit<Own, "told">): void {
-    const { membership } = this.#session!;
+  #send(own: Own, { session: { membership } }: Attached): void {
+    if (this.#link.state === "connecting") throw new UsageError("not connected yet");
     if (membership.blocked) throw new UsageError("too much is unacknowledged: wait a moment");
-    this.#sending = { ...own, told: false };
+    this.#sending = own;
     try {
       if (own.to === undefined) membership.say(own.text, { action: own.action });
       else membership.whisper(own.to, own.text);
@@ -249,42 +275,32 @@ export class Chat {
   }
 
   /** The message just typed was accepted: it is shown, and watched. */
-  #accepted(id: string): void {
+  #accepted(id: string, receipts: Receipts): void {
     const own = this.#sending;
     if (!own) return;
-    this.#sent.set(id, own);
-    if (this.#sent.size > MAX_REMEMBERED) this.#sent.delete(this.#sent.keys().next().value!);
-    this.terminal.print(renderOwn({
-      fingerprint: this.#fingerprint,
-      text: own.text,
-      action: own.action,
-      to: own.to,
-      waiting: !this.#online,
-    }, this.#context()));
-    systemClock.after(PENDING_MS, () => this.#tellPending(id, own));
+    const waiting = this.#link.state !== "online";
+    const { fingerprint } = this.#attached!;
+    receipts.accept(id, own.text, { waiting });
+    this.terminal.print(renderOwn({ fingerprint, waiting, ...own }, this.#context()));
   }
 
-  #tellPending(id: string, own: Own): void {
-    const missing = this.#session!.membership.outbox.missing(id);
-    if (missing.length === 0) return;
-    own.told = true;
-    this.terminal.print(renderNotice(pendingNotice(id, missing, this.#context()), this.#context()));
-  }
-
-  #command(command: Command): void {
-    const { membership } = this.#session!;
+  #command(command: Command, attached: Attached): void {
+    const { session: { membership }, actions, presence } = attached;
     switch (command.name) {
       case "me":
-        return this.#send({ text: command.text, action: true, to: undefined });
-      case "msg":
-        return this.#send({ text: command.text, action: false, to: command.nick });
+        return this.#send({ text: command.text, action: true, to: undefined }, attached);
+      case "msg": {
+        const { nick } = membership.find(command.nick);
+        return this.#send({ text: command.text, action: false, to: nick }, attached);
+      }
       case "reply": {
-        const to = this.#actions!.replyTo;
+        const to = actions.replyTo;
         if (to === undefined) throw new UsageError("nobody has written to you alone yet");
-        return this.#send({ text: command.text, action: false, to: membership.find(to).nick });
+        const { nick } = membership.find(to);
+        return this.#send({ text: command.text, action: false, to: nick }, attached);
       }
       case "names":
-        return this.say(...this.#names());
+        return this.sayBlock(...this.#names(attached));
       case "bell":
         return this.#set({ bell: command.mode }, `the bell rings for: ${command.mode}`);
       case "timestamp":
@@ -299,11 +315,10 @@ export class Chat {
       case "quit":
         return this.#options.onQuit();
       default:
-        this.say(...this.#actions!.run(command) ?? []);
-        if (command.name === "nick") {
-          this.#showPrompt();
-          this.#options.save({ nick: membership.nick });
-        }
+        this.say(...actions.run(command) ?? []);
+        presence.refresh();
+        this.#showPrompt();
+        if (command.name === "nick") this.#options.save({ nick: membership.nick });
     }
   }
 
@@ -313,20 +328,16 @@ export class Chat {
     this.say(text);
   }
 
-  /** `/names`: an aligned table. */
-  #names(): string[] {
-    const people = this.#session!.membership.people();
-    if (people.length === 0) return ["nobody else is here"];
-    const width = Math.max(...people.map(({ nick }) => columns(nick)));
-    return people.map(({ nick, trust, fingerprint, since, away, weak }) =>
-      [
-        nick + " ".repeat(width - columns(nick)),
-        `${trustSign(trust, this.#options.utf8)} ${trust.padEnd(8)}`,
-        fingerprint.slice("SHA256:".length, "SHA256:".length + 8),
-        `since ${new Date(since).toTimeString().slice(0, 5)}`,
-        ...(weak ? ["weak key"] : []),
-        ...(away === "" ? [] : [`away: ${cleanLine(away)}`]),
-      ].join("  ")
-    );
+  /** `/names`: oneself first. */
+  #names({ session: { membership }, actions, fingerprint }: Attached): string[] {
+    const { nick, away } = membership;
+    const lines = namesTable([
+      { nick, fingerprint, away },
+      ...membership.people().map((person) => ({
+        ...person,
+        ignored: actions.ignores(person.fingerprint),
+      })),
+    ], { own: fingerprint, utf8: this.#options.utf8, now: new Date() });
+    return membership.joined ? lines : ["not connected; who was here last:", ...lines];
   }
 }

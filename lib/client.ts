@@ -22,6 +22,7 @@ import { decodeFingerprint, encodeFingerprint, type PrivateKey } from "./rsa.ts"
 import { serverAddress, ServerBook } from "./servers.ts";
 import { Session } from "./session.ts";
 import { loadSettings, saveSettings, type Settings } from "./settings.ts";
+import { alignCells } from "./table.ts";
 import { PeerBook } from "./trust.ts";
 import { makeChatUi, makeJsonUi, makePipeUi, type Ui } from "./ui.ts";
 
@@ -212,15 +213,15 @@ function greet(
     key: PrivateKey;
   },
 ): void {
-  ui.greet(`you are ${nick}, with the key ${fingerprint}`);
+  ui.greet(`you are ${nick}, key ${fingerprint}`);
   const { bits } = key.publicKey;
   if (bits < WEAK_BELOW_BITS) {
     ui.say(`your key has only ${bits} bits: many refuse it, and nobody should trust it`);
   }
-  if (relay.serving) {
-    ui.say(`this computer is the server; on another one type: ${relay.invitation()}`);
-  }
-  ui.greet("/help lists the commands, Ctrl-D leaves");
+  const others = `others type: ${relay.invitation()}`;
+  if (relay.serving) ui.say(`this computer is the server; ${others}`);
+  else ui.greet(others);
+  ui.greet("/help lists the commands, Tab completes, Ctrl-D leaves");
 }
 
 function describe(
@@ -235,15 +236,20 @@ function describe(
   const { membership } = session;
   const pinned = servers.find(relay.address)?.fingerprint;
   const state = membership.joined
-    ? `connected, ${membership.people().length} people besides you`
+    ? `connected, ${countOthers(membership.people().length)}`
     : "not connected";
-  return [
-    `server ${relay.address}${relay.serving ? " (this program)" : ""}: ${state}`,
-    `its key ${pinned ?? "is not known yet"}`,
-    `you are ${membership.nick}, with the key ${fingerprint}`,
-    `room ${room}`,
-    `to invite somebody: ${relay.invitation(pinned)}`,
-  ];
+  return alignCells([
+    ["server", `${relay.address}${relay.serving ? " (this program)" : ""}, ${state}`],
+    ["its key", pinned ?? "not known yet"],
+    ["room", room],
+    ["you", membership.nick],
+    ["your key", fingerprint],
+    ["invite", relay.invitation(pinned)],
+  ]);
+}
+
+function countOthers(count: number): string {
+  return count === 1 ? "one person besides you" : `${count} people besides you`;
 }
 
 /** `client forget HOST[:PORT]`: removes that server's pin. */

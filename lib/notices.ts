@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { ErrorEvent, JoinedEvent, LeftEvent, SessionEvent } from "./events.ts";
+import type { ErrorEvent, JoinedEvent, LeftEvent, SessionEvent, WelcomeEvent } from "./events.ts";
 
 /** A sentence for the person at the keyboard, in lower case and without a full stop. */
 export interface Notice {
@@ -61,13 +61,8 @@ export function noticeOf(event: SessionEvent, names: Names): Notice | undefined 
           : `${event.count} messages of ${event.nick} were lost`,
       );
     case "delivered":
-      return info(`now received by everyone: ${quote(event.id, names)}`);
     case "undelivered":
-      return warning(
-        event.to.length === 0
-          ? `nobody is here to receive ${quote(event.id, names)}`
-          : `not delivered to ${list(event.to, names)}: ${quote(event.id, names)}`,
-      );
+      return receiptNotice(event.event, { ids: [event.id], to: event.to }, names);
     case "disconnected":
       return info(`connection lost: ${event.reason}`);
     case "notice":
@@ -82,9 +77,85 @@ export function noticeOf(event: SessionEvent, names: Names): Notice | undefined 
   }
 }
 
-/** Says once that a message of one's own is still on its way to some. */
-export function pendingNotice(id: string, to: readonly string[], names: Names): Notice {
-  return info(`not yet received by ${list(to, names)}: ${quote(id, names)}`);
+/** What is known of a message of one's own: on its way to some, received by all, or given up for some. */
+export type Receipt = "pending" | "delivered" | "undelivered";
+
+/** Says what became of messages of one's own, one or several with the same fate. */
+export function receiptNotice(
+  receipt: Receipt,
+  { ids, to }: { ids: readonly string[]; to: readonly string[] },
+  names: Names,
+): Notice {
+  const which = quoteAll(ids, names);
+  switch (receipt) {
+    case "pending":
+      return info(`not yet received by ${list(to, names)}: ${which}`);
+    case "delivered":
+      return info(`now received by everyone: ${which}`);
+    case "undelivered":
+      return warning(
+        to.length === 0
+          ? `nobody is here to receive ${which}`
+          : `not delivered to ${list(to, names)}: ${which}`,
+      );
+  }
+}
+
+/** Says where one is, after the first connection. */
+export function connectedNotice({ address }: { address: string }): Notice {
+  return info(`connected to ${address}`);
+}
+
+/** Says that there is no connection; once, however often it is tried again. */
+export function offlineNotice(reason: string, { wasOnline }: { wasOnline: boolean }): Notice {
+  return info(
+    wasOnline
+      ? `connection lost (${reason}); what you write now is sent when it is back`
+      : `no connection (${reason}); it is tried again`,
+  );
+}
+
+/** Says that the connection is there again. */
+export function onlineNotice({ room, members }: WelcomeEvent): Notice {
+  return info(`connected again: ${room}, ${company(members)}`);
+}
+
+/** One's own identity has come in at another place. */
+export function ownPlaceNotice({ nick }: { nick: string }): Notice {
+  return presence(`${nick} has joined: yourself, at another place`);
+}
+
+/** Says of a new key whose owner was not announced that it is new. */
+export function newKeyNotice({ nick, fingerprint }: { nick: string; fingerprint: string }): Notice {
+  return info(`${nick} has a new key: ${fingerprint}`);
+}
+
+/** New keys that are shown in full when one comes into a room; of more only the nicks. */
+const MAX_KEYS_SHOWN = 3;
+
+/** Says who was in the room already, in few lines however many they are. */
+export function companyNotices(events: readonly JoinedEvent[]): Notice[] {
+  const conflicts = events.filter(({ trust }) => trust === "conflict");
+  const strangers = events.filter(({ trust }) => trust === "new");
+  const friends = events.filter((event) => ![...conflicts, ...strangers].includes(event));
+  const nicks = (some: readonly JoinedEvent[]) =>
+    some.map(({ nick, weak }) => nick + weakness(weak)).join(", ");
+  const notices: Notice[] = [];
+  if (friends.length > 0) notices.push(presence(`here ${areIs(friends)} ${nicks(friends)}`));
+  if (strangers.length > MAX_KEYS_SHOWN) {
+    notices.push(presence(`here, with keys that are new to you, are ${nicks(strangers)}`));
+  } else {
+    notices.push(
+      ...strangers.map(({ nick, fingerprint, weak }) =>
+        presence(`here is ${nick}, with a new key: ${fingerprint}${weakness(weak)}`)
+      ),
+    );
+  }
+  return [...notices, ...conflicts.map(joined)];
+}
+
+function areIs({ length }: readonly unknown[]): string {
+  return length === 1 ? "is" : "are";
 }
 
 const DEPARTURES: Record<LeftEvent["why"], string> = {
@@ -94,21 +165,24 @@ const DEPARTURES: Record<LeftEvent["why"], string> = {
   removed: "was removed by the server's operator",
 };
 
+function weakness(weak: boolean): string {
+  return weak ? " (a weak key)" : "";
+}
+
 function joined({ nick, fingerprint, trust, weak }: JoinedEvent): Notice {
-  const weakness = weak ? " (a weak key)" : "";
   switch (trust) {
     case "conflict":
       return {
         level: "warning",
-        text: `${nick} has joined with ANOTHER KEY than before: ${fingerprint}${weakness}`,
+        text: `${nick} has joined with ANOTHER KEY than before: ${fingerprint}${weakness(weak)}`,
         hint: `ask whether it is really them: /verify ${nick} compares, /trust ${nick} accepts it`,
       };
     case "new":
-      return presence(`${nick} has joined with a new key: ${fingerprint}${weakness}`);
+      return presence(`${nick} has joined with a new key: ${fingerprint}${weakness(weak)}`);
     case "known":
-      return presence(`${nick} has joined${weakness}`);
+      return presence(`${nick} has joined${weakness(weak)}`);
     case "verified":
-      return presence(`${nick} has joined (verified)${weakness}`);
+      return presence(`${nick} has joined (verified)${weakness(weak)}`);
   }
 }
 
@@ -123,6 +197,20 @@ function company(others: number): string {
 
 function list(fingerprints: readonly string[], names: Names): string {
   return fingerprints.map((fingerprint) => names.nickOf(fingerprint)).join(", ");
+}
+
+/** Messages that are quoted; of more only the number. */
+const MAX_QUOTES = 2;
+
+function quoteAll(ids: readonly string[], names: Names): string {
+  const shown = ids.length > MAX_QUOTES + 1 ? ids.slice(0, MAX_QUOTES) : ids;
+  const quotes = shown.map((id) => quote(id, names));
+  if (shown.length < ids.length) quotes.push(`${ids.length - shown.length} more`);
+  return join(quotes);
+}
+
+function join(words: readonly string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 
 function quote(id: string, names: Names): string {

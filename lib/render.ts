@@ -129,7 +129,7 @@ function renderChat(event: ChatEvent, context: RenderContext): string[] {
   const labels: Span[] = [];
   if (event.private) labels.push(label("private", "bold", context));
   if (event.late) {
-    labels.push(label(`written ${claimedTime(event.sent, context.now)}`, "dim", context));
+    labels.push(label(`written ${shownMoment(event.sent, context.now)}`, "dim", context));
   }
   if (event.view === "differs") labels.push(label("sees other members than you", "alert", context));
   const body = highlight(clean(event.text, context), context);
@@ -177,12 +177,12 @@ function time({ timestamps, now, color }: RenderContext): Span {
   }
 }
 
-/** The sender's claim, with its day where that is not today. */
-function claimedTime(sent: string, now: Date): string {
-  const claimed = new Date(sent);
-  if (Number.isNaN(claimed.getTime())) return "at an unknown time";
-  const day = calendarDate(claimed);
-  return day === calendarDate(now) ? clockTime(claimed) : `${day} ${clockTime(claimed)}`;
+/** Writes a time in ISO 8601 as it is shown: with its day where that is not today. */
+export function shownMoment(time: string, now: Date): string {
+  const moment = new Date(time);
+  if (Number.isNaN(moment.getTime())) return "at an unknown time";
+  const day = calendarDate(moment);
+  return day === calendarDate(now) ? clockTime(moment) : `${day} ${clockTime(moment)}`;
 }
 
 function clockTime(date: Date): string {

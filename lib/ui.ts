@@ -127,8 +127,8 @@ export function makeChatUi(options: ChatOptions & { finished: Promise<boolean> }
   let spinner: ReturnType<typeof setInterval> | undefined;
   return {
     emit: (event) => chat.show(event),
-    say: (text) => options.quiet || chat.say(text),
-    greet: (text) => options.quiet || chat.say(text),
+    say: (text) => options.quiet || chat.sayBlock(text),
+    greet: (text) => options.quiet || chat.sayBlock(text),
     progress(text) {
       clearInterval(spinner);
       if (text === "") return chat.terminal.setStatus("");
@@ -144,7 +144,7 @@ export function makeChatUi(options: ChatOptions & { finished: Promise<boolean> }
     fail: (error) => void errors.push(error),
     close() {
       clearInterval(spinner);
-      chat.terminal.close();
+      chat.close();
       for (const error of errors) reportError("client", error);
     },
   };

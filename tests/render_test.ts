@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { ChatEvent, SessionEvent } from "../lib/events.ts";
 import type { ColorDepth } from "../lib/palette.ts";
-import { pendingNotice } from "../lib/notices.ts";
+import { receiptNotice } from "../lib/notices.ts";
 import {
   mentions,
   type OwnMessage,
@@ -270,7 +270,7 @@ Deno.test("renderEvent() leaves out what is not wanted, but no warning", () => {
 });
 
 Deno.test("renderNotice() dims notices, and wraps them under their own text", () => {
-  const notice = pendingNotice("1", [FINGERPRINT], CONTEXT);
+  const notice = receiptNotice("pending", { ids: ["1"], to: [FINGERPRINT] }, CONTEXT);
   assert.deepEqual(renderNotice(notice, CONTEXT), [
     "12:04 -- not yet received by bob: “hello",
     "         there”",

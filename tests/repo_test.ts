@@ -19,13 +19,13 @@ const RANKS: readonly (readonly string[])[] = [
   // 2: bytes; the parts of a screen
   "bytes options palette wrap paste editor notices",
   // 3: hashes and points, names, files
-  "hash x25519 oaep nick files programs locale completions",
+  "hash x25519 oaep nick files programs locale completions presence receipts",
   // 4: cipher, keys, messages, and what is remembered
   "cipher rsa message room safety password entries commands screen",
   // 5: handshake and frames; trust; arguments; keys pressed
   "handshake frame identity reasons allow servers trust settings arguments lines input tty render",
   // 6: a peer channel; what waits to be written; the terminal
-  "channel queue cli terminal",
+  "channel queue cli terminal table",
   // 7: a peer; a connection's records
   "peer link secret",
   // 8: a connection from its handshake on; who is in the room

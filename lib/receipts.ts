@@ -1,0 +1,122 @@
+/**
+ * What is said of one's own messages after they were sent: who has not received them, once and only when it
+ * matters. Messages with the same fate at the same moment are told together.
+ *
+ * Gives notices; knows nothing of terminals.
+ *
+ * @module
+ */
+
+import type { Clock, Timer } from "./clock.ts";
+import { type Names, type Notice, type Receipt, receiptNotice } from "./notices.ts";
+
+/** Somebody who has not received a message after so long is named. */
+const PENDING_MS = 3000;
+/** What becomes known within this time is told together. */
+const BATCH_MS = 100;
+/** Messages whose text is remembered, to say which one is meant. */
+const MAX_REMEMBERED = 1024;
+
+/** A message of one's own. */
+interface Own {
+  readonly text: string;
+  /** The user knows that somebody has not received it. */
+  told: boolean;
+  /** It was written without a connection, and there has been none since. */
+  waiting: boolean;
+}
+
+/** Messages with the same fate. */
+interface Batch {
+  readonly receipt: Receipt;
+  readonly to: readonly string[];
+  readonly ids: string[];
+}
+
+/** What {@linkcode Receipts} needs. */
+export interface ReceiptsOptions {
+  readonly clock: Clock;
+  /** The nick of somebody who is or was here. */
+  nickOf(fingerprint: string): string;
+  /** The fingerprints of the people who have not acknowledged a message. */
+  missing(id: string): readonly string[];
+  print(notice: Notice): void;
+}
+
+/** Own messages, from their acceptance on. */
+export class Receipts {
+  readonly #options: ReceiptsOptions;
+  readonly #sent = new Map<string, Own>();
+  readonly #batches = new Map<string, Batch>();
+  #timer: Timer | undefined;
+
+  constructor(options: ReceiptsOptions) {
+    this.#options = options;
+  }
+
+  /** The text of a message, while it is remembered. */
+  textOf(id: string): string | undefined {
+    return this.#sent.get(id)?.text;
+  }
+
+  /**
+   * A message was accepted.
+   *
+   * @param options.waiting There is no connection, and the user sees that.
+   */
+  accept(id: string, text: string, { waiting }: { waiting: boolean }): void {
+    const own = { text, told: waiting, waiting };
+    this.#sent.set(id, own);
+    if (this.#sent.size > MAX_REMEMBERED) this.#sent.delete(this.#sent.keys().next().value!);
+    if (!waiting) this.#watch(id, own);
+  }
+
+  /** There is a connection: what waited for it is on its way. */
+  connected(): void {
+    for (const [id, own] of this.#sent) {
+      if (!own.waiting) continue;
+      own.waiting = false;
+      this.#watch(id, own);
+    }
+  }
+
+  /** Every addressee has a message: worth a line only for who thinks otherwise. */
+  delivered(id: string): void {
+    if (this.#sent.get(id)?.told) this.#add("delivered", id, []);
+  }
+
+  /** These addressees were given up. */
+  undelivered(id: string, to: readonly string[]): void {
+    this.#add("undelivered", id, to);
+  }
+
+  /** Says now what there is to say. */
+  flush(): void {
+    const { clock, print, nickOf } = this.#options;
+    clock.cancel(this.#timer);
+    this.#timer = undefined;
+    const names: Names = { nickOf, ownText: (id) => this.textOf(id) };
+    for (const { receipt, to, ids } of this.#batches.values()) {
+      print(receiptNotice(receipt, { ids, to }, names));
+    }
+    this.#batches.clear();
+  }
+
+  #watch(id: string, own: Own): void {
+    this.#options.clock.after(PENDING_MS, () => {
+      if (own.waiting) return; // the connection was lost again
+      const to = this.#options.missing(id);
+      if (to.length === 0) return;
+      own.told = true;
+      this.#add("pending", id, to);
+    });
+  }
+
+  #add(receipt: Receipt, id: string, to: readonly string[]): void {
+    const key = [receipt, ...to].join(" ");
+    const batch = this.#batches.get(key) ?? { receipt, to, ids: [] };
+    batch.ids.push(id);
+    this.#batches.set(key, batch);
+    this.#timer ??= this.#options.clock.after(BATCH_MS, () => this.flush());
+  }
+}

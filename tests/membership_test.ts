@@ -1,10 +1,20 @@
 import assert from "node:assert/strict";
-import { decodeHex } from "../lib/bytes.ts";
-import { ProtocolError, UsageError } from "../lib/errors.ts";
-import { FRAME_HEADER_BYTES } from "../lib/frame.ts";
-import { decodeFrame, type Frame, KIND, WHY } from "../lib/message.ts";
+import { type Bytes, concat, decodeHex, withLength } from "../lib/bytes.ts";
+import { cipherReady, Opener, Sealer } from "../lib/cipher.ts";
+import { DecryptError, ProtocolError, UsageError } from "../lib/errors.ts";
+import type { SessionEvent } from "../lib/events.ts";
+import { forEachFrame, FRAME_HEADER_BYTES } from "../lib/frame.ts";
+import { M1_BYTES, Responder } from "../lib/handshake.ts";
+import { decodeFrame, type Frame, KIND, REASON, WHY } from "../lib/message.ts";
 import { KEEP_MS, MAX_KEPT_MESSAGES } from "../lib/outbox.ts";
+import { ServerBook } from "../lib/servers.ts";
+import { Session } from "../lib/session.ts";
+import { writeAll } from "../lib/stream.ts";
+import { PeerBook } from "../lib/trust.ts";
+import { cheapKey, decodeCheapId } from "./support/cheap_key.ts";
+import { FakeClock, settle, until } from "./support/fake_clock.ts";
 import { kat, katBytes } from "./support/kat.ts";
+import { memoryPair, type MemoryStream } from "./support/memory_stream.ts";
 import { type TestClient, TestRoom } from "./support/test_room.ts";
 
 // Numbers of identities, by their fingerprints: Anna's is the smallest, so she begins towards everybody.
@@ -956,4 +966,148 @@ Deno.test("Membership refuses what the known answers refuse for the state of the
     });
   }
   assert.equal(count, 4);
+});
+
+/** The relay's end of a connection, driven by hand. */
+class HandRelay {
+  readonly #stream: MemoryStream;
+  #sealer: Sealer | undefined;
+  #opener: Opener | undefined;
+  /** What the client sent after its JOIN. */
+  readonly frames: Frame[] = [];
+  ended = false;
+
+  constructor(stream: MemoryStream) {
+    this.#stream = stream;
+  }
+
+  /** Takes the handshake and the record with JOIN, then reads on. */
+  async accept(): Promise<void> {
+    const responder = new Responder({
+      key: cheapKey(7),
+      mode: "transport",
+      decodeId: decodeCheapId,
+    });
+    await this.#write(await responder.consumeM1(await this.#read(M1_BYTES)));
+    const { sendKey, receiveKey } = await responder.consumeM3(await this.#readSized());
+    this.#sealer = new Sealer(sendKey);
+    this.#opener = new Opener(receiveKey);
+    this.#opener.open((await this.#readSized()).subarray(2));
+    void this.#listen();
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      while (true) {
+        const plaintext = this.#opener!.open((await this.#readSized()).subarray(2));
+        forEachFrame(plaintext, (type, body) => this.frames.push(decodeFrame(type, body)));
+      }
+    } catch (error) {
+      if (error instanceof ProtocolError || error instanceof DecryptError) throw error;
+      this.ended = true;
+    }
+  }
+
+  async #readSized(): Promise<Bytes> {
+    const header = await this.#read(2);
+    return concat(header, await this.#read((header[0]! << 8) + header[1]!));
+  }
+
+  async #read(length: number): Promise<Bytes> {
+    const bytes = new Uint8Array(length);
+    for (let offset = 0; offset < length;) {
+      const read = await this.#stream.read(bytes.subarray(offset));
+      if (read === null) throw new Error("end");
+      offset += read;
+    }
+    return bytes;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    await writeAll(this.#stream, bytes);
+  }
+
+  /** Sends a plaintext as one record, and lets the client do what comes of it. */
+  async send(plaintext: Uint8Array): Promise<void> {
+    await this.#write(withLength(this.#sealer!.seal(plaintext)));
+    await settle(20);
+  }
+
+  /** The reason of the client's CLOSE. */
+  get reason(): number | undefined {
+    const close = this.frames.find(({ type }) => type === "close");
+    return close?.type === "close" ? close.reason : undefined;
+  }
+}
+
+/** Gives a plaintext to a session in a state of kat.json; what became of it. */
+async function giveToSession(plaintext: Uint8Array, state: string | undefined) {
+  await cipherReady();
+  const folder = await Deno.makeTempDir();
+  const clock = new FakeClock();
+  const events: SessionEvent[] = [];
+  const [near, far] = memoryPair({ capacity: 1 << 20 });
+  const book = await PeerBook.load(folder, (error) => {
+    throw error;
+  });
+  const session = new Session({
+    key: cheapKey(5),
+    nick: "anna",
+    room: "lobby",
+    minKeyBits: 2048,
+    address: "localhost:40623",
+    servers: await ServerBook.load(folder),
+    book,
+    dial: () => Promise.resolve(near),
+    emit: (event) => events.push(event),
+    clock,
+    decodeId: decodeCheapId,
+  });
+  const running = session.run().catch((error) => error);
+  const relay = new HandRelay(far);
+  await relay.accept();
+  if (state === undefined) {
+    const welcome = kat.frames.valid.find(({ type }) => type === "WELCOME")!;
+    await relay.send(decodeHex(welcome.frame));
+    await until(() => events.some(({ event }) => event === "welcome"));
+  }
+  const sent = relay.frames.length;
+  await relay.send(plaintext);
+  const result = { reason: relay.reason, frames: relay.frames.slice(sent), events };
+  const stopped = session.stop();
+  far.close();
+  await clock.advance(5000);
+  await stopped;
+  await running;
+  await book.flush();
+  await until(() => near.closed);
+  await Deno.remove(folder, { recursive: true });
+  return result;
+}
+
+Deno.test("Session answers every bad record of the known answers with CLOSE(3)", async () => {
+  let count = 0;
+  for (const known of kat.frames.rejected) {
+    if (known.receiver === "relay") continue;
+    const { reason } = await giveToSession(katBytes(known), known.state);
+    assert.equal(reason, REASON.PROTOCOL, known.reason);
+    count++;
+  }
+  assert.equal(count, 37);
+});
+
+Deno.test("Session takes the records of the known answers that are at the edge", async () => {
+  let count = 0;
+  for (const known of kat.frames.edge) {
+    if (known.receiver === "relay") continue;
+    const { reason, frames, events } = await giveToSession(katBytes(known), known.state);
+    assert.equal(reason, undefined, known.reason);
+    const told = events.map((event) => "reason" in event ? event.reason : event.event);
+    if (known.reason.startsWith("PING")) assert.equal(frames[0]?.type, "pong");
+    else if (known.reason.startsWith("CLOSE with")) assert.ok(told.includes("200"));
+    else if (known.reason.startsWith("CLOSE, then")) assert.ok(told.includes("shutting down"));
+    else assert.ok(told.includes("welcome"));
+    count++;
+  }
+  assert.equal(count, 6);
 });

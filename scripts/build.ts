@@ -26,7 +26,11 @@ const require = makeRequire(import.meta.url);
 /** The flags to run a program with, permissions foremost: those of its task, so that there is one list. */
 export function runFlags(program: ProgramName): string[] {
   const words = settings.tasks[program].split(" "); // deno run FLAGS PROGRAM.ts
-  return words.slice(2, words.indexOf(`${program}.ts`));
+  const { unstable = [] } = settings as { unstable?: string[] };
+  return [
+    ...words.slice(2, words.indexOf(`${program}.ts`)),
+    ...unstable.map((feature) => `--unstable-${feature}`),
+  ];
 }
 
 /**

@@ -103,7 +103,7 @@ export async function openTransport(
     connection.start(options.handlers);
     return { connection, relay: peer };
   } catch (error) {
-    exchange.abandon();
+    void exchange.abandon();
     throw error;
   }
 }
@@ -135,7 +135,7 @@ export async function acceptTransport(
     const connection = exchange.finish(new Sealer(sendKey), new Opener(receiveKey), "relay");
     return { connection, peer, th3 };
   } catch (error) {
-    exchange.abandon();
+    await exchange.abandon(); // until then it counts as pending, §10
     throw error;
   }
 }
@@ -245,11 +245,13 @@ class Exchange {
     });
   }
 
-  /** Closes the stream; the other side gets what was sent to it, if nothing hangs. */
-  abandon(): void {
+  /** Closes the stream; the other side gets what was sent to it, unless something hangs or is stopped. */
+  async abandon(): Promise<void> {
+    this.#clock.cancel(this.#timer);
+    const closing = this.#busy ? undefined : closeStream(this.#stream, this.#clock);
+    await this.race(Promise.resolve(closing)).catch(() => {}); // stopped meanwhile
     this.#release();
-    if (this.#busy) closeAtOnce(this.#stream);
-    else void closeStream(this.#stream, this.#clock);
+    closeAtOnce(this.#stream);
   }
 
   #release(): void {

@@ -157,7 +157,11 @@ export class Relay implements GroupMember, Host {
   }
 
   #cut(visitor: Visitor, cause: string): void {
+    const { accepted, address } = visitor;
     this.#pending.delete(visitor);
+    if (accepted) {
+      this.#tell({ event: "closed", ...describe(address, accepted.peer.fingerprint), cause });
+    }
     visitor.cut(cause);
   }
 

@@ -273,9 +273,13 @@ Deno.test("acceptTransport() answers other first bytes with HEARTH/? and nothing
   for (const first of ["GET / HTTP/1.1\r\n", "HEARTH/2", "HEARTH/2" + "x".repeat(100)]) {
     const [near, far] = memoryPair();
     const accepting = acceptTransport(far, { key: RELAY_KEY, clock: new FakeClock() });
+    const refused = assert.rejects(accepting, { code: "bad-magic" });
     await near.write(encodeUtf8(first));
-    await assert.rejects(accepting, { code: "bad-magic" });
     assert.deepEqual(await readExactly(near, 100), encodeUtf8("HEARTH/?"), first);
+    assert.equal(far.closed, false, "lingers");
+    await near.closeWrite();
+    await refused;
+    assert.equal(far.closed, true);
   }
 });
 
@@ -294,9 +298,11 @@ Deno.test("acceptTransport() just closes on fewer than 8 bytes, a bad M1 and a b
     const options = { key: RELAY_KEY, decodeId: decodeCheapId, clock: new FakeClock() };
     const accepting = acceptTransport(far, options);
     await RawClient.open(near, CLIENT_KEY);
+    const refused = assert.rejects(accepting, { code: "bad-length" });
     await near.write(bad);
-    await assert.rejects(accepting, { code: "bad-length" });
     assert.equal((await readExactly(near, 100)).length, 0);
+    await near.closeWrite();
+    await refused;
   }
 });
 

@@ -390,6 +390,8 @@ Deno.test("Relay cuts without CLOSE who has not joined 10 s after accept", async
     await rig.clock.advance(1);
     assert.equal(client.relayStream.closed, true, stage);
     assert.equal(rig.relay.pending, 0);
+    const causes = rig.events.map((event) => event.event === "closed" ? event.cause : event.event);
+    assert.deepEqual(causes, ["no JOIN in time"], stage);
   }
 });
 
@@ -610,6 +612,8 @@ Deno.test("Relay tells who joined, left, was refused and why a connection was cl
   const dial = rig.dial();
   await dial.stream.write(new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n"));
   await settle();
+  assert.equal(rig.relay.pending, 1, "as long as it lingers");
+  await rig.clock.advance(1000);
   const fingerprint = encodeFingerprint(cheapKey(10).publicKey.fingerprint);
   const weak = encodeFingerprint(cheapKey(11, 1024).publicKey.fingerprint);
   assert.deepEqual(rig.events, [

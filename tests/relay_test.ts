@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import { type Bytes, concat, decodeHex } from "../lib/bytes.ts";
+import { type Bytes, concat, decodeHex, withLength } from "../lib/bytes.ts";
 import {
   JOIN_TIMEOUT_MS,
   MAX_CLIENTS_PER_ADDRESS,
@@ -200,6 +200,41 @@ Deno.test("decodeFrame() refuses by form what kat.json says a client must refuse
     count++;
   }
   assert.equal(count, 16);
+});
+
+Deno.test("Relay ends nobody but who sends hostile bytes", async () => {
+  const rig = new RelayRig();
+  const [anna, bert] = await rig.room(2);
+  const hostile = fc.oneof(
+    fc.record({ plaintext: fc.uint8Array({ maxLength: 100 }) }),
+    fc.record({ type: fc.constantFrom(...Object.values(FRAME)), body: fc.uint8Array() }),
+    fc.record({ wire: fc.uint8Array({ minLength: 1, maxLength: 100 }) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(hostile, fc.boolean(), async (bytes, isFirst) => {
+      const { stream } = rig.dial();
+      await rig.clock.advance(25); // at most 50 handshakes a second
+      const raw = await RawClient.open(stream, cheapKey(3));
+      if (!isFirst) await raw.begin(join());
+      const plaintext = "plaintext" in bytes
+        ? bytes.plaintext
+        : "body" in bytes
+        ? concat(Uint8Array.of(bytes.type), withLength(bytes.body))
+        : undefined;
+      if ("wire" in bytes) await stream.write(bytes.wire);
+      else if (isFirst) await raw.begin(plaintext!);
+      else await raw.send(plaintext!);
+      await stream.closeWrite();
+      await raw.receiveAll();
+      await settle();
+      assert.equal(rig.relay.members, 2);
+      assert.equal(rig.relay.pending, 0);
+    }),
+    { numRuns: 150 },
+  );
+  anna.send(bert.sid, "still here");
+  await settle();
+  assert.deepEqual(bert.texts, ["still here"]);
 });
 
 // --- JOIN ---

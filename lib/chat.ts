@@ -21,6 +21,7 @@ import type { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
 import { namesTable } from "./table.ts";
 import { Terminal } from "./terminal.ts";
+import { cleanLine } from "./text.ts";
 
 /** What the chat needs to know. */
 export interface ChatOptions {
@@ -310,6 +311,10 @@ export class Chat {
         const what = quiet ? "not shown" : "shown";
         return this.#set({ quiet }, `who joins and leaves is ${what} from now on`);
       }
+      case "invite":
+        this.sayBlock("what a friend types on another computer:");
+        // As it is, in one row however long: it is there to be copied.
+        return this.terminal.print((actions.run(command) ?? []).map(cleanLine));
       case "clear":
         return this.terminal.clear();
       case "quit":

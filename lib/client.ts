@@ -218,9 +218,9 @@ function greet(
   if (bits < WEAK_BELOW_BITS) {
     ui.say(`your key has only ${bits} bits: many refuse it, and nobody should trust it`);
   }
-  const others = `others type: ${relay.invitation()}`;
-  if (relay.serving) ui.say(`this computer is the server; ${others}`);
-  else ui.greet(others);
+  const line = relay.invitation();
+  if (relay.serving) ui.say(`this computer is the server; on others type: ${line}`);
+  else ui.greet(`to join from another computer: ${line}`);
   ui.greet("/help lists the commands, Tab completes, Ctrl-D leaves");
 }
 

@@ -110,14 +110,14 @@ export function connectedNotice({ address }: { address: string }): Notice {
 export function offlineNotice(reason: string, { wasOnline }: { wasOnline: boolean }): Notice {
   return info(
     wasOnline
-      ? `connection lost (${reason}); what you write now is sent when it is back`
+      ? `connection lost (${reason}); what you write waits until it is back`
       : `no connection (${reason}); it is tried again`,
   );
 }
 
 /** Says that the connection is there again. */
-export function onlineNotice({ room, members }: WelcomeEvent): Notice {
-  return info(`connected again: ${room}, ${company(members)}`);
+export function onlineNotice({ members }: WelcomeEvent): Notice {
+  return info(`connected again, ${company(members)}`);
 }
 
 /** One's own identity has come in at another place. */
@@ -139,7 +139,7 @@ export function companyNotices(events: readonly JoinedEvent[]): Notice[] {
   const strangers = events.filter(({ trust }) => trust === "new");
   const friends = events.filter((event) => ![...conflicts, ...strangers].includes(event));
   const nicks = (some: readonly JoinedEvent[]) =>
-    some.map(({ nick, weak }) => nick + weakness(weak)).join(", ");
+    join(some.map(({ nick, weak }) => nick + weakness(weak)));
   const notices: Notice[] = [];
   if (friends.length > 0) notices.push(presence(`here ${areIs(friends)} ${nicks(friends)}`));
   if (strangers.length > MAX_KEYS_SHOWN) {
@@ -196,7 +196,7 @@ function company(others: number): string {
 }
 
 function list(fingerprints: readonly string[], names: Names): string {
-  return fingerprints.map((fingerprint) => names.nickOf(fingerprint)).join(", ");
+  return join(fingerprints.map((fingerprint) => names.nickOf(fingerprint)));
 }
 
 /** Messages that are quoted; of more only the number. */

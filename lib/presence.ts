@@ -28,7 +28,9 @@ import {
 /** How long the people of the first roster are waited for, to be told together. */
 const COMPANY_MS = 2000;
 /** Who is back within this time has not been away. */
-const HOLD_MS = 5000;
+const MIN_HOLD_MS = 5000;
+/** After an outage the waits of others are about as long as it has lasted, but no longer than this, §5. */
+const MAX_HOLD_MS = 32_000;
 
 /** Somebody who is or was here; one for each fingerprint. */
 interface Known {
@@ -75,6 +77,8 @@ export class Presence {
   #company: { events: JoinedEvent[]; timer: Timer; count: number } | undefined;
   #spoken = 0;
   #isWelcome = false;
+  /** When the connection was lost. */
+  #lostAt: number | undefined;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -157,6 +161,7 @@ export class Presence {
   }
 
   #welcome(members: number): void {
+    this.#lostAt = undefined;
     if (this.#isWelcome) return;
     this.#isWelcome = true;
     if (members === 0) return;
@@ -176,6 +181,7 @@ export class Presence {
   }
 
   #disconnect(): void {
+    this.#lostAt ??= this.#options.clock.now();
     this.#tellCompany();
     for (const known of this.#known.values()) {
       known.missing += known.places;
@@ -184,9 +190,9 @@ export class Presence {
   }
 
   #join(event: JoinedEvent): void {
-    this.refresh();
     const known = this.#find(event.fingerprint);
     const isBack = this.#return(known) && known.trust === event.trust;
+    this.refresh();
     known.places++;
     known.nick = event.nick;
     known.trust = event.trust;
@@ -216,15 +222,20 @@ export class Presence {
     const known = this.#find(event.fingerprint);
     if (known.places > 0) known.places--;
     else known.missing = Math.max(0, known.missing - 1);
-    const tell = () => {
+    if (event.why === "left" || event.why === "removed") return this.#tellLeft(event, known);
+    const { clock } = this.#options;
+    const outage = this.#lostAt === undefined ? 0 : clock.now() - this.#lostAt;
+    const hold = Math.min(Math.max(outage, MIN_HOLD_MS), MAX_HOLD_MS);
+    const timer = clock.after(hold, () => {
       known.held = known.held.filter((other) => other !== timer);
-      if (known.places + known.missing === 0) known.away = "";
-      this.#tell(event);
-    };
-    const isFinal = event.why === "left" || event.why === "removed";
-    const timer = isFinal ? undefined : this.#options.clock.after(HOLD_MS, tell);
-    if (timer === undefined) tell();
-    else known.held.push(timer);
+      this.#tellLeft(event, known);
+    });
+    known.held.push(timer);
+  }
+
+  #tellLeft(event: LeftEvent, known: Known): void {
+    if (known.places + known.missing === 0) known.away = "";
+    this.#tell(event);
   }
 
   #setAway(event: AwayEvent): void {

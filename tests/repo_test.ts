@@ -13,17 +13,19 @@ const THIS_FILE = "tests/repo_test.ts";
  */
 const RANKS: readonly (readonly string[])[] = [
   // 0: words, numbers and pure functions that need nothing
-  "errors clock limits events std.d forge.d version address nearest",
+  "errors clock limits events std.d forge.d dns.d version address nearest links",
   // 1: one step up: time shared out, text measured, what is kept for whom
   "std text allowance group line turns stream host outbox pem",
   // 2: bytes; the parts of a screen
   "bytes options palette wrap paste editor notices",
   // 3: hashes and points, names, files
-  "hash x25519 oaep nick files programs locale completions presence receipts",
+  "hash x25519 oaep nick files programs locale completions presence receipts " +
+  "mdns",
   // 4: cipher, keys, messages, and what is remembered
-  "cipher rsa message room safety password entries commands screen",
+  "cipher rsa message room safety password entries commands screen responder browse multicast",
   // 5: handshake and frames; trust; arguments; keys pressed
-  "handshake frame identity reasons allow servers trust settings arguments lines input tty render",
+  "handshake frame identity reasons allow servers trust settings arguments lines input tty render " +
+  "announcer discovery",
   // 6: a peer channel; what waits to be written; the terminal
   "channel queue cli terminal table",
   // 7: a peer; a connection's records
@@ -54,6 +56,7 @@ const PACKAGE_OWNERS: readonly { package: RegExp; owners: readonly string[] }[] 
   { package: /^node-forge$/, owners: ["lib/pem.ts"] },
   { package: /^sshpk$/, owners: ["lib/pem.ts"] },
   { package: /^libsodium-wrappers$/, owners: ["lib/cipher.ts"] },
+  { package: /^dns-packet$/, owners: ["lib/mdns.ts"] },
   { package: /^get-east-asian-width$/, owners: ["lib/nick.ts", "lib/text.ts"] },
 ];
 

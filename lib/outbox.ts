@@ -251,7 +251,9 @@ export class Outbox {
   }
 
   #collectLost(stream: Target, arriving: Arrival[]): void {
-    for (const gone of [...this.lost()]) {
+    // First what may have been meant for this very instance, so that the others' is not taken for it.
+    const lost = [...this.lost()].sort((a, b) => (a.instance ? 1 : 0) - (b.instance ? 1 : 0));
+    for (const gone of lost) {
       if (gone.fingerprint !== stream.fingerprint || gone === stream) continue;
       this.#collect(gone, stream, true, arriving);
       if (gone.instance === undefined) this.#waiting.delete(gone);
@@ -270,7 +272,8 @@ export class Outbox {
         else this.#forget(entry, from);
         continue;
       }
-      entry.fates.delete(from);
+      if (from.instance === undefined) entry.fates.delete(from);
+      else entry.fates.set(from, "neutral"); // its stream had this id, and never gets it again
       entry.fates.set(to, "pending");
       arriving.push({ message: entry.message, moved });
     }

@@ -30,7 +30,12 @@ export class WorldClock {
 
   /** Calls `action` in `delay` milliseconds; equal times in the order they were set. */
   after(delay: number, action: () => void): number {
-    const alarm = { id: this.#nextId++, at: this.now + Math.max(0, delay), action };
+    return this.at(this.now + Math.max(0, delay), action);
+  }
+
+  /** Calls `action` at this time. */
+  at(time: number, action: () => void): number {
+    const alarm = { id: this.#nextId++, at: time, action };
     this.#alarms.set(alarm.id, alarm);
     this.#push(alarm);
     return alarm.id;

@@ -69,7 +69,7 @@ export function checkGaps(world: World): void {
       const missing = addressed.filter(({ id }) => !to.taken.has(id)).length;
       const within = first < 0
         ? 0
-        : addressed.slice(first).filter(({ id }) => !to.taken.has(id)).length;
+        : addressed.slice(first).filter(({ id, met }) => met.has(to) && !to.taken.has(id)).length;
       const told = to.gaps.get(from) ?? 0;
       if (told < within) {
         return world.fail(`${to.name} misses ${within} messages of ${from.name}, told ${told}`);

@@ -84,6 +84,10 @@ export class Ledger {
       const sure = over < -TICK_SLACK_MS && from.met.has(place);
       (sure ? places : unsure).add(place);
     }
+    // Before its last connection it was lost, and the sender may not know that it was the same process that left.
+    for (const place of from.left) {
+      if (from.absences.has(place) || from.absence > 0) unsure.add(place);
+    }
     for (const place of unsure) if (places.has(place)) unsure.delete(place);
     return { places, unsure };
   }
@@ -109,7 +113,10 @@ export class Ledger {
       ...draft,
       id,
       from,
-      met: new Set(from.met),
+      met: new Set(
+        // What is private goes to the roster's entry: to a process only if that has said which one it is.
+        draft.to === undefined ? from.met : [...from.met].filter((place) => from.hasHeard(place)),
+      ),
       at: this.#course.now(),
       delivered: undefined,
       undelivered: new Map(),
@@ -209,9 +216,10 @@ export class Ledger {
     for (const place of sent.places) {
       if (!to.includes(place.fingerprint)) return this.#fail(`${what}, not to ${place.name}`);
       if (place.taken.has(id)) continue;
-      if (
-        this.#isThere(from, place) ? !this.#hasMoved(sent, place) : !this.#hasTaker(sent, place)
-      ) return this.#fail(`${what}, but ${place.name} does not have it`);
+      const excused = this.#isThere(from, place)
+        ? this.#isExcused(sent, place)
+        : this.#hasTaker(sent, place);
+      if (!excused) return this.#fail(`${what}, but ${place.name} does not have it`);
     }
   }
 
@@ -230,10 +238,10 @@ export class Ledger {
       );
   }
 
-  /** As `from` sees it, `place` is there. */
+  /** Messages flow from `from` to `place`. */
   #isThere(from: Place, place: Place): boolean {
     return from.alive && place.alive && from.session.membership.joined &&
-      from.roster.has(place.sid ?? "");
+      (from.peers.get(place.sid ?? "")?.live ?? false);
   }
 
   /** The places of a person that have taken a message. */
@@ -312,6 +320,11 @@ export class Ledger {
   /** A place has a message, or its loss was reported, or another process of the same person has it instead. */
   #isSettled(sent: Sent, place: Place): boolean {
     if (place.taken.has(sent.id) || sent.undelivered.has(place.fingerprint)) return true;
+    return this.#isExcused(sent, place);
+  }
+
+  /** Another process of the same person has it, and this one need not get it any more. */
+  #isExcused(sent: Sent, place: Place): boolean {
     // Where both were addressed, it is kept for this one for 10 minutes all the same.
     const absence = Math.max(sent.from.absences.get(place) ?? 0, sent.from.absence);
     return this.#hasMoved(sent, place) ||

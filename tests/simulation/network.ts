@@ -192,8 +192,8 @@ class Pipe {
     if (time >= this.#alarmAt) return;
     const { clock } = this.#wire;
     this.#alarmAt = time;
-    clock.after(time - clock.now, () => {
-      if (this.#alarmAt <= clock.now) this.#alarmAt = Infinity;
+    clock.at(time, () => {
+      if (this.#alarmAt <= time) this.#alarmAt = Infinity;
       this.advance();
     });
   }

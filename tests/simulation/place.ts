@@ -196,6 +196,11 @@ export class Place {
       this.left.has(place);
   }
 
+  /** It has had the HELLO of a place under the sid of its roster. */
+  hasHeard({ sid }: Place): boolean {
+    return this.roster.has(sid ?? "") && this.peers.get(sid!)?.channel?.stream !== undefined;
+  }
+
   /** The places in its roster. */
   present(): Place[] {
     return [...this.roster.keys()].flatMap((sid) => this.#world.placeOf(sid) ?? []);

@@ -76,14 +76,14 @@ export function makePlan(random: Random): Plan {
   for (const [name, { weight, share }] of Object.entries(ACTIONS)) {
     if (random.chance(share)) weights[name as Action] = weight;
   }
-  const slow = random.chance(0.15);
+  const slow = random.chance(0.15) && !weights.flood;
   return {
     people: Number(random.weighted(sizes)),
     quality: {
       latency: slow ? random.pick([100, 400, 900]) : random.pick([0, 0, 1, 5, 20]),
       jitter: random.pick([0, 0, 1, 10, slow ? 500 : 30]),
-      capacity: random.pick([65_536, 65_536, 16_384, 2_048]),
-      piece: random.pick([Infinity, Infinity, 1_000, 100]),
+      capacity: weights.flood ? 65_536 : random.pick([65_536, 65_536, 16_384, 2_048]),
+      piece: weights.flood ? Infinity : random.pick([Infinity, Infinity, 1_000, 100]),
     },
     actions: random.between(10, 50),
     pace: random.pick([50, 300, 1_000, 3_000]),

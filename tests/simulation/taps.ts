@@ -41,6 +41,11 @@ export function observe(next: Observer | undefined): void {
   undelivered = new Map();
 }
 
+/** The relay is gone, and with it what it held. */
+export function forgetCharges(): void {
+  undelivered = new Map();
+}
+
 /** Bytes that the relay counts as undelivered, over all senders. */
 export function undeliveredBytes(): number {
   let sum = 0;

@@ -22,7 +22,7 @@ import { type Course, Ledger } from "./ledger.ts";
 import { type Quality, Wire } from "./network.ts";
 import { type Identity, makeIdentity, Place, type Surroundings } from "./place.ts";
 import { Random } from "./random.ts";
-import type { Observer } from "./taps.ts";
+import { forgetCharges, type Observer } from "./taps.ts";
 
 const RELAY_KEY = cheapKey(1);
 /** One record may take a sender above its share of the relay's memory. */
@@ -280,6 +280,7 @@ export class World implements Surroundings, Course, Observer {
     this.log(`the relay is killed (${crash})`);
     this.#relay = undefined;
     this.#relayClock.kill();
+    forgetCharges();
     for (const place of this.places) this.#closeCalm(place);
     for (const wire of this.#wires) this.#crash(wire, crash);
     this.#wires.clear();

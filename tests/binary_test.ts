@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { CHAT } from "./conversations/chat.ts";
+import { ERRORS } from "./conversations/errors.ts";
 import { PIPE } from "./conversations/pipe.ts";
+import { RECONNECT } from "./conversations/reconnect.ts";
 import { SERVER } from "./conversations/server.ts";
 import settings from "../deno.json" with { type: "json" };
 import { type Binaries, findToolchain, makeBinaries, removeBinaries } from "./support/binaries.ts";
@@ -40,7 +42,7 @@ function test(name: string, run: (made: Binaries) => Promise<void>, ignore: bool
   });
 }
 
-for (const [name, run] of [...CHAT, ...PIPE, ...SERVER]) {
+for (const [name, run] of [...CHAT, ...PIPE, ...SERVER, ...ERRORS, ...RECONNECT]) {
   test(`compiled: ${name}`, async ({ commands }) => {
     await using world = await World.open(commands);
     await run(world);

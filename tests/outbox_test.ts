@@ -484,6 +484,17 @@ Deno.test("Outbox lets a gone instance that comes back go on with a hole, and re
   assert.deepEqual(rig.take(), ["b delivered anna"]);
 });
 
+Deno.test("Outbox never gives an instance again what was once queued for it and moved away", () => {
+  const rig = new Rig();
+  const [first, second] = [rig.stream("anna", "1"), rig.stream("anna", "2")];
+  rig.write("a", first, second); // both have shown it, but their ACKs are lost
+  rig.lose(first, second);
+  const third = rig.stream("anna", "3");
+  assert.deepEqual(held(third), ["1 a moved"]);
+  assert.equal(rig.stream("anna", "1"), first);
+  assert.deepEqual(held(first), []);
+});
+
 Deno.test("Outbox.missing() names only people, each once", () => {
   const rig = new Rig();
   const ghost = rig.outbox.addWaiting("ghost");

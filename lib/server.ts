@@ -19,9 +19,14 @@ import { loadIdentity } from "./identity.ts";
 import { ServerLog } from "./log.ts";
 import { decodeJoinKey, derivePassword, makePassword } from "./password.ts";
 import type { PrivateKey } from "./rsa.ts";
-import { askSecretly } from "./secret.ts";
 
 const env = (name: string) => Deno.env.get(name);
+
+/** Asks at the terminal, whose editor is loaded only for that. */
+async function askSecretly(question: string): Promise<string | undefined> {
+  const secret = await import("./secret.ts");
+  return await secret.askSecretly(question);
+}
 
 /**
  * Runs the server until a signal ends it.
@@ -55,10 +60,14 @@ async function serve(options: ServerOptions, log: ServerLog): Promise<Host> {
     capacity: options.roomCapacity,
     maxClients: options.maxClients,
     minKeyBits: options.minKeyBits,
+    announce: options.announce,
     onEvent: (event) => log.event(event),
   });
   if (options.allow !== undefined) rereadOnHangup(options.allow, host, log);
   log.listening(host, { locked: joinKey !== undefined });
+  if (options.announce && !await host.announced) {
+    log.say("this server cannot be announced on the network: others need its address");
+  }
   return host;
 }
 

@@ -46,10 +46,10 @@ async function forEachLine(
 /** The end of the input: waits until everybody present has acknowledged. */
 async function drain({ session, waitMs }: PipeOptions): Promise<boolean> {
   const { membership } = session;
-  const complete = await session.until(() => !membership.awaited, waitMs);
-  // What is only kept for people who were lost was said to nobody.
-  const unheard = membership.outbox.unsettled > 0 && membership.people().length === 0;
-  return complete && !unheard && membership.outbox.failures === 0;
+  // What is only kept for people who were lost was said to nobody; they may be back in time.
+  const isHeard = () => membership.outbox.unsettled === 0 || membership.people().length > 0;
+  const complete = await session.until(() => !membership.awaited && isHeard(), waitMs);
+  return complete && membership.outbox.failures === 0;
 }
 
 function fail(options: PipeOptions, error: unknown, ref?: string): void {
@@ -81,7 +81,10 @@ export async function runPipe(
   };
   const texts: string[] = [];
   const sent = Promise.withResolvers<void>();
-  const merger = new LineMerger(systemClock, (text) => texts.push(text));
+  const merger = new LineMerger(systemClock, (text) => {
+    texts.push(text);
+    session.wake();
+  });
   let ended = false;
   await session.until(() => membership.joined);
   if (to !== undefined) await findAddressee(session, to, waitMs);

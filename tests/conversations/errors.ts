@@ -160,6 +160,12 @@ async function nameWrongFiles(world: World): Promise<void> {
       message: /nobody to ask/,
       hint: /--password-file/,
     },
+    {
+      which: "client",
+      args: ["join-key", await fingerprintOf("me")],
+      message: /nobody to ask for the password/,
+      hint: /HEARTH_PASSWORD/,
+    },
     { ...server("--password-file", missing), message: /missing: there is no such file/ },
     { ...server("--password"), message: /nobody to ask/, hint: /--password-file/ },
     { ...server("--join-key-file", noKey), message: /no\.pem: / },
@@ -306,6 +312,22 @@ async function writeBadLines(world: World): Promise<void> {
   assert.equal(await ann.leave(), 0);
 }
 
+async function failInJson(world: World): Promise<void> {
+  const home = await world.emptyHome("me");
+  const key = world.path("missing");
+  const { code, stdout, stderr } = await world.run("client", {
+    args: ["--key", key, "--json"],
+    home,
+  });
+  assert.equal(code, 1);
+  const [error, bye, ...more] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const { message, hint, ...rest } = error;
+  assert.deepEqual(rest, { event: "error", code: "fatal" });
+  assert.deepEqual(bye, { event: "bye" });
+  assert.deepEqual(more, []);
+  assert.equal(stderr, `client: error: ${message}\nclient: hint: ${hint}\n`);
+}
+
 async function answerQuestions(world: World): Promise<void> {
   const home = await world.emptyHome("me");
   for (const which of ["client", "server"] as const) {
@@ -331,5 +353,6 @@ export const ERRORS: readonly Conversation[] = [
   ],
   ["a server that is not there, or a port that is taken, gets one line and exit code 1", goNowhere],
   ["a bad line of JSON gives an error event, and nothing else happens", writeBadLines],
+  ["--json has the final error among its events, too", failInJson],
   ["--help and --version print to standard output and touch nothing", answerQuestions],
 ];

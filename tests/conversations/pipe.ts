@@ -171,6 +171,53 @@ async function keepWhatIsGood(world: World): Promise<void> {
   assert.equal(bob.stderr.match(/error:/g)?.length, 2);
 }
 
+async function sendMuch(world: World): Promise<void> {
+  const ann = await withListener(world);
+  const bob = await world.pipe("bob");
+  await ann.waitFor("joined");
+  // More than may be unacknowledged at once; some of it while the reader is stopped.
+  const lines = Array.from({ length: 80_000 }, (_, i) => `${i} ${"x".repeat(i % 130)}`);
+  const input = new TextEncoder().encode(lines.join("\n") + "\n");
+  assert.ok(input.length > 5 * 1024 * 1024);
+  ann.signal("SIGSTOP");
+  const written = bob.write(input.subarray(0, 3 * 1024 * 1024));
+  await written;
+  ann.signal("SIGCONT");
+  await bob.write(input.subarray(3 * 1024 * 1024));
+  await bob.closeInput();
+  assert.equal(await bob.ended(60_000), 0, bob.stderr);
+  assert.deepEqual((texts(ann) as string[]).join("\n").split("\n"), lines);
+}
+
+async function stopReading(world: World): Promise<void> {
+  const ann = await withListener(world);
+  const bob = await world.pipe("bob");
+  const eve = await world.client("eve");
+  await ann.waitFor("joined", {}, { count: 2 });
+  await bob.stopReading();
+  await eve.stopReading();
+  await ann.chat("is anybody reading?");
+  for (const nick of ["bob", "eve"]) await ann.waitFor("left", { nick, why: "left" });
+  assert.deepEqual(await Promise.all([bob.ended(), eve.ended()]), [1, 1]);
+  assert.doesNotMatch(bob.stderr + eve.stderr, /error|connection lost/);
+}
+
+async function endWhileTheServerIsAway(world: World): Promise<void> {
+  const server = await world.server();
+  const ann = await world.client("ann");
+  await ann.waitFor("welcome");
+  const bob = await world.pipe("bob", { args: ["--wait", "30"] });
+  await ann.waitFor("joined");
+  await bob.waitForText("stderr", /ann has joined/);
+  await server.kill();
+  await bob.waitForText("stderr", /connection lost/);
+  await bob.write("the last words\n");
+  await bob.closeInput();
+  await world.server([], { port: server.port });
+  await ann.waitFor("chat", { text: "the last words" });
+  assert.equal(await bob.ended(), 0, bob.stderr);
+}
+
 /** What scripts see of the client. */
 export const PIPE: readonly Conversation[] = [
   ["pipe mode sends each input as one message without blank ends, never as a command", sendInput],
@@ -179,5 +226,8 @@ export const PIPE: readonly Conversation[] = [
   ["pipe mode prints messages as nick: text, cleaned, all else on standard error", printMessages],
   ["pipe mode exits 1 when nobody is there or somebody does not acknowledge", tellFailure],
   ["--to sends everything to one person, and waits for them", sendToOne],
+  ["pipe mode waits with its input while more is unacknowledged than may be", sendMuch],
+  ["pipe mode and --json end in order when nobody reads their output", stopReading],
+  ["the input may end while the server is away", endWhileTheServerIsAway],
   ["pipe mode refuses a bad line, sends the others, and exits 1", keepWhatIsGood],
 ];

@@ -17,6 +17,15 @@ import {
 
 const WRONG_PASSWORD = "the server refused: wrong password";
 
+/** Key files that are not as Hearth writes them, all with the same key, and whether they are locked. */
+const KEY_FILES: readonly (readonly [name: string, passphrase?: string])[] = [
+  ["openssh.pem"],
+  ["openssh_passphrase.pem", "pässwörd"],
+  ["pkcs1.pem"],
+  ["pbes2_scrypt.pem", "pässwörd"],
+  ["traditional_aes.pem", "pässwörd"],
+];
+
 /** Waits until a client has been refused for good. @returns Its final error. */
 async function refused(client: Program, reason: string): Promise<string> {
   assert.equal(await client.ended(), 1, client.describe());
@@ -199,13 +208,10 @@ async function serve(world: World): Promise<void> {
   await Promise.all([one, two].map((client) => client.waitFor("chat", { text: "hello you two" })));
 
   // Of the two one serves: when it ends, the others lose their server, and find the next.
-  await one.command("/info");
-  await one.waitFor("notice", { text: "room lobby" });
-  const servesOne = one.all("notice").some(({ text }) => String(text).includes("(this program)"));
-  const [host, guest] = servesOne ? [one, two] : [two, one];
-  await guest.command("/info");
-  await guest.waitFor("notice", { text: "room lobby" });
-  assert.ok(!guest.all("notice").some(({ text }) => String(text).includes("(this program)")));
+  const serves = (client: Program) =>
+    client.all("notice").some(({ text }) => /this computer is the server/.test(String(text)));
+  assert.notEqual(serves(one), serves(two));
+  const [host, guest] = serves(one) ? [one, two] : [two, one];
   assert.equal(await host.leave(), 0);
   await bob.waitFor("disconnected", { reason: "shutting down" });
   const next = await start("three");
@@ -251,6 +257,84 @@ async function startForTheFirstTime(world: World): Promise<void> {
   assert.equal(await modeOf(home), 0o700);
   assert.equal(await modeOf(`${home}/identity.pem`), 0o600);
   assert.match(await Deno.readTextFile(`${home}/identity.pem`), /^-----BEGIN PRIVATE KEY-----/);
+}
+
+/** What the README begins with: nothing is there yet, and two terminals type the same at once. */
+async function serveForTheFirstTime(world: World): Promise<void> {
+  const home = await world.emptyHome("new");
+  const port = String(freePort());
+  const bits = ["--key-bits", "1024", "--min-key-bits", "1024"];
+  const start = () =>
+    world.start("client", { args: ["--serve", "--port", port, ...bits, "--json"], home });
+  const clients = [start(), start()];
+  for (const client of clients) await client.waitFor("joined");
+  const [one, two] = clients as [Program, Program];
+  assert.equal(one.first("connected").fingerprint, two.first("connected").fingerprint);
+  await one.chat("hello");
+  await two.waitFor("chat", { text: "hello", view: "same" });
+  assert.deepEqual(await Promise.all(clients.map((client) => client.kill("SIGTERM"))), [143, 143]);
+}
+
+async function useOtherKeys(world: World): Promise<void> {
+  const server = await world.server();
+  const home = await world.emptyHome("none");
+  const keys = new URL("../vectors/keys/", import.meta.url);
+  const clients = [];
+  for (const [name, passphrase] of KEY_FILES) {
+    const key = await world.file(name, await Deno.readTextFile(new URL(name, keys)));
+    clients.push(world.start("client", {
+      args: ["--host", "localhost", "--port", String(server.port), "--key", key, "--json"],
+      home,
+      env: passphrase === undefined ? {} : { HEARTH_KEY_PASSPHRASE: passphrase },
+    }, name));
+  }
+  const others = clients.length - 1;
+  for (const client of clients) await client.waitFor("joined", {}, { count: others });
+  const [first] = clients;
+  assert.equal(new Set(first!.all("joined").map(({ fingerprint }) => fingerprint)).size, 1);
+  assert.deepEqual([...Deno.readDirSync(home)].filter(({ name }) => name.endsWith(".pem")), []);
+}
+
+async function rememberTheNick(world: World): Promise<void> {
+  const server = await world.server();
+  const ann = await world.client("ann");
+  await ann.waitFor("welcome");
+  const join = async (...args: string[]) => {
+    const client = world.start("client", {
+      args: ["--host", "127.0.0.1", "--port", String(server.port), "--json", ...args],
+      home: await world.home("bob"),
+    });
+    await client.waitFor("joined");
+    assert.equal(await client.leave(), 0);
+  };
+  await join();
+  await ann.waitFor("joined", { nick: "somebody" }); // the login name
+  await join("--nick", "Robert");
+  await join();
+  await ann.waitFor("joined", { nick: "Robert" }, { count: 2 });
+}
+
+async function endWithoutAWelcome(world: World): Promise<void> {
+  const server = await world.server();
+  server.signal("SIGSTOP");
+  for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129]] as const) {
+    const ann = await world.client("ann");
+    const pipe = await world.pipe("bob");
+    await Promise.all([ann, pipe].map(listensToSignals));
+    assert.deepEqual([await ann.kill(signal), await pipe.kill(signal)], [code, code]);
+  }
+  server.signal("SIGCONT");
+}
+
+/** A process catches the signals that would end it: as the kernel tells. */
+async function listensToSignals({ pid }: Program): Promise<void> {
+  if (Deno.build.os !== "linux") return;
+  await poll(async () => {
+    const [, mask] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(
+      await Deno.readTextFile(`/proc/${pid}/status`),
+    )!;
+    return (BigInt(`0x${mask}`) & 1n << 14n) !== 0n; // SIGTERM
+  }, () => "a client that listens to SIGTERM");
 }
 
 async function endInOrder(world: World): Promise<void> {
@@ -337,6 +421,13 @@ export const SERVER: readonly Conversation[] = [
   ["--serve twice at once: one serves, the other joins, and a third takes over", serve],
   ["a server on this computer is joined without --host, also with --serve", joinWhatIsHere],
   ["two first starts at once make one key, that only its owner can read", startForTheFirstTime],
+  [
+    "--serve twice at once in a new state folder makes one server and two members",
+    serveForTheFirstTime,
+  ],
+  ["--key takes OpenSSH and PEM keys, locked ones with HEARTH_KEY_PASSPHRASE", useOtherKeys],
+  ["the nick used last is used again, the login name before that", rememberTheNick],
+  ["signals end a client that is not in the room yet", endWithoutAWelcome],
   ["signals end clients and servers in order, with their exit codes", endInOrder],
   ["a second signal ends a server at once", endAtOnce],
   ["server says what to type, who comes and who goes; --quiet says nothing", sayWhatToType],

@@ -60,6 +60,8 @@ export interface StartOptions {
   readonly args: readonly string[];
   /** Its state folder. */
   readonly home: string;
+  /** A server may announce itself: nothing that tests do leaves their own networks. */
+  readonly announce?: boolean;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -92,6 +94,7 @@ export class Program {
   stderr = "";
   readonly #process: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #reader: Reader;
   readonly #ended: Promise<number>;
   #running = true;
   #unread = "";
@@ -110,14 +113,15 @@ export class Program {
       stderr: "piped",
     }).spawn();
     this.#writer = this.#process.stdin.getWriter();
+    this.#reader = this.#process.stdout.getReader();
     const isJson = args.includes("--json");
     this.#ended = Promise.all([
       this.#process.status,
-      collect(this.#process.stdout, (text) => {
+      collect(this.#reader, (text) => {
         this.stdout += text;
         if (isJson) this.#parse(text);
       }),
-      collect(this.#process.stderr, (text) => this.stderr += text),
+      collect(this.#process.stderr.getReader(), (text) => this.stderr += text),
     ]).then(([{ code }]) => {
       this.#running = false;
       if (isJson && this.#unread !== "") this.faults.push(`a line without end: ${this.#unread}`);
@@ -202,6 +206,11 @@ export class Program {
     }
   }
 
+  /** Reads its standard output no more, as `head` does when it has enough. */
+  async stopReading(): Promise<void> {
+    await this.#reader.cancel();
+  }
+
   /** Waits for its end. @returns The exit code. */
   async ended(timeoutMs: number = DEADLINE_MS): Promise<number> {
     await poll(() => !this.#running, () => `the end of ${this.describe()}`, timeoutMs);
@@ -258,12 +267,15 @@ export class Program {
   }
 }
 
-async function collect(
-  stream: ReadableStream<Uint8Array>,
-  take: (text: string) => void,
-): Promise<void> {
+type Reader = ReadableStreamDefaultReader<Uint8Array>;
+
+async function collect(reader: Reader, take: (text: string) => void): Promise<void> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  for await (const bytes of stream) take(decoder.decode(bytes, { stream: true }));
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    take(decoder.decode(value, { stream: true }));
+  }
 }
 
 function matches(event: Event, fields: Fields): boolean {
@@ -403,7 +415,10 @@ export class World implements AsyncDisposable {
 
   /** Starts a program with just these arguments. */
   start(which: keyof Commands, options: StartOptions, name: string = which): Program {
-    const program = new Program(name, this.#commands[which], options);
+    const { args, announce = false } = options;
+    const serves = args.includes("--serve") || (which === "server" && !/^\w/.test(args[0] ?? "-"));
+    const command = [...this.#commands[which], ...(serves && !announce ? ["--no-announce"] : [])];
+    const program = new Program(name, command, options);
     this.#programs.push(program);
     return program;
   }

@@ -12,13 +12,14 @@ import { type Command, complete, parseInput } from "./commands.ts";
 import { UsageError } from "./errors.ts";
 import type { ChatEvent, SessionEvent } from "./events.ts";
 import { MAX_TEXT_BYTES } from "./message.ts";
-import { connectedNotice, type Notice, offlineNotice, onlineNotice } from "./notices.ts";
+import type { Notice } from "./notices.ts";
 import type { ColorDepth } from "./palette.ts";
 import { Presence } from "./presence.ts";
 import { Receipts } from "./receipts.ts";
 import { mentions, type RenderContext, renderEvent, renderNotice, renderOwn } from "./render.ts";
 import type { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
+import { Standing } from "./standing.ts";
 import { namesTable } from "./table.ts";
 import { Terminal } from "./terminal.ts";
 import { cleanLine } from "./text.ts";
@@ -63,12 +64,8 @@ interface Own {
 interface Attached extends Attachment {
   readonly presence: Presence;
   readonly receipts: Receipts;
+  readonly standing: Standing;
 }
-
-/** How it stands with the connection; `reason` why there is none. */
-type Link =
-  | { state: "connecting" | "online" }
-  | { state: "lost"; wasOnline: boolean; reason: string; told: boolean };
 
 /** The chat's screen; usable for questions before there is a session. */
 export class Chat {
@@ -77,7 +74,6 @@ export class Chat {
   #attached: Attached | undefined;
   /** What is being sent: the next `sent` event is its. */
   #sending: Own | undefined;
-  #link: Link = { state: "connecting" };
   #settings: ScreenSettings;
 
   constructor(options: ChatOptions) {
@@ -114,8 +110,12 @@ export class Chat {
       missing: (id) => membership.outbox.missing(id),
       print: (notice) => this.#print(notice),
     });
-    this.#attached = { ...attachment, presence, receipts };
-    this.#showPrompt();
+    const standing = new Standing({
+      serving: attachment.serving,
+      print: (notice) => this.#print(notice),
+    });
+    this.#attached = { ...attachment, presence, receipts, standing };
+    this.#showPrompt(this.#attached);
   }
 
   /** Prints lines of one's own program: one with the time, several as a block. */
@@ -139,7 +139,7 @@ export class Chat {
   /** Shows what happened. */
   show(event: SessionEvent): void {
     if (!this.#attached || !this.#attached.actions.observe(event)) return;
-    if (this.#attached.presence.take(event) || this.#note(event, this.#attached)) return;
+    if (this.#note(event, this.#attached)) return;
     this.terminal.print(renderEvent(event, this.#context()));
   }
 
@@ -172,13 +172,20 @@ export class Chat {
   }
 
   /** Keeps what later lines depend on; tells whether all about the event has been said. */
-  #note(event: SessionEvent, { receipts, serving, session }: Attached): boolean {
+  #note(event: SessionEvent, attached: Attached): boolean {
+    const { session, presence, receipts, standing } = attached;
+    const isPresence = presence.take(event);
+    if (standing.take(event)) {
+      this.#showPrompt(attached);
+      if (standing.state === "online") receipts.connected();
+      return true;
+    }
     switch (event.event) {
       case "chat":
         if (this.#rings(event, session.membership.nick)) this.terminal.bell();
         return false;
       case "sent":
-        this.#accepted(event.id, receipts);
+        this.#accepted(event.id, attached);
         return true;
       case "delivered":
         receipts.delivered(event.id);
@@ -186,49 +193,15 @@ export class Chat {
       case "undelivered":
         receipts.undelivered(event.id, event.to);
         return true;
-      case "connected":
-        if (this.#link.state !== "connecting" || serving) return true;
-        if (event.server === "known") this.#print(connectedNotice(event));
-        return event.server === "known";
-      case "welcome": {
-        const isBack = this.#link.state === "lost" && this.#link.wasOnline;
-        this.#link = { state: "online" };
-        this.#showPrompt();
-        receipts.connected();
-        if (isBack) this.#print(onlineNotice(event));
-        return isBack;
-      }
-      case "disconnected":
-        this.#disconnected(event.reason);
-        return true;
-      case "reconnecting":
-        this.#tellOffline();
-        return true;
       default:
-        return false;
+        return isPresence;
     }
   }
 
-  #disconnected(reason: string): void {
-    const wasOnline = this.#link.state === "online" ||
-      (this.#link.state === "lost" && this.#link.wasOnline);
-    const told = this.#link.state === "lost" && this.#link.told && this.#link.reason === reason;
-    this.#link = { state: "lost", wasOnline, reason, told };
-    this.#showPrompt();
-  }
-
-  /** A refusal that is final is not told here: it ends the program, which says so. */
-  #tellOffline(): void {
-    if (this.#link.state !== "lost" || this.#link.told) return;
-    this.#link.told = true;
-    this.#print(offlineNotice(this.#link.reason, this.#link));
-  }
-
-  #showPrompt(): void {
-    const { nick = "", away = "" } = this.#attached?.session.membership ?? {};
-    const { state } = this.#link;
-    const shown = state === "connecting" ? state : state === "lost" ? "offline" : away && "away";
-    this.terminal.setPrompt(shown === "" ? `${nick}> ` : `${nick} (${shown})> `);
+  #showPrompt({ session: { membership }, standing }: Attached): void {
+    const away = membership.away === "" ? "" : " (away)";
+    const state = standing.state === "online" ? away : ` (${standing.state})`;
+    this.terminal.setPrompt(`${membership.nick}${state}> `);
   }
 
   #rings(event: ChatEvent, nick: string): boolean {
@@ -263,8 +236,8 @@ export class Chat {
     }
   }
 
-  #send(own: Own, { session: { membership } }: Attached): void {
-    if (this.#link.state === "connecting") throw new UsageError("not connected yet");
+  #send(own: Own, { session: { membership }, standing }: Attached): void {
+    if (!standing.wasOnline) throw new UsageError("not connected yet");
     if (membership.blocked) throw new UsageError("too much is unacknowledged: wait a moment");
     this.#sending = own;
     try {
@@ -276,11 +249,10 @@ export class Chat {
   }
 
   /** The message just typed was accepted: it is shown, and watched. */
-  #accepted(id: string, receipts: Receipts): void {
+  #accepted(id: string, { receipts, standing, fingerprint }: Attached): void {
     const own = this.#sending;
     if (!own) return;
-    const waiting = this.#link.state !== "online";
-    const { fingerprint } = this.#attached!;
+    const waiting = standing.state !== "online";
     receipts.accept(id, own.text, { waiting });
     this.terminal.print(renderOwn({ fingerprint, waiting, ...own }, this.#context()));
   }
@@ -322,7 +294,7 @@ export class Chat {
       default:
         this.say(...actions.run(command) ?? []);
         presence.refresh();
-        this.#showPrompt();
+        this.#showPrompt(attached);
         if (command.name === "nick") this.#options.save({ nick: membership.nick });
     }
   }

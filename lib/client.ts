@@ -69,6 +69,7 @@ export async function runClient(options: ClientOptions): Promise<number> {
   const folder = stateFolder(env);
   const settings = await loadSettings(folder);
   const ui = makeUi(options, { onTerminal, settings, folder, ending });
+  endOnBug(ui);
   try {
     const conversation = converse(options, { ui, folder, settings, ending });
     // Before there is a session, questions and key making need not come to their end.
@@ -80,6 +81,17 @@ export async function runClient(options: ClientOptions): Promise<number> {
   } finally {
     ui.close();
   }
+}
+
+/** A bug ends the program at once, but not before everything is left as it was found. */
+function endOnBug(ui: Ui): void {
+  const end = (error: unknown) => {
+    ui.fail(error);
+    ui.close();
+    Deno.exit(EXIT_FAILURE);
+  };
+  addEventListener("error", (event) => end(event.error));
+  addEventListener("unhandledrejection", (event) => end(event.reason));
 }
 
 interface Frame {

@@ -43,7 +43,7 @@ export function noticeOf(event: SessionEvent, names: Names): Notice | undefined 
         `connected to ${event.address} for the first time; its key is ${event.fingerprint}`,
       );
     case "welcome":
-      return info(`you are in ${event.room}, ${company(event.members)}`);
+      return welcomeNotice(event);
     case "joined":
       return joined(event);
     case "left":
@@ -101,9 +101,10 @@ export function receiptNotice(
   }
 }
 
-/** Says where one is, after the first connection. */
-export function connectedNotice({ address }: { address: string }): Notice {
-  return info(`connected to ${address}`);
+/** Says where one is; with the server's address, if that was not told. */
+export function welcomeNotice({ room, members }: WelcomeEvent, address?: string): Notice {
+  const place = `you are in ${room}, ${company(members)}`;
+  return info(address === undefined ? place : `connected to ${address}: ${place}`);
 }
 
 /** Says that there is no connection; once, however often it is tried again. */

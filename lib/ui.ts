@@ -41,9 +41,30 @@ export interface Ui {
   close(): void;
 }
 
-function writeLine(text: string): void {
-  let rest: Uint8Array = encodeUtf8(text + "\n");
-  while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+/** Standard output, line by line, for as long as somebody reads it. */
+class Output {
+  /** Resolves to `false` when nobody does any more, as behind `| head`. */
+  readonly closed: Promise<false>;
+  #close: (value: false) => void;
+  #isOpen = true;
+
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<false>();
+    this.closed = promise;
+    this.#close = resolve;
+  }
+
+  /** Writes a line; nothing once nobody reads. */
+  writeLine(text: string): void {
+    let rest: Uint8Array = encodeUtf8(text + "\n");
+    try {
+      while (this.#isOpen && rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      this.#isOpen = false;
+      this.#close(false);
+    }
+  }
 }
 
 /** What the faces without a terminal need to know. */
@@ -60,8 +81,9 @@ const nobody = () => Promise.resolve(undefined);
 /** Lines of JSON, both ways. */
 export function makeJsonUi({ waitMs }: PlainOptions): Ui {
   let attached: Attachment | undefined;
+  const output = new Output();
   const emit = (event: SessionEvent) => {
-    if (attached?.actions.observe(event) ?? true) writeLine(escapeJson(event));
+    if (attached?.actions.observe(event) ?? true) output.writeLine(escapeJson(event));
   };
   return {
     emit,
@@ -70,7 +92,7 @@ export function makeJsonUi({ waitMs }: PlainOptions): Ui {
     progress: () => {},
     ask: nobody,
     attach: (attachment) => attached = attachment,
-    run: () => runJson({ ...attached!, read, emit, waitMs }),
+    run: () => Promise.race([runJson({ ...attached!, read, emit, waitMs }), output.closed]),
     fail(error) {
       const hint = error instanceof UsageError ? error.hints.join("; ") : "";
       const message = error instanceof Error ? error.message : String(error);
@@ -85,11 +107,12 @@ export function makeJsonUi({ waitMs }: PlainOptions): Ui {
 export function makePipeUi({ quiet, waitMs, to }: PlainOptions): Ui {
   let attached: Attachment | undefined;
   const nicks = new Map<string, string>();
+  const output = new Output();
   const emit = (event: SessionEvent) => {
     if (event.event === "joined" || event.event === "nick") {
       nicks.set(event.fingerprint, event.nick);
     }
-    if (event.event === "chat") return writeLine(renderPlain(event)!);
+    if (event.event === "chat") return output.writeLine(renderPlain(event)!);
     if (event.event === "error") {
       return reportError("client", new UsageError(event.message, event.hint ? [event.hint] : []));
     }
@@ -110,7 +133,7 @@ export function makePipeUi({ quiet, waitMs, to }: PlainOptions): Ui {
     progress: (text) => text === "" || say(text),
     ask: nobody,
     attach: (attachment) => attached = attachment,
-    run: () => runPipe({ ...attached!, read, emit, waitMs, to }),
+    run: () => Promise.race([runPipe({ ...attached!, read, emit, waitMs, to }), output.closed]),
     fail: (error) => reportError("client", error),
     close: () => {},
   };
@@ -137,8 +160,14 @@ export function makeChatUi(options: ChatOptions & { finished: Promise<boolean> }
       show();
       spinner = setInterval(show, SPINNER_MS);
     },
-    ask: (question, { secret }) =>
-      secret ? chat.terminal.askSecret(question) : chat.terminal.ask(question),
+    async ask(question, { secret }) {
+      const { terminal } = chat;
+      const answer = await (secret ? terminal.askSecret(question) : terminal.ask(question));
+      if (answer !== undefined) return answer;
+      // Ctrl-C and Ctrl-D leave, as everywhere in the chat; nothing goes on that hangs on the answer.
+      options.onQuit();
+      return await new Promise(() => {});
+    },
     attach: (attachment) => chat.attach(attachment),
     run: () => options.finished,
     fail: (error) => void errors.push(error),

@@ -19,7 +19,7 @@ const RANKS: readonly (readonly string[])[] = [
   // 2: bytes; the parts of a screen
   "bytes options palette wrap paste editor notices",
   // 3: hashes and points, names, files
-  "hash x25519 oaep nick files programs locale completions presence receipts " +
+  "hash x25519 oaep nick files programs locale completions presence receipts standing " +
   "mdns",
   // 4: cipher, keys, messages, and what is remembered
   "cipher rsa message room safety password entries commands screen responder browse multicast",
@@ -29,7 +29,7 @@ const RANKS: readonly (readonly string[])[] = [
   // 6: a peer channel; what waits to be written; the terminal
   "channel queue cli terminal table",
   // 7: a peer; a connection's records
-  "peer link secret",
+  "peer link secret nearby",
   // 8: a connection from its handshake on; who is in the room
   "connection roster",
   // 9: what is seen of the room; a member of the relay's; who is listening there

@@ -23,9 +23,18 @@ async function main(): Promise<number> {
     case "version":
       console.log(version("client"));
       return 0;
+    case "completions": {
+      const { completions } = await import("./lib/completions.ts");
+      console.log(completions<string>(CLIENT_PROGRAM, request.shell).trimEnd());
+      return 0;
+    }
     case "forget": {
       const { forgetServer } = await import("./lib/client.ts");
       return await forgetServer(request);
+    }
+    case "list": {
+      const { listServers } = await import("./lib/nearby.ts");
+      return await listServers(request);
     }
     case "join-key": {
       const { printJoinKey } = await import("./lib/client.ts");

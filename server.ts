@@ -24,6 +24,11 @@ async function main(): Promise<number> {
     case "version":
       console.log(version("server"));
       return 0;
+    case "completions": {
+      const { completions } = await import("./lib/completions.ts");
+      console.log(completions<string>(SERVER_PROGRAM, request.shell).trimEnd());
+      return 0;
+    }
     case "serve": {
       const { runServer } = await import("./lib/server.ts");
       return await runServer(request);

@@ -32,6 +32,9 @@ const REFRESH_MS = 10_000;
 /** Somebody who always has the same name wants it more, RFC 6762, §8.1. */
 const MAX_CONFLICTS = 15;
 const TAG_BYTES = 4;
+const FINGERPRINT_PREFIX = "SHA256:";
+/** Characters of a fingerprint that are announced: enough to know it again, and the key has to be proven anyway. */
+const SHOWN_CHARACTERS = 16;
 
 /** What an announcer needs besides the service. */
 export interface AnnouncerOptions {
@@ -41,6 +44,44 @@ export interface AnnouncerOptions {
   readonly isServed?: (address: string) => boolean;
   readonly clock?: Clock;
   readonly random?: RandomBytes;
+}
+
+/** A relay that is listening. */
+export interface Place {
+  readonly port: number;
+  /** `SHA256:…`. */
+  readonly fingerprint: string;
+  /** A password is needed. */
+  readonly isLocked: boolean;
+  /** The only address it listens on; on all by default. */
+  readonly hostname?: string;
+  /** Of all addresses it listens on those of IPv4 alone. */
+  readonly isIpv4Only?: boolean;
+}
+
+/**
+ * Announces a relay under the name of this computer.
+ *
+ * @returns undefined when there is no link to announce it on.
+ */
+export async function announceRelay(place: Place): Promise<Announcer | undefined> {
+  const { port, fingerprint, isLocked, hostname, isIpv4Only = false } = place;
+  const announcer = new Announcer({
+    name: Deno.hostname().split(".", 1)[0] || "hearth",
+    port,
+    fingerprint: fingerprint.slice(FINGERPRINT_PREFIX.length).slice(0, SHOWN_CHARACTERS),
+    isLocked,
+  }, {
+    links: () =>
+      listLinks().filter(({ isLoopback, addresses }) =>
+        hostname === undefined ? !isLoopback : addresses.some(({ address }) => address === hostname)
+      ),
+    isServed: (address) =>
+      hostname === undefined ? !(isIpv4Only && address.includes(":")) : address === hostname,
+  });
+  if (await announcer.start()) return announcer;
+  await announcer.stop();
+  return undefined;
 }
 
 interface Pending {

@@ -22,6 +22,7 @@ import {
   DEFAULT_WAIT_SECONDS,
   SERVER_PROGRAM,
   type SharedOptionName,
+  SHELLS,
 } from "./programs.ts";
 
 /** Where the password comes from. */
@@ -40,6 +41,8 @@ export interface SharedOptions {
   readonly key: string | undefined;
   readonly keyBits: number;
   readonly minKeyBits: number;
+  /** A server that is started can be found by others. */
+  readonly announce: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
 }
@@ -96,17 +99,39 @@ export interface JoinKeyRequest {
   readonly password: PasswordSource | undefined;
 }
 
+/** `client --list`. */
+export interface ListRequest {
+  readonly type: "list";
+  readonly json: boolean;
+}
+
+/** `completions SHELL`. */
+export interface CompletionsRequest {
+  readonly type: "completions";
+  readonly shell: typeof SHELLS[number];
+}
+
 /** Everything `client` can be asked to do. */
-export type ClientRequest = ClientOptions | ForgetRequest | JoinKeyRequest | AboutRequest;
+export type ClientRequest =
+  | ClientOptions
+  | ListRequest
+  | ForgetRequest
+  | JoinKeyRequest
+  | CompletionsRequest
+  | AboutRequest;
+
+/** Everything `server` can be asked to do. */
+export type ServerRequest = ServerOptions | CompletionsRequest | AboutRequest;
 
 /**
  * Parses the arguments of `server`.
  *
  * @throws {UsageError} When they mean nothing.
  */
-export function parseServerArguments(args: readonly string[]): ServerOptions | AboutRequest {
+export function parseServerArguments(args: readonly string[]): ServerRequest {
   const given = parseOptions(SERVER_PROGRAM, args);
   if (given === "help" || given === "version") return { type: given };
+  if (given.subcommand) return readShell(given.subcommand.argument);
   const joinKeyFile = given.text("join-key-file");
   return {
     type: "serve",
@@ -139,6 +164,8 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
     const fingerprint = readFingerprint(given.subcommand.argument);
     return { type: "join-key", fingerprint, password: readPassword(given) };
   }
+  if (given.subcommand?.name === "completions") return readShell(given.subcommand.argument);
+  if (given.has("list")) return readList(given);
   const nick = given.text("nick");
   const fingerprint = given.text("fingerprint");
   if (fingerprint !== undefined && given.has("serve")) {
@@ -162,6 +189,16 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
   };
 }
 
+function readList(given: Given<ClientOptionName>): ListRequest {
+  const stray = CLIENT_PROGRAM.options.find(({ name }) =>
+    given.has(name) && name !== "list" && name !== "json"
+  );
+  if (stray !== undefined) {
+    throw new UsageError(`--${stray.name} and --list cannot be used together`);
+  }
+  return { type: "list", json: given.has("json") };
+}
+
 function readServer(given: Given<ClientOptionName>): Pick<ClientOptions, "host" | "port"> {
   const text = given.text("host");
   const { host, port: ownPort } = text === undefined ? {} : parseHost(text);
@@ -175,6 +212,12 @@ function readServer(given: Given<ClientOptionName>): Pick<ClientOptions, "host" 
     ]);
   }
   return { host, port };
+}
+
+function readShell(text: string): CompletionsRequest {
+  const shell = SHELLS.find((name) => name === text);
+  if (shell !== undefined) return { type: "completions", shell };
+  throw new UsageError(`completions are for ${SHELLS.join(", ")}`);
 }
 
 function readListenHost(text: string | undefined): string | undefined {
@@ -206,6 +249,7 @@ function readShared(
     key: given.text("key"),
     keyBits: given.number("key-bits") ?? DEFAULT_KEY_BITS,
     minKeyBits: given.number("min-key-bits") ?? DEFAULT_MIN_KEY_BITS,
+    announce: !given.has("no-announce"),
     json: given.has("json"),
     quiet: given.has("quiet"),
   };

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Announcer } from "./announcer.ts";
 import { UsageError } from "./errors.ts";
 import { type PortUser, probePort } from "./probe.ts";
 import { Relay, type RelayOptions } from "./relay.ts";
@@ -24,6 +25,8 @@ export interface HostOptions extends RelayOptions {
   readonly hostname?: string | undefined;
   /** 0: a free one. */
   readonly port: number;
+  /** Clients on the network are to find it by themselves. */
+  readonly announce?: boolean;
 }
 
 /** A relay that is listening. */
@@ -33,6 +36,8 @@ export interface Host {
   readonly addresses: readonly string[];
   /** `SHA256:…`. */
   readonly fingerprint: string;
+  /** Resolves to whether clients can find it by themselves. */
+  readonly announced: Promise<boolean>;
   /** Changes who may join, §5. */
   setAllow(allow: ReadonlySet<string>): void;
   /** Stops listening, tells everybody, and ends all connections within some 2 s. */
@@ -70,18 +75,41 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const relay = new Relay({ gather: GATHER_MS, ...options });
   let isOpen = true;
   const accepting = listeners.map((listener) => acceptAll(listener, relay, () => isOpen));
-  return {
+  const place = {
     port: portOf(listeners[0]!),
-    addresses: reachableAddresses(options.hostname),
     fingerprint: encodeFingerprint(options.key.publicKey.fingerprint),
+  };
+  const announcing = options.announce ? announce(options, place) : undefined;
+  return {
+    ...place,
+    addresses: reachableAddresses(options.hostname),
+    announced: Promise.resolve(announcing).then((announcer) => announcer !== undefined),
     setAllow: (allow) => relay.setAllow(allow),
     async stop() {
+      await (await announcing)?.stop();
       isOpen = false;
       for (const listener of listeners) listener.close();
       await Promise.all(accepting);
       await relay.stop();
     },
   };
+}
+
+/** Nobody has to be found: what goes wrong here keeps no server from its work. */
+async function announce(
+  { hostname, joinKey }: HostOptions,
+  place: Pick<Host, "port" | "fingerprint">,
+): Promise<Announcer | undefined> {
+  try {
+    const { announceRelay } = await import("./announcer.ts");
+    return await announceRelay({
+      ...place,
+      isLocked: joinKey !== undefined,
+      ...(isEverywhere(hostname) ? { isIpv4Only: hostname === "0.0.0.0" } : { hostname }),
+    });
+  } catch {
+    return undefined;
+  }
 }
 
 async function listen(options: HostOptions): Promise<Deno.Listener[]> {

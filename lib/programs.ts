@@ -8,7 +8,7 @@
  */
 
 import { DEFAULT_PORT, MAX_PORT } from "./host.ts";
-import type { Option, Program } from "./options.ts";
+import type { Option, Program, Subcommand } from "./options.ts";
 
 /** Members of a room if the operator does not say otherwise, §10. */
 export const DEFAULT_ROOM_CAPACITY = 64;
@@ -38,6 +38,7 @@ export type SharedOptionName =
   | "key"
   | "key-bits"
   | "min-key-bits"
+  | "no-announce"
   | "json"
   | "quiet";
 /** The options of `server`. */
@@ -52,6 +53,7 @@ export type ServerOptionName =
 export type ClientOptionName =
   | SharedOptionName
   | "fingerprint"
+  | "list"
   | "serve"
   | "nick"
   | "room"
@@ -79,11 +81,25 @@ const MIN_KEY_BITS: Option<"min-key-bits"> = {
   value: { type: "choice", name: "N", choices: KEY_BITS },
   help: `smallest key accepted from others (default ${DEFAULT_MIN_KEY_BITS})`,
 };
+const NO_ANNOUNCE: Option<"no-announce"> = {
+  name: "no-announce",
+  help: "do not announce the server on the network: only who knows its address finds it",
+};
 const ENVIRONMENT: Program<never>["environment"] = [
   ["HEARTH_HOME", "the state folder (default: ~/.config/hearth)"],
   ["HEARTH_PASSWORD", "the password, for scripts"],
   ["HEARTH_KEY_PASSPHRASE", "passphrase of an encrypted key, for scripts"],
 ];
+
+/** The shells that there are completions for. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
+const COMPLETIONS: Subcommand<never> = {
+  name: "completions",
+  argument: SHELLS.join("|"),
+  help: "print what that shell needs to complete commands and options",
+  options: [],
+};
 
 /** The command line of `server`. */
 export const SERVER_PROGRAM: Program<ServerOptionName> = {
@@ -128,12 +144,13 @@ export const SERVER_PROGRAM: Program<ServerOptionName> = {
     KEY,
     MADE_KEY_BITS,
     MIN_KEY_BITS,
+    NO_ANNOUNCE,
     { name: "json", help: "one JSON object a line on standard output" },
     { name: "quiet", help: "print errors only" },
     { name: "verbose", help: "print more of what happens" },
   ],
   exclusive: [["password", "password-file", "join-key-file"]],
-  subcommands: [],
+  subcommands: [COMPLETIONS],
   environment: ENVIRONMENT,
   examples: [
     ["server", "serve the local network; prints the line to type on the other computers"],
@@ -161,6 +178,7 @@ export const CLIENT_PROGRAM: Program<ClientOptionName> = {
       value: { type: "text", name: "FINGERPRINT" },
       help: "the server's key, from an invitation: no other one is accepted",
     },
+    { name: "list", help: "list the servers that are found on the network, and end" },
     { name: "serve", help: "be the server too, if there is none on this computer yet" },
     {
       name: "nick",
@@ -183,6 +201,7 @@ export const CLIENT_PROGRAM: Program<ClientOptionName> = {
     KEY,
     MADE_KEY_BITS,
     MIN_KEY_BITS,
+    NO_ANNOUNCE,
     {
       name: "wait",
       value: { type: "seconds", name: "SECONDS", max: MAX_WAIT_SECONDS },
@@ -206,6 +225,7 @@ export const CLIENT_PROGRAM: Program<ClientOptionName> = {
       help: "print the join key of the server with that fingerprint; asks for the password",
       options: ["password", "password-file"],
     },
+    COMPLETIONS,
   ],
   wordHint: "a server is named as --host ADDRESS",
   environment: [...ENVIRONMENT, ["NO_COLOR", "if set, no colours"]],

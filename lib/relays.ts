@@ -6,12 +6,12 @@
 
 import type { ClientOptions } from "./arguments.ts";
 import type { ByteStream } from "./connection.ts";
-import { UsageError } from "./errors.ts";
 import { inviteTo } from "./host.ts";
 import { connectError } from "./cli.ts";
 import { type Host, PortTakenError, reachableAddresses, startHost } from "./hosting.ts";
 import { loadIdentity } from "./identity.ts";
 import { derivePassword } from "./password.ts";
+import { chooseNearby, findNearby, nothingFound, reachNearby, startOf } from "./nearby.ts";
 import { probePort } from "./probe.ts";
 import type { PrivateKey } from "./rsa.ts";
 import { serverAddress, type ServerBook } from "./servers.ts";
@@ -53,23 +53,51 @@ export interface FindOptions {
  */
 export async function findRelay(options: ClientOptions, find: FindOptions): Promise<Relay> {
   const { host, port, fingerprint } = options;
-  if (host !== undefined) {
-    const relay = remoteRelay(host, port);
-    if (fingerprint !== undefined) {
-      find.servers.expect(relay.address, { start: fingerprint, source: "invitation" });
-    }
-    return relay;
-  }
+  if (host !== undefined) return expectKey(remoteRelay(host, port), fingerprint, find);
   if (options.serve) return await serve(options, find);
-  const { type } = await probePort(LOOPBACK, { port, key: find.key });
-  if (type === "hearth") return remoteRelay(LOOPBACK, port);
+  const here = await probePort(LOOPBACK, { port, key: find.key });
+  if (here.type === "hearth" && (fingerprint ?? here.fingerprint) === here.fingerprint) {
+    return expectKey(remoteRelay(LOOPBACK, port), fingerprint, find);
+  }
+  const relay = await discover(options, find);
+  if (relay) return relay;
+  if (fingerprint !== undefined) throw nothingFound();
   const answer = await find.ui.ask("No server was found. Start one on this computer? [Y/n] ", {
     secret: false,
   });
   if (answer !== undefined && /^(y|yes)?$/i.test(answer.trim())) return await serve(options, find);
-  throw new UsageError("no server was found on this computer", [
-    "name one with --host ADDRESS, or start one with --serve",
-  ]);
+  throw nothingFound();
+}
+
+/** From now on only the key of the invitation is accepted there, if there is one. */
+function expectKey(
+  relay: Relay,
+  fingerprint: string | undefined,
+  { servers }: Pick<FindOptions, "servers">,
+): Relay {
+  if (fingerprint !== undefined) {
+    servers.expect(relay.address, { start: fingerprint, source: "invitation" });
+  }
+  return relay;
+}
+
+/** Looks on the network; nothing when there is none, or the person wants none of those. */
+async function discover(
+  { fingerprint, quiet }: ClientOptions,
+  { ui, servers }: FindOptions,
+): Promise<Relay | undefined> {
+  ui.progress("looking for servers on the network");
+  const found = (await findNearby(servers).finally(() => ui.progress("")))
+    .filter((it) => fingerprint?.startsWith(startOf(it)) ?? true);
+  // A list that is not shown is none to choose from.
+  const ask = quiet && found.length > 1 ? () => Promise.resolve(undefined) : ui.ask;
+  const chosen = fingerprint === undefined
+    ? await chooseNearby(found, { say: ui.say, ask })
+    : found[0];
+  if (!chosen) return undefined;
+  const relay = remoteRelay(await reachNearby(chosen), chosen.port);
+  servers.expect(relay.address, { start: startOf(chosen), source: "announcement" });
+  return expectKey(relay, fingerprint, { servers });
 }
 
 /** Serves, or joins the server that is serving on this computer already. */
@@ -83,6 +111,7 @@ async function serve(options: ClientOptions, find: FindOptions): Promise<Relay> 
       port: options.port,
       joinKey: password === "" ? undefined : (await derivePassword(password, fingerprint)).joinKey,
       minKeyBits: options.minKeyBits,
+      announce: options.announce,
     });
     return await ownRelay(host, find);
   } catch (error) {
@@ -137,15 +166,27 @@ export function remoteRelay(host: string, port: number): Relay {
 }
 
 async function connect(host: string, port: number, signal: AbortSignal): Promise<ByteStream> {
-  try {
-    const connection = await Deno.connect({
-      hostname: host,
-      port,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]),
-    });
-    connection.setNoDelay();
-    return connection;
-  } catch (error) {
-    throw connectError(serverAddress(host, port), error);
+  let reason;
+  for (const hostname of await lookUp(host)) {
+    try {
+      const connection = await Deno.connect({
+        hostname,
+        port,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]),
+      });
+      connection.setNoDelay();
+      return connection;
+    } catch (error) {
+      reason ??= error;
+    }
   }
+  throw connectError(serverAddress(host, port), reason);
+}
+
+/** The system is asked for names, but not every system knows those that end in `.local`. */
+async function lookUp(host: string): Promise<string[]> {
+  if (!/\.local\.?$/i.test(host)) return [host];
+  const { resolveLocal } = await import("./discovery.ts");
+  const addresses = await resolveLocal(host);
+  return addresses.length > 0 ? addresses : [host];
 }

@@ -34,7 +34,7 @@ export interface Service {
   /** The first 16 characters of the fingerprint's base64. */
   readonly fingerprint: string;
   /** A password is needed. */
-  readonly locked: boolean;
+  readonly isLocked: boolean;
 }
 
 /** An address of the interface that a message is for. */
@@ -181,8 +181,8 @@ export class Responder {
   }
 
   #unique(addresses: readonly HostAddress[]): DnsRecord[] {
-    const { fingerprint, locked } = this.#service;
-    const fields = ["v=1", `fp=${fingerprint}`, ...(locked ? ["pw=1"] : [])].map(encodeUtf8);
+    const { fingerprint, isLocked } = this.#service;
+    const fields = ["v=1", `fp=${fingerprint}`, ...(isLocked ? ["pw=1"] : [])].map(encodeUtf8);
     return [
       this.#location(true),
       { name: this.#instance, type: "TXT", ttl: OTHER_TTL, unique: true, fields },

@@ -65,9 +65,10 @@ async function serve(options: ServerOptions, log: ServerLog): Promise<Host> {
   });
   if (options.allow !== undefined) rereadOnHangup(options.allow, host, log);
   log.listening(host, { locked: joinKey !== undefined });
-  if (options.announce && !await host.announced) {
+  void host.announced.then((isAnnounced) => {
+    if (isAnnounced || !options.announce) return;
     log.say("this server cannot be announced on the network: others need its address");
-  }
+  });
   return host;
 }
 

@@ -17,6 +17,7 @@ const SERVER_DEFAULTS = {
   key: undefined,
   keyBits: 3072,
   minKeyBits: 2048,
+  announce: true,
   json: false,
   quiet: false,
   verbose: false,
@@ -36,6 +37,7 @@ const CLIENT_DEFAULTS = {
   key: undefined,
   keyBits: 3072,
   minKeyBits: 2048,
+  announce: true,
   waitMs: 10_000,
   json: false,
   quiet: false,
@@ -61,6 +63,7 @@ Deno.test("parseServerArguments() gives defaults and what was given", () => {
         minKeyBits: 4096,
       }],
       ["--json --quiet --verbose", { json: true, quiet: true, verbose: true }],
+      ["--no-announce", { announce: false }],
     ] as const
   ) {
     const args = line.split(" ").filter(Boolean);
@@ -93,7 +96,7 @@ Deno.test("parseServerArguments() refuses what means nothing", () => {
       "--nick x",
       "--serve",
       "--fingerprint x",
-      "--no-announce",
+      "--list",
       "--no-qr",
       "doctor",
       "completions bash",
@@ -111,6 +114,7 @@ Deno.test("parseClientArguments() gives defaults and what was given", () => {
       ["--host a --port 65535", { host: "a", port: 65535 }],
       ["--host [fe80::1%eth0]:7", { host: "fe80::1%eth0", port: 7 }],
       ["--serve", { serve: true }],
+      ["--serve --no-announce", { serve: true, announce: false }],
       ["--serve --port 0", { serve: true, port: 0 }],
       ["--serve --host a", { serve: true, host: "a" }],
       [`--host a --fingerprint ${FINGERPRINT}`, { host: "a", fingerprint: FINGERPRINT }],
@@ -134,6 +138,8 @@ Deno.test("parseClientArguments() gives defaults and what was given", () => {
     const args = line.split(" ").filter(Boolean);
     assert.deepEqual(parseClientArguments(args), { ...CLIENT_DEFAULTS, ...changes }, line);
   }
+  assert.deepEqual(parseClientArguments(["--list"]), { type: "list", json: false });
+  assert.deepEqual(parseClientArguments(["--list", "--json"]), { type: "list", json: true });
   assert.deepEqual(parseClientArguments(["forget", "--help"]), { type: "help" });
   assert.deepEqual(parseClientArguments(["--version"]), { type: "version" });
 });
@@ -180,10 +186,10 @@ Deno.test("parseClientArguments() refuses what means nothing", () => {
       "--password --password-file p",
       "--join-key-file j",
       "--verbose",
-      "--list",
+      "--list --host a",
+      "--list --quiet",
       "--fingerprint x",
       `--fingerprint ${FINGERPRINT} --serve`,
-      "--no-announce",
       "--no-qr",
       "doctor",
       "completions bash",

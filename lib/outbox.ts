@@ -101,6 +101,20 @@ export class Target {
   }
 }
 
+/** Brings into the order of writing what has never been put into a record, so that its numbers are still free. */
+function sortUnsent({ items, sentSeq }: Target): void {
+  const start = items.findLastIndex(({ seq }) => seq <= sentSeq) + 1;
+  const unsent = items.splice(start);
+  const seqs = unsent.map(({ seq }) => seq);
+  // A nick comes last: HELLO has told it already.
+  const place = ({ message }: Item) => message?.serial ?? Number.MAX_SAFE_INTEGER;
+  unsent.sort((a, b) => place(a) - place(b));
+  for (const [i, item] of unsent.entries()) {
+    item.seq = seqs[i]!;
+    items.push(item);
+  }
+}
+
 /** Hears what became of messages; fingerprints as `SHA256:…`. */
 export interface OutboxListener {
   /** Every addressee has acknowledged; once for each message. */
@@ -226,8 +240,8 @@ export class Outbox {
       this.#waiting.delete(waiting);
     }
     if (options.adopt) this.#collectLost(stream, arriving);
-    arriving.sort((a, b) => a.message.serial - b.message.serial);
     for (const { message, moved } of arriving) this.#push(stream, message, moved);
+    sortUnsent(stream);
     this.#report();
     return stream;
   }

@@ -189,7 +189,7 @@ export class Ledger {
       return;
     }
     const now = this.#course.now();
-    if (now > takenAt + VIEW_WINDOW_MS) this.#fail(`#${sent.number} at ${at.name}: shown too late`);
+    if (now > takenAt + VIEW_WINDOW_MS + 1) this.#fail(`#${sent.number} at ${at.name}: shown too late`);
     const same = at.sawView(view, takenAt - VIEW_WINDOW_MS, now);
     // Who ends shows what it has before the time for it is over.
     if (same !== (event.view === "same")) {
@@ -283,7 +283,8 @@ export class Ledger {
   /** Nothing is given up for somebody who was there within the last 10 minutes, unless they left for good. */
   #checkGivenUp(sent: Sent, theirs: readonly Place[], what: string): void {
     const now = this.#course.now();
-    if (theirs.some((place) => sent.from.left.has(place))) return;
+    const { fingerprint } = theirs[0]!;
+    if ([...sent.from.left].some((place) => place.fingerprint === fingerprint)) return;
     const since = now - KEEP_MS + TICK_SLACK_MS;
     if (sent.at > since && !theirs.some((place) => sent.from.lost.has(place))) {
       return this.#fail(`${what} to ${theirs[0]!.name} after ${now - sent.at} ms`);

@@ -96,9 +96,12 @@ class Wrapper {
 
   #putWord(spaces: readonly Cell[], word: readonly Cell[]): void {
     const needed = totalWidth(word);
-    const fits = this.#used + totalWidth(spaces) + needed <= this.#width;
-    if (!fits && needed <= this.#width - this.#indent) this.#endRow();
-    else for (const cell of spaces) this.#put(cell);
+    const start = this.#used + totalWidth(spaces);
+    const fits = start + needed <= this.#width;
+    // A word that is longer than any row begins behind the one before, if any of it has room there.
+    const breaks = needed > this.#width - this.#indent && start < this.#width;
+    if (fits || breaks) { for (const cell of spaces) this.#put(cell); }
+    else this.#endRow();
     for (const cell of word) this.#put(cell);
   }
 

@@ -95,6 +95,11 @@ const MESSAGES: [string, Partial<ChatEvent>, Partial<RenderContext>, string[]][]
     "            " + "x".repeat(28),
     "            " + "x".repeat(8),
   ]],
+  ["a long word behind a full row", { text: "x".repeat(27) + " " + "y".repeat(29) }, {}, [
+    "12:04 bob∙: " + "x".repeat(27),
+    "            " + "y".repeat(28),
+    "            y",
+  ]],
   ["blanks as they are", { text: "a   b\n  c" }, {}, ["12:04 bob∙: a   b", "              c"]],
   ["line breaks", { text: "one\n\ntwo" }, {}, ["12:04 bob∙: one", "", "            two"]],
   ["no blank rows at its ends", { text: "\n\none\n\n" }, {}, ["12:04 bob∙: one"]],
@@ -235,7 +240,7 @@ const NOTICES: [SessionEvent, string[]][] = [
     "12:04 -- now received by everyone: “hello there”",
   ]],
   [{ event: "undelivered", id: "2", to: [FINGERPRINT, "SHA256:x"] }, [
-    `12:04 !! not delivered to bob, carol: “${"x".repeat(30)}…”`,
+    `12:04 !! not delivered to bob and carol: “${"x".repeat(30)}…”`,
   ]],
   [{ event: "undelivered", id: "3", to: [] }, ["12:04 !! nobody is here to receive message 3"]],
   [{ event: "disconnected", reason: "cut" }, ["12:04 -- connection lost: cut"]],

@@ -68,6 +68,8 @@ export class Channel {
   readonly tag: string;
   readonly peer: PublicKey;
   readonly startedAt: number;
+  /** The nick in one's own HELLO; undefined before that. */
+  toldNick: string | undefined;
   #sealer: Sealer;
   #opener: Opener;
   #options: ChannelOptions;

@@ -395,6 +395,10 @@ export class Membership {
     const adopt = !this.#expectsHello(member.name, member);
     const target = this.outbox.bind(before, message.instance, { adopt });
     member.target = target;
+    // Changed since one's own HELLO: who has no stream yet got no NICK.
+    if (channel.toldNick !== undefined && channel.toldNick !== this.nick) {
+      this.outbox.addNick(target);
+    }
     if (before.instance !== undefined && before !== target && !this.#roster.holds(before)) {
       before.lostAt = this.#options.clock.now();
     }

@@ -350,7 +350,8 @@ export class Peer {
   /** The first messages in a channel; §6: AWAY comes after HELLO. */
   #greet(channel: Channel): void {
     const { instance, nick, away } = this.#context;
-    channel.send({ type: "hello", features: 0, instance, nick: nick() });
+    channel.toldNick = nick();
+    channel.send({ type: "hello", features: 0, instance, nick: channel.toldNick });
     if (away() !== "") channel.send({ type: "away", text: away() });
   }
 

@@ -189,7 +189,9 @@ export class Ledger {
       return;
     }
     const now = this.#course.now();
-    if (now > takenAt + VIEW_WINDOW_MS + 1) this.#fail(`#${sent.number} at ${at.name}: shown too late`);
+    if (now > takenAt + VIEW_WINDOW_MS + 1) {
+      this.#fail(`#${sent.number} at ${at.name}: shown too late`);
+    }
     const same = at.sawView(view, takenAt - VIEW_WINDOW_MS, now);
     // Who ends shows what it has before the time for it is over.
     if (same !== (event.view === "same")) {
@@ -234,7 +236,7 @@ export class Ledger {
   #hasMoved(sent: Sent, place: Place): boolean {
     return sent.from.hasMissed(place) &&
       this.#takers(sent, place.fingerprint).some((twin) =>
-        !sent.places.has(twin) || !sent.met.has(place)
+        !sent.places.has(twin) || !sent.met.has(twin) || !sent.met.has(place)
       );
   }
 

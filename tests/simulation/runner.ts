@@ -6,7 +6,7 @@
 
 import { cipherReady } from "../../lib/cipher.ts";
 import { KEEP_MS } from "../../lib/outbox.ts";
-import { checkBounds, checkGaps, findRift } from "./invariants.ts";
+import { checkBounds, findRift } from "./invariants.ts";
 import { Random } from "./random.ts";
 import { makePlan, type Plan, Scenario } from "./scenario.ts";
 import { observe, undeliveredBytes } from "./taps.ts";
@@ -75,7 +75,6 @@ class Run {
     await this.#until(() => this.#scenario.done, Infinity);
     await this.#heal();
     if (this.#plan.patient) await this.#waitForGivingUp();
-    checkGaps(world);
     await this.#end();
   }
 

@@ -7,14 +7,8 @@ import { DecryptError, ProtocolError, UsageError } from "../lib/errors.ts";
 import { forEachFrame, InputBuffer } from "../lib/frame.ts";
 import { Initiator, Responder } from "../lib/handshake.ts";
 import { LineSplitter } from "../lib/lines.ts";
-import {
-  checkRoute,
-  decodeFrame,
-  decodeMessage,
-  encodeFrame,
-  encodeMessage,
-  KIND,
-} from "../lib/message.ts";
+import { decodeMessage, encodeMessage } from "../lib/message.ts";
+import { checkRoute, decodeFrame, encodeFrame, KIND } from "../lib/transport_frame.ts";
 import { checkNick, isReceivableNick, normalizeRoom, showNick } from "../lib/nick.ts";
 import { Outbox } from "../lib/outbox.ts";
 import { decodeJoinKey } from "../lib/password.ts";
@@ -25,13 +19,14 @@ import { recordedKey, recordedRandom } from "./support/doubles.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 import { kat, katBytes, katHandshake, katKey } from "./support/kat.ts";
 import { TestRoom } from "./support/test_room.ts";
+import { assertTimed, fuzzSeconds } from "./support/timed.ts";
 
 await cipherReady();
 
 const TARGETS = 10;
 /** Wall time for each test here, in milliseconds; FUZZ_SECONDS is for all of them together. */
-const budgetMs = Number(Deno.env.get("FUZZ_SECONDS") ?? 2) * 1000 / TARGETS;
-const limits = { numRuns: 100_000_000, interruptAfterTimeLimit: Math.max(100, budgetMs) };
+const budgetMs = fuzzSeconds(2) * 1000 / TARGETS;
+const limits = { numRuns: 100_000_000, interruptAfterTimeLimit: budgetMs };
 
 /** A change to bytes. */
 type Mutation = (bytes: Bytes) => Bytes;
@@ -172,8 +167,9 @@ Deno.test("Initiator and Responder on any messages: only the known one is taken,
   const weak = await katKey("weak");
   const key = recordedKey(weak, new Uint8Array(128));
   const message = fc.tuple(fc.constantFrom(1, 2, 3), mutated([m1!, m2!, m3!]));
-  await fc.assert(
-    fc.asyncProperty(message, async ([step, bytes]) => {
+  await assertTimed(
+    message,
+    async ([step, bytes]) => {
       try {
         if (step === 2) await new Initiator({ key, mode: "transport" }).consumeM2(bytes);
         else {
@@ -187,8 +183,8 @@ Deno.test("Initiator and Responder on any messages: only the known one is taken,
       } catch (error) {
         if (!(error instanceof ProtocolError || error instanceof DecryptError)) throw error;
       }
-    }),
-    limits,
+    },
+    budgetMs,
   );
 });
 
@@ -198,8 +194,9 @@ Deno.test("Responder on any plaintext of M3: taken only as it was, else a wire e
   const plaintext = decodeHex(known.ct3_plaintext);
   const signature = decodeHex(known.ct2_plaintext).slice(-256);
   const key = recordedKey(await katKey("bob"), signature);
-  await fc.assert(
-    fc.asyncProperty(mutated([plaintext]), async (bytes) => {
+  await assertTimed(
+    mutated([plaintext]),
+    async (bytes) => {
       const responder = new Responder({
         key,
         mode: "peer",
@@ -215,8 +212,8 @@ Deno.test("Responder on any plaintext of M3: taken only as it was, else a wire e
       } catch (error) {
         if (!(error instanceof ProtocolError || error instanceof DecryptError)) throw error;
       }
-    }),
-    limits,
+    },
+    budgetMs,
   );
 });
 
@@ -266,16 +263,17 @@ Deno.test("Membership on any payload of a member: nothing is thrown, and others 
       tag: fc.nat(),
       from: fc.constantFrom(anna, carl),
     });
-    await fc.assert(
-      fc.asyncProperty(payload, async ({ bytes, kind, tag, from }) => {
+    await assertTimed(
+      payload,
+      async ({ bytes, kind, tag, from }) => {
         const known = tags();
         const frame = { kind, tag: known[tag % known.length]!, payload: bytes } as const;
         await room.inject(bert, { type: "recv", sid: from.sid, ...frame });
         dora.say(`${count++}`);
         await room.advance(200);
         assert.deepEqual(bert.faults, []);
-      }),
-      limits,
+      },
+      budgetMs,
     );
     // From Dora, whom nobody imitated, everything came through.
     const fromDora = bert.events.flatMap((event) =>

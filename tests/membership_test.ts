@@ -5,7 +5,7 @@ import { DecryptError, ProtocolError, UsageError } from "../lib/errors.ts";
 import type { SessionEvent } from "../lib/events.ts";
 import { forEachFrame, FRAME_HEADER_BYTES } from "../lib/frame.ts";
 import { M1_BYTES, Responder } from "../lib/handshake.ts";
-import { decodeFrame, type Frame, KIND, REASON, WHY } from "../lib/message.ts";
+import { decodeFrame, type Frame, KIND, REASON, WHY } from "../lib/transport_frame.ts";
 import { KEEP_MS, MAX_KEPT_MESSAGES } from "../lib/outbox.ts";
 import { ServerBook } from "../lib/servers.ts";
 import { Session } from "../lib/session.ts";
@@ -603,6 +603,23 @@ Deno.test("Membership: holes before and behind what is kept are told, and what i
   });
 });
 
+Deno.test("Membership: what waits for a terminal that is replaced by itself does not move to another", async () => {
+  await TestRoom.use(async (room) => {
+    const [anna, first] = await meet(room, ANNA, BERT);
+    room.filter = ({ to, payload }) => to === first ? undefined : payload;
+    anna.say("one"); // when the first is the only one
+    const second = await room.enter(BERT);
+    room.disconnect(first);
+    room.filter = ({ payload }) => payload;
+    await room.join(first); // LEFT(2), JOINED
+    await room.advance(2000);
+    assert.deepEqual(texts(first), ["one"]);
+    assert.deepEqual(texts(second), []);
+    assert.deepEqual(first.take("lost"), []);
+    assert.deepEqual(anna.take("delivered"), ["delivered one to bert"]);
+  });
+});
+
 Deno.test("Membership: a person with two terminals who leaves one hears all at the other", async () => {
   await TestRoom.use(async (room) => {
     const [anna, first, second] = await meet(room, ANNA, BERT, BERT);
@@ -615,6 +632,26 @@ Deno.test("Membership: a person with two terminals who leaves one hears all at t
       "delivered one to bert",
       "delivered two to bert",
     ]);
+  });
+});
+
+Deno.test("Membership: of two channels with one instance the newer takes the stream, and nothing comes twice", async () => {
+  await TestRoom.use(async (room) => {
+    const bert = { ...BERT, instance: new Uint8Array(16).fill(1) };
+    const [anna, first] = await meet(room, ANNA, bert);
+    anna.say("one");
+    await room.advance(100);
+    const second = await room.enter(bert);
+    anna.say("two");
+    await room.advance(100);
+    assert.deepEqual(texts(first), ["one"]);
+    assert.deepEqual(texts(second).filter((text) => text === "two"), ["two"]);
+    await room.leave(first, WHY.LOST);
+    anna.say("three");
+    await room.advance(60_000);
+    assert.equal(texts(second).filter((text) => text === "three").length, 1);
+    assert.equal(anna.membership.outbox.unsettled, 0);
+    assert.deepEqual(anna.take("undelivered"), []);
   });
 });
 

@@ -17,30 +17,26 @@ import { DecryptError, ProtocolError } from "../lib/errors.ts";
 import { forEachFrame } from "../lib/frame.ts";
 import { type HandshakeOptions, Initiator, type Mode, Responder } from "../lib/handshake.ts";
 import { LineSplitter } from "../lib/lines.ts";
+import { decodeMessage, encodeMessage, MAX_TEXT_BYTES, type Message } from "../lib/message.ts";
 import {
   decodeFrame,
-  decodeMessage,
   encodeFrame,
-  encodeMessage,
   type Frame,
   MAX_PAYLOAD_BYTES,
-  MAX_TEXT_BYTES,
-  type Message,
   WHY,
-} from "../lib/message.ts";
+} from "../lib/transport_frame.ts";
 import { isReceivableNick } from "../lib/nick.ts";
 import { computeView } from "../lib/room.ts";
 import { VIEW_WINDOW_MS, ViewGate } from "../lib/view.ts";
 import { cheapKey, decodeCheapId } from "./support/cheap_key.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 import { type TestClient, TestRoom } from "./support/test_room.ts";
+import { assertTimed, fuzzSeconds } from "./support/timed.ts";
 
 await cipherReady();
 
-/** FUZZ_SECONDS lengthens the histories; the other properties run a fixed number of cases. */
-const seconds = Number(Deno.env.get("FUZZ_SECONDS") ?? 0);
-/** Wall time for each property about histories, in milliseconds. */
-const historyMs = Math.max(1500, seconds * 1000);
+/** Wall time for each property about histories, in milliseconds; the others run a fixed number of cases. */
+const historyMs = fuzzSeconds(1.5) * 1000;
 
 function bytes(length: number): fc.Arbitrary<Bytes> {
   return fc.uint8Array({ minLength: length, maxLength: length })
@@ -492,8 +488,9 @@ async function play(history: History, steps: readonly Step[]): Promise<void> {
 
 Deno.test("Membership: through any cuts everything arrives everywhere, once, in order, and is reported so", async () => {
   const steps = fc.array(cutStep, { minLength: 3, maxLength: 25, size: "max" });
-  await fc.assert(
-    fc.asyncProperty(steps, (steps) =>
+  await assertTimed(
+    steps,
+    (steps) =>
       TestRoom.use(async (room) => {
         const history = new History(room);
         for (const person of PEOPLE.keys()) await history.start(person);
@@ -511,15 +508,16 @@ Deno.test("Membership: through any cuts everything arrives everywhere, once, in 
           const events = client.events.map(({ event }) => event);
           assert.ok(!events.includes("undelivered") && !events.includes("lost"));
         }
-      })),
-    { numRuns: 10_000, interruptAfterTimeLimit: historyMs },
+      }),
+    historyMs,
   );
 });
 
 Deno.test("Membership: whatever happens to programs, nothing is shown twice and all reports are true", async () => {
   const steps = fc.array(anyStep, { minLength: 3, maxLength: 30, size: "max" });
-  await fc.assert(
-    fc.asyncProperty(steps, (steps) =>
+  await assertTimed(
+    steps,
+    (steps) =>
       TestRoom.use(async (room) => {
         const history = new History(room);
         for (const person of PEOPLE.keys()) await history.start(person);
@@ -527,7 +525,7 @@ Deno.test("Membership: whatever happens to programs, nothing is shown twice and 
         await history.finish();
         await room.advance(11 * 60_000); // what is kept for the dead is given up
         history.check();
-      })),
-    { numRuns: 10_000, interruptAfterTimeLimit: historyMs },
+      }),
+    historyMs,
   );
 });

@@ -12,7 +12,7 @@ import type { SessionEvent } from "../../lib/events.ts";
 import { FRAME_HEADER_BYTES } from "../../lib/frame.ts";
 import { sha256 } from "../../lib/hash.ts";
 import { Membership } from "../../lib/membership.ts";
-import { decodeFrame, type Frame, WHY } from "../../lib/message.ts";
+import { decodeFrame, type Frame, WHY } from "../../lib/transport_frame.ts";
 import { encodeFingerprint, type PrivateKey } from "../../lib/rsa.ts";
 import { PeerBook } from "../../lib/trust.ts";
 import { cheapKey, decodeCheapId } from "./cheap_key.ts";
@@ -40,6 +40,8 @@ export interface TestClientOptions {
   psk?: Bytes;
   /** What it remembers of people; another client's, when it is the same computer. */
   book?: PeerBook;
+  /** 16 bytes; random unless told. */
+  instance?: Bytes;
 }
 
 /** One connection of a client to the relay. */
@@ -79,7 +81,9 @@ export class TestClient {
       nick: options.nick ?? `nick${options.seed}`,
       room: ROOM_TAG,
       clock: room.clock,
-      random: room.random,
+      // Nothing else of a membership asks for 16 bytes.
+      random: (length) =>
+        length === 16 && options.instance ? options.instance : room.random(length),
       decodeId: decodeCheapId,
       book,
       strict: options.strict ?? false,

@@ -6,7 +6,7 @@
 
 import type { ByteStream } from "../../lib/connection.ts";
 import type { SessionEvent } from "../../lib/events.ts";
-import type { Frame } from "../../lib/message.ts";
+import type { Frame } from "../../lib/transport_frame.ts";
 import type { Peer } from "../../lib/peer.ts";
 import { computeView, roomTag } from "../../lib/room.ts";
 import { encodeFingerprint, type PrivateKey } from "../../lib/rsa.ts";

@@ -6,6 +6,7 @@
 
 import { cipherReady } from "../../lib/cipher.ts";
 import { KEEP_MS } from "../../lib/outbox.ts";
+import { type Fault, plant } from "./faults.ts";
 import { checkBounds, findRift } from "./invariants.ts";
 import { Random } from "./random.ts";
 import { makePlan, type Plan, Scenario } from "./scenario.ts";
@@ -30,19 +31,30 @@ export interface Outcome {
   readonly trace: readonly string[];
 }
 
+/** How a seed is run. */
+export interface RunOptions {
+  /** Writes down what happens. */
+  readonly trace?: boolean;
+  /** Planted for this run. */
+  readonly fault?: Fault | undefined;
+}
+
 /** Runs one seed. */
-export async function runSeed(seed: number, { trace = false } = {}): Promise<Outcome> {
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<Outcome> {
+  const { trace = false, fault } = options;
   await cipherReady();
   const random = new Random(seed, "plan");
   const plan = makePlan(random);
   const world = new World({ seed, people: plan.people, quality: plan.quality, trace });
   observe(world);
+  const takeOut = fault && plant(fault, world);
   world.log(`seed ${seed}: ${describe(plan)}`);
   try {
     await new Run(world, random, plan).run();
   } catch (error) {
     world.fail(`an error: ${error instanceof Error ? error.stack : error}`);
   } finally {
+    takeOut?.();
     observe(undefined);
   }
   const { failure, totals } = world;
@@ -70,7 +82,6 @@ class Run {
   }
 
   async run(): Promise<void> {
-    const world = this.#world;
     this.#scenario.begin();
     await this.#until(() => this.#scenario.done, Infinity);
     await this.#heal();

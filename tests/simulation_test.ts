@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { type Fault, FAULTS } from "./simulation/faults.ts";
+import { runSeeds } from "./simulation/pool.ts";
+import { runSeed } from "./simulation/runner.ts";
+
+/** The seeds of every run of the tests. */
+const SEEDS = 500;
+/** Each planted fault is found within so many seeds. */
+const FAULT_SEEDS = 1_000;
+
+Deno.test(`runSeed() finds nothing wrong with seeds 1 to ${SEEDS}`, async () => {
+  const { failed, seeds, totals } = await runSeeds({ from: 1, count: SEEDS });
+  assert.equal(failed, undefined, `deno task simulate --seed ${failed?.seed}`);
+  assert.equal(seeds, SEEDS);
+  assert.ok(totals.messages > 10 * SEEDS && totals.cuts > SEEDS && totals.restarts > SEEDS);
+});
+
+Deno.test("runSeed() does the same each time", async () => {
+  const [first, second] = [await runSeed(4, { trace: true }), await runSeed(4, { trace: true })];
+  assert.ok(first.trace.length > 100);
+  assert.deepEqual(first, second);
+});
+
+for (const fault of Object.keys(FAULTS) as Fault[]) {
+  Deno.test(`runSeeds() finds the planted fault ${fault}`, async () => {
+    const { failed } = await runSeeds({ from: 1, count: FAULT_SEEDS, fault });
+    assert.ok(failed, `not found in ${FAULT_SEEDS} seeds`);
+  });
+}

@@ -158,6 +158,8 @@ export function usableAddress(
   { type, data }: DnsRecord & { type: "A" | "AAAA" },
   { zone, isLoopback }: Via,
 ): string | undefined {
+  // Of an address that is cut short the package makes some text.
+  if (!(type === "A" ? /^(?:\d+\.){3}\d+$/ : /^[\da-f:]+$/i).test(data)) return undefined;
   if (type === "A") {
     const first = Number(data.split(".", 1)[0]);
     if (first === 0 || first >= 224 || (first === 127 && !isLoopback)) return undefined;

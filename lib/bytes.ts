@@ -95,6 +95,20 @@ export function writeU64(bytes: Uint8Array, offset: number, value: number): void
   writeU32(bytes, offset + 4, value % 0x100000000);
 }
 
+/**
+ * Refuses byte strings of any other length.
+ *
+ * @throws {ProtocolError} `bad-length`: the sender's fault.
+ */
+export function expectLength(bytes: Uint8Array, length: number): void {
+  if (bytes.length !== length) throw new ProtocolError("bad-length");
+}
+
+/** Copies `length` bytes from `start` on. */
+export function copyBytes(bytes: Uint8Array, start: number, length: number): Bytes {
+  return new Uint8Array(bytes.subarray(start, start + length));
+}
+
 /** Puts a u16 length before a byte string: `L(x)` of §1. */
 export function withLength(bytes: Uint8Array): Bytes {
   if (bytes.length > 0xffff) throw new RangeError(`"bytes" must be below 64 KiB: ${bytes.length}`);

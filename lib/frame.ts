@@ -15,7 +15,7 @@ import { MAX_RECORD_BYTES } from "./limits.ts";
 export const FRAME_HEADER_BYTES = 3;
 /** Bytes before the ciphertext of a record on TCP, §4. */
 export const RECORD_HEADER_BYTES = 2;
-/** The only type that matters here: FRAME.CLOSE of message.ts, which ranks higher. */
+/** The only type that matters here: FRAME.CLOSE of transport_frame.ts, which ranks higher. */
 const CLOSE = 0x00;
 
 /** What a quiet connection keeps: a few records of chat. */

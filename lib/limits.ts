@@ -1,7 +1,7 @@
 /**
  * The limits of PROTOCOL.md §5 and §10 that belong to the transport and the relay, under their names there.
  *
- * Sizes of bodies and texts are in message.ts, beside the functions that check them.
+ * Sizes of bodies and texts are in transport_frame.ts and message.ts, beside the functions that check them.
  *
  * @module
  */

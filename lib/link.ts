@@ -14,7 +14,7 @@ import { ProtocolError } from "./errors.ts";
 import { forEachFrame, type InputBuffer } from "./frame.ts";
 import type { Group, GroupMember } from "./group.ts";
 import { FLUSH_MS, MAX_QUEUE_AGE_MS, PING_DELAY_MS, SILENCE_MS, STALL_MS } from "./limits.ts";
-import { decodeFrame, encodeFrame, FRAME, type Frame, REASON } from "./message.ts";
+import { decodeFrame, encodeFrame, FRAME, type Frame, REASON } from "./transport_frame.ts";
 import { type Batch, OutputQueue } from "./queue.ts";
 import { type ByteStream, closeAtOnce, closeStream, settledWithin } from "./stream.ts";
 
@@ -259,9 +259,10 @@ export class Connection implements GroupMember {
     try {
       do {
         const length = await this.#stream.write(rest);
+        if (length === rest.length) break;
         this.#progressAt = this.#group.now();
         rest = rest.subarray(length);
-      } while (rest.length > 0 && this.#state !== "closed");
+      } while (this.#state !== "closed");
     } catch {
       this.#cut();
     }
@@ -343,7 +344,7 @@ export class Connection implements GroupMember {
     this.#state = "closed";
     closeAtOnce(this.#stream);
     this.#queue.clear();
-    if (this.#writing) this.#queue.release(this.#writing);
+    if (this.#writing) this.#queue.abandon(this.#writing);
     this.#writing = undefined;
     this.#written?.();
   }

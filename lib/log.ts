@@ -6,7 +6,7 @@
 
 import { reportError } from "./cli.ts";
 import type { Host } from "./hosting.ts";
-import { REASON, WHY } from "./message.ts";
+import { REASON, WHY } from "./transport_frame.ts";
 import type { RelayEvent } from "./relay.ts";
 import { inviteTo } from "./host.ts";
 

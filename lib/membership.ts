@@ -13,7 +13,8 @@ import type { Clock, RandomBytes } from "./clock.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import { Line } from "./line.ts";
-import { encodeFrame, type Frame, MAX_AWAY_BYTES, REASON, WHY } from "./message.ts";
+import { MAX_AWAY_BYTES } from "./message.ts";
+import { encodeFrame, type Frame, REASON, WHY } from "./transport_frame.ts";
 import { checkNick } from "./nick.ts";
 import { Outbox } from "./outbox.ts";
 import { Peer, type PeerContext } from "./peer.ts";
@@ -200,7 +201,7 @@ export class Membership {
     const now = this.#options.clock.now();
     for (const member of this.#roster.members.values()) {
       member.peer?.tick(member.target);
-      if (!member.peer || member.announced || member.warned || member.peer.refused) continue;
+      if (!member.peer || member.announced || member.warned || member.refused) continue;
       if (now - member.since < UNAUTHENTICATED_MS) continue;
       member.warned = true;
       this.#people.tellLeft(member, "lost");
@@ -277,7 +278,7 @@ export class Membership {
   get awaited(): boolean {
     const now = this.#options.clock.now();
     return [...this.#roster.members.values()].some((member) =>
-      (member.shown || (now - member.since < UNAUTHENTICATED_MS && !member.peer?.refused)) &&
+      (member.shown || (now - member.since < UNAUTHENTICATED_MS && !member.refused)) &&
       member.target.items.some(({ message }) => message !== undefined)
     );
   }
@@ -314,6 +315,7 @@ export class Membership {
       weak: same?.weak ?? false,
       away: "",
       announced: false,
+      refused: false,
       shown: same?.shown ?? false,
       warned: false,
     };
@@ -363,7 +365,8 @@ export class Membership {
     target.downAt ??= this.#options.clock.now();
     target.lostAt = this.#options.clock.now();
     if (why !== WHY.REPLACED) this.#adopt(member.name); // else its JOINED is on its way, §5
-    if (why === WHY.LEFT || why === WHY.REMOVED) this.outbox.retire(target);
+    const isOver = why === WHY.LEFT || why === WHY.REMOVED || member.refused;
+    if (isOver) this.outbox.retire(target);
     else this.outbox.settleAll(target);
   }
 
@@ -379,7 +382,7 @@ export class Membership {
   /** Some place of this person may still turn out to be an instance that seems gone. */
   #expectsHello(name: string, except?: Member): boolean {
     return this.#roster.placesOf(name).some((member) =>
-      member !== except && !member.announced && !member.warned && !member.peer?.refused
+      member !== except && !member.announced && !member.warned && !member.refused
     );
   }
 
@@ -428,6 +431,7 @@ export class Membership {
   }
 
   #refused(member: Member, reason: number, byUs: boolean): void {
+    member.refused = true;
     this.outbox.exclude(member.target);
     this.#people.tellRefused(member, reason, byUs);
   }

@@ -13,7 +13,8 @@ import type { Clock, RandomBytes, Timer } from "./clock.ts";
 import { DecryptError, ProtocolError } from "./errors.ts";
 import { type HandshakeResult, Initiator, M1_BYTES, Responder } from "./handshake.ts";
 import type { Line } from "./line.ts";
-import { KIND, MESSAGE, REASON } from "./message.ts";
+import { MESSAGE } from "./message.ts";
+import { KIND, REASON } from "./transport_frame.ts";
 import type { Outbox, Target } from "./outbox.ts";
 import type { DecodeId, PrivateKey } from "./rsa.ts";
 
@@ -162,7 +163,7 @@ export class Peer {
 
   /** Tells the other side of a changed away text. */
   sendAway(text: string): void {
-    if (this.#current?.stream) this.#current.send({ type: "away", text });
+    this.#current?.send({ type: "away", text }); // one's own HELLO has been sent in it
   }
 
   /** Sends an ACK that is due at once, before the connection closes. */

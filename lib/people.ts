@@ -9,7 +9,8 @@
 import type { Bytes } from "./bytes.ts";
 import type { Clock } from "./clock.ts";
 import type { ChatEvent, LeftEvent, SessionEvent } from "./events.ts";
-import { type ChatMessage, REASON } from "./message.ts";
+import type { ChatMessage } from "./message.ts";
+import { REASON } from "./transport_frame.ts";
 import type { Member, Roster } from "./roster.ts";
 import type { PublicKey } from "./rsa.ts";
 import type { PeerBook } from "./trust.ts";

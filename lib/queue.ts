@@ -12,7 +12,7 @@ import { writeU16 } from "./bytes.ts";
 import { TAG_BYTES } from "./cipher.ts";
 import { FRAME_HEADER_BYTES, RECORD_HEADER_BYTES } from "./frame.ts";
 import { MAX_RECORD_BYTES } from "./limits.ts";
-import { FRAME, ROUTE_BYTES } from "./message.ts";
+import { FRAME, ROUTE_BYTES } from "./transport_frame.ts";
 
 const PONG_BODY_BYTES = 8;
 const PONG_BYTES = FRAME_HEADER_BYTES + PONG_BODY_BYTES;
@@ -29,17 +29,13 @@ const spareLarge: Uint8Array[] = [];
 /** The frames of one record, in the buffer in which it is sealed: room for its length, frames, room for its tag. */
 export class Batch {
   /** When the first of its frames was queued. */
-  readonly since: number;
-  #bytes: Uint8Array;
+  since = 0;
+  readonly #small = new Uint8Array(SMALL_BYTES);
+  #bytes: Uint8Array = this.#small;
   #end = RECORD_HEADER_BYTES;
   /** Whose bytes these are: runs of frames of one sender after another. */
-  #owners: Allowance[] = [];
-  #shares: number[] = [];
-
-  constructor(bytes: Uint8Array, since: number) {
-    this.#bytes = bytes;
-    this.since = since;
-  }
+  readonly #owners: Allowance[] = [];
+  readonly #shares: number[] = [];
 
   /** Bytes of its frames. */
   get length(): number {
@@ -93,14 +89,19 @@ export class Batch {
     return this.#bytes.subarray(0, RECORD_HEADER_BYTES + ct.length);
   }
 
-  /** Gives back what was counted, and the buffer when it is worth keeping for this connection. */
-  release(): Uint8Array | undefined {
+  /** Gives back what was counted. */
+  credit(): void {
     for (let i = 0; i < this.#owners.length; i++) this.#owners[i]!.credit(this.#shares[i]!);
-    if (this.#bytes.length === SMALL_BYTES) return this.#bytes;
-    if (spareLarge.length < MAX_SPARE_LARGE && this.#bytes.length === LARGE_BYTES) {
+    this.#owners.length = this.#shares.length = 0;
+  }
+
+  /** Empties it for other frames; nobody may be reading its buffer any more. */
+  clear(): void {
+    if (this.#bytes.length === LARGE_BYTES && spareLarge.length < MAX_SPARE_LARGE) {
       spareLarge.push(this.#bytes);
     }
-    return undefined;
+    this.#bytes = this.#small;
+    this.#end = RECORD_HEADER_BYTES;
   }
 
   /** No more frames will come: a buffer with much room to spare is exchanged for one that fits. */
@@ -121,7 +122,7 @@ export class Batch {
 export class OutputQueue {
   readonly #now: () => number;
   #batches: Batch[] = [];
-  #spare: Uint8Array | undefined;
+  #spare: Batch | undefined;
   #pong: Uint8Array | undefined;
   #pongOwner: Allowance | undefined;
 
@@ -207,15 +208,25 @@ export class OutputQueue {
     return this.#batches.shift();
   }
 
-  /** A batch that was taken has been written, or never will be. */
+  /** A batch that was taken has been written. */
   release(batch: Batch): void {
-    this.#spare = batch.release() ?? this.#spare;
+    batch.credit();
+    batch.clear();
+    this.#spare = batch;
+  }
+
+  /** A batch that was taken will never be written whole; its buffer may still be in use. */
+  abandon(batch: Batch): void {
+    batch.credit();
   }
 
   /** Forgets all that waits. */
   clear(): void {
     this.#dropPong();
-    for (const batch of this.#batches) batch.release();
+    for (const batch of this.#batches) {
+      batch.credit();
+      batch.clear();
+    }
     this.#batches = [];
   }
 
@@ -232,7 +243,8 @@ export class OutputQueue {
   }
 
   #begin(): Batch {
-    const batch = new Batch(this.#spare ?? new Uint8Array(SMALL_BYTES), this.#now());
+    const batch = this.#spare ?? new Batch();
+    batch.since = this.#now();
     this.#spare = undefined;
     this.#batches.push(batch);
     return batch;

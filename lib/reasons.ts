@@ -4,7 +4,7 @@
  * @module
  */
 
-import { REASON } from "./message.ts";
+import { REASON } from "./transport_frame.ts";
 
 /** What a CLOSE of the relay means to the person. */
 export const REASON_TEXTS: Readonly<Record<number, string>> = {

@@ -25,7 +25,7 @@ import {
   MAX_ROOM_MEMBERS,
 } from "./limits.ts";
 import { type Member, MemberIndex, Room } from "./member.ts";
-import { REASON, WHY } from "./message.ts";
+import { REASON, WHY } from "./transport_frame.ts";
 import { checkProof, ProofGate } from "./password.ts";
 import { type DecodeId, encodeFingerprint, type PrivateKey } from "./rsa.ts";
 import { closeAtOnce, settledWithin } from "./stream.ts";

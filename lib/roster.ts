@@ -40,6 +40,8 @@ export interface Member {
   isNew: boolean;
   weak: boolean;
   away: string;
+  /** Nothing more is tried with this sid, §6. */
+  refused: boolean;
   /** `joined` was told since the last WELCOME. */
   announced: boolean;
   /** The user believes them to be here. */

@@ -13,7 +13,7 @@ import { type ByteStream, type Connection, type End, openTransport } from "./con
 import { DecryptError, ProtocolError, UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import { Membership } from "./membership.ts";
-import { decodeFrame, encodeFrame, REASON } from "./message.ts";
+import { decodeFrame, encodeFrame, REASON } from "./transport_frame.ts";
 import { computeProof, derivePassword, NO_KEY, type PasswordKeys } from "./password.ts";
 import { FINAL_HINTS, REASON_TEXTS } from "./reasons.ts";
 import { roomTag } from "./room.ts";

@@ -11,7 +11,7 @@ import type { Accepted, End, Handlers } from "./connection.ts";
 import { ProtocolError } from "./errors.ts";
 import { JOIN_TIMEOUT_MS } from "./limits.ts";
 import type { Member } from "./member.ts";
-import { checkRoute, decodeFrame, FRAME, type Frame } from "./message.ts";
+import { checkRoute, decodeFrame, FRAME, type Frame } from "./transport_frame.ts";
 
 /** A decoded JOIN. */
 export type Join = Extract<Frame, { type: "join" }>;

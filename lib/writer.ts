@@ -138,7 +138,7 @@ export class Writer {
   }
 
   #sendsTo(member: Member): boolean {
-    if (member.peer?.refused) return false;
+    if (member.refused) return false;
     return !this.#options.strict || this.#options.roster.trust(member) === "verified";
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { type CommandName, complete, helpLines, type Input, parseInput } from "../lib/commands.ts";
 
-/** Every command as cli.md lists it. */
+/** Every command as the design lists it. */
 const NAMES: readonly CommandName[] = [
   ..."help names msg reply me nick ignore unignore verify trust".split(" "),
   ..."away bell quiet timestamp info invite clear quit".split(" "),

@@ -19,7 +19,7 @@ import {
   SILENCE_MS,
   STALL_MS,
 } from "../lib/limits.ts";
-import { encodeFrame, FRAME, REASON } from "../lib/message.ts";
+import { encodeFrame, FRAME, REASON } from "../lib/transport_frame.ts";
 import { cheapKey, decodeCheapId } from "./support/cheap_key.ts";
 import { FakeClock, settle } from "./support/fake_clock.ts";
 import { memoryPair, type MemoryStream, type PairOptions } from "./support/memory_stream.ts";

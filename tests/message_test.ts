@@ -3,18 +3,20 @@ import { type Bytes, concat, decodeHex, encodeHex, encodeUtf8 } from "../lib/byt
 import { ProtocolError } from "../lib/errors.ts";
 import { forEachFrame } from "../lib/frame.ts";
 import {
-  checkRoute,
-  decodeFrame,
   decodeMessage,
-  encodeFrame,
   encodeMessage,
-  type Frame,
   MAX_AWAY_BYTES,
-  MAX_CAPACITY,
-  MAX_PAYLOAD_BYTES,
   MAX_TEXT_BYTES,
   type Message,
 } from "../lib/message.ts";
+import {
+  checkRoute,
+  decodeFrame,
+  encodeFrame,
+  type Frame,
+  MAX_CAPACITY,
+  MAX_PAYLOAD_BYTES,
+} from "../lib/transport_frame.ts";
 import { kat, katBytes } from "./support/kat.ts";
 
 /** All frames of a plaintext. */

@@ -8,7 +8,7 @@ import {
   MAX_PENDING_PER_ADDRESS,
   MAX_UNDELIVERED_BYTES,
 } from "../lib/limits.ts";
-import { decodeFrame, encodeFrame, FRAME, REASON, WHY } from "../lib/message.ts";
+import { decodeFrame, encodeFrame, FRAME, REASON, WHY } from "../lib/transport_frame.ts";
 import { encodeFingerprint } from "../lib/rsa.ts";
 import { cheapKey } from "./support/cheap_key.ts";
 import { settle } from "./support/fake_clock.ts";

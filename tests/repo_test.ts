@@ -19,7 +19,7 @@ const RANKS: readonly (readonly string[])[] = [
   // 2: bytes; the parts of a screen
   "bytes options palette wrap paste editor notices",
   // 3: hashes and points, names, files
-  "hash x25519 oaep nick files programs locale completions presence receipts standing " +
+  "hash transport_frame x25519 oaep nick files programs locale completions presence receipts standing " +
   "mdns",
   // 4: cipher, keys, messages, and what is remembered
   "cipher rsa message room safety password entries commands screen responder browse multicast",

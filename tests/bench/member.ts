@@ -7,7 +7,7 @@
 import { type Bytes, encodeUtf8 } from "../../lib/bytes.ts";
 import { systemRandom } from "../../lib/clock.ts";
 import { type Connection, openTransport } from "../../lib/connection.ts";
-import { decodeFrame, encodeFrame, FRAME, KIND } from "../../lib/message.ts";
+import { decodeFrame, encodeFrame, FRAME, KIND } from "../../lib/transport_frame.ts";
 import { roomTag } from "../../lib/room.ts";
 import type { PrivateKey } from "../../lib/rsa.ts";
 import type { ByteStream } from "../../lib/stream.ts";

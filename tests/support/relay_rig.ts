@@ -6,7 +6,7 @@
 
 import { type Bytes, decodeHex } from "../../lib/bytes.ts";
 import { type Connection, type End, openTransport } from "../../lib/connection.ts";
-import { decodeFrame, encodeFrame, type Frame, KIND } from "../../lib/message.ts";
+import { decodeFrame, encodeFrame, type Frame, KIND } from "../../lib/transport_frame.ts";
 import { computeProof } from "../../lib/password.ts";
 import { Relay, type RelayEvent, type RelayOptions } from "../../lib/relay.ts";
 import { roomTag } from "../../lib/room.ts";

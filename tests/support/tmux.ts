@@ -112,6 +112,18 @@ export class Tmux {
     return trimRows((await this.#run("capture-pane", "-p", "-e")).split("\n"));
   }
 
+  /** The screen with rows that the terminal has wrapped in one piece, as they are copied. */
+  async joinedScreen(): Promise<string[]> {
+    return trimRows((await this.#run("capture-pane", "-p", "-J")).split("\n"));
+  }
+
+  /** Keeps what the program writes from now on in a file. @returns Reads it. */
+  async record(path: string): Promise<() => Promise<string>> {
+    await Deno.writeTextFile(path, "");
+    await this.#run("pipe-pane", `cat >> ${path}`);
+    return () => Deno.readTextFile(path);
+  }
+
   /** Asks tmux for one of its variables. */
   async query(format: string): Promise<string> {
     return (await this.#run("display-message", "-p", format)).trim();

@@ -34,6 +34,29 @@ export class Line {
     this.#advance();
   }
 
+  /**
+   * Does work when its turn has come.
+   *
+   * @param signal Aborted when nobody wants the result any more: a place in line is given up, work that has begun
+   * goes on.
+   * @throws What `work` throws; the signal's reason.
+   */
+  run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const job = async () => {
+        signal.removeEventListener("abort", leave);
+        await work().then(resolve, reject);
+      };
+      const leave = () => {
+        this.#jobs = this.#jobs.filter((other) => other !== job);
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", leave, { once: true });
+      this.add(job);
+    });
+  }
+
   #advance(): void {
     while (this.#jobs.length > 0 && this.#running < this.#atOnce) {
       const now = this.#clock.now();

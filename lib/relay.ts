@@ -24,12 +24,12 @@ import {
   MAX_PENDING_PER_ADDRESS,
   MAX_ROOM_MEMBERS,
 } from "./limits.ts";
+import { Line } from "./line.ts";
 import { type Member, MemberIndex, Room } from "./member.ts";
 import { REASON, WHY } from "./transport_frame.ts";
 import { checkProof, ProofGate } from "./password.ts";
 import { type DecodeId, encodeFingerprint, type PrivateKey } from "./rsa.ts";
 import { closeAtOnce, settledWithin } from "./stream.ts";
-import { Turns } from "./turns.ts";
 import { type Host, type Join, Visitor, VisitorCut } from "./visitor.ts";
 
 /** What the relay tells about itself, for logs; fingerprints as `SHA256:…`. */
@@ -68,7 +68,7 @@ export class Relay implements GroupMember, Host {
   readonly #clock: Clock;
   readonly #random: RandomBytes;
   readonly #group: Group;
-  readonly #turns: Turns;
+  readonly #line: Line;
   readonly #gate: ProofGate;
   readonly #rooms = new Map<string, Room>();
   readonly #members = new MemberIndex();
@@ -86,7 +86,7 @@ export class Relay implements GroupMember, Host {
     this.#allow = options.allow;
     const { gather = 0 } = options;
     this.#group = new Group({ clock: this.#clock, gather });
-    this.#turns = new Turns(this.#clock, {
+    this.#line = new Line(this.#clock, {
       atOnce: MAX_HANDSHAKES,
       perSecond: MAX_HANDSHAKES_PER_SECOND,
     });
@@ -131,7 +131,7 @@ export class Relay implements GroupMember, Host {
         random: this.#random,
         group: this.#group,
         signal,
-        turn: (work) => this.#turns.run(work, signal),
+        turn: (work) => this.#line.run(work, signal),
         ...(decodeId && { decodeId }),
       });
       visitor.start(accepted);

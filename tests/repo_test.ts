@@ -15,7 +15,7 @@ const RANKS: readonly (readonly string[])[] = [
   // 0: words, numbers and pure functions that need nothing
   "errors clock limits events std.d forge.d dns.d version address nearest links",
   // 1: one step up: time shared out, text measured, what is kept for whom
-  "std text allowance group line turns stream host outbox pem",
+  "std text allowance group line stream host outbox pem",
   // 2: bytes; the parts of a screen
   "bytes options palette wrap paste editor notices",
   // 3: hashes and points, names, files

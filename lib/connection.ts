@@ -22,7 +22,7 @@ import {
   OTHER_VERSION,
   Responder,
 } from "./handshake.ts";
-import { HANDSHAKE_TIMEOUT_MS } from "./limits.ts";
+import { M2_TIMEOUT_MS } from "./limits.ts";
 import { Connection, type Handlers, type RecordOptions } from "./link.ts";
 import type { DecodeId, PrivateKey, PublicKey } from "./rsa.ts";
 import { type ByteStream, closeAtOnce, closeStream, writeAll } from "./stream.ts";
@@ -91,7 +91,7 @@ export async function openTransport(
   try {
     await cipherReady();
     const initiator = new Initiator(exchange.handshakeOptions);
-    exchange.setLimit(HANDSHAKE_TIMEOUT_MS);
+    exchange.setLimit(M2_TIMEOUT_MS);
     await exchange.write(initiator.m1);
     const m2 = await exchange.readM2();
     exchange.setLimit(undefined);

@@ -12,7 +12,7 @@ import { KEY_BYTES, openAead, sealAead, TAG_BYTES } from "./cipher.ts";
 import { type RandomBytes, systemRandom } from "./clock.ts";
 import { DecryptError, ProtocolError } from "./errors.ts";
 import { hkdfExpand, hkdfExtract, sha256 } from "./hash.ts";
-import { type DecodeId, decodeId, type PrivateKey, type PublicKey } from "./rsa.ts";
+import { type DecodeId, decodeId, type PrivateKey, type PublicKey, SECRET_BYTES } from "./rsa.ts";
 import { type KeyPair, makeKeyPair, POINT_BYTES, sharedSecret } from "./x25519.ts";
 
 /** The first 8 bytes of every connection. */
@@ -34,7 +34,6 @@ const LABEL_CHAIN_INITIATOR = encodeUtf8("hearth/1 ap initiator");
 const LABEL_CHAIN_RESPONDER = encodeUtf8("hearth/1 ap responder");
 const CONTEXT_RESPONDER = "hearth/1 responder";
 const CONTEXT_INITIATOR = "hearth/1 initiator";
-const SECRET_BYTES = 32;
 const NO_PSK = new Uint8Array(KEY_BYTES);
 const EMPTY = new Uint8Array(0);
 
@@ -292,13 +291,12 @@ export class Responder {
     return { peer, sendKey: ckR, receiveKey: ckI, th3 };
   }
 
-  /** §3: a secret that does not decrypt, or has not its length, is replaced by a random one. */
+  /** §3: a secret that does not decrypt is replaced by a random one. */
   async #openSecret(c: Uint8Array): Promise<Bytes> {
     const { key, random = systemRandom } = this.#options;
     const substitute = random(SECRET_BYTES);
     try {
-      const secret = await key.decrypt(c);
-      return secret.length === SECRET_BYTES ? secret : substitute;
+      return await key.decrypt(c);
     } catch (error) {
       if (error instanceof DecryptError) return substitute;
       throw error;

@@ -15,7 +15,7 @@ export const SILENCE_MS = 45_000;
 /** From accept to a whole JOIN, §5 and §10. */
 export const JOIN_TIMEOUT_MS = 10_000;
 /** How long a client waits for M2: what the relay would give it for all three messages. */
-export const HANDSHAKE_TIMEOUT_MS = 10_000;
+export const M2_TIMEOUT_MS = 10_000;
 /** How long a closing side reads on for the other's EOF, §3. */
 export const LINGER_MS = 1_000;
 /** How much a closing side reads and discards, §3. */

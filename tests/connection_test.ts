@@ -11,9 +11,9 @@ import { DecryptError, ProtocolError } from "../lib/errors.ts";
 import { Group } from "../lib/group.ts";
 import { M1_BYTES, Responder } from "../lib/handshake.ts";
 import {
-  HANDSHAKE_TIMEOUT_MS,
   LINGER_BYTES,
   LINGER_MS,
+  M2_TIMEOUT_MS,
   MAX_QUEUE_AGE_MS,
   PING_DELAY_MS,
   SILENCE_MS,
@@ -226,7 +226,7 @@ Deno.test("openTransport() waits 10 s for M2, and as long as it takes for join",
   const options = { key: CLIENT_KEY, clock, decodeId: decodeCheapId, handlers: makeLog() };
   const opening = openTransport(near, { ...options, join: () => Promise.resolve(JOIN) });
   const failure = assert.rejects(opening, { name: "ProtocolError", code: "cut" });
-  await clock.advance(HANDSHAKE_TIMEOUT_MS - 1);
+  await clock.advance(M2_TIMEOUT_MS - 1);
   assert.equal(near.closed, false);
   await clock.advance(1);
   assert.equal(near.closed, true);

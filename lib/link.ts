@@ -159,24 +159,20 @@ export class Connection implements GroupMember {
   // --- Reading ---
 
   async #read(): Promise<void> {
-    this.#takeRecords();
-    while (this.#state === "open") {
+    while (true) {
+      this.#takeRecords();
+      if (this.#state !== "open") return;
       if (this.allowance.spent) {
         const since = this.#group.now();
         await this.allowance.wait();
         this.#heardAt += this.#group.now() - since; // §5: time without reading does not count
-        this.#takeRecords();
-        continue;
+      } else {
+        const length = await this.#readSome();
+        if (this.#state !== "open") return;
+        if (length === null) return this.#cut();
+        this.#input.add(length);
       }
-      const length = await this.#readSome();
-      if (this.#state === "open") this.#takeInput(length);
     }
-  }
-
-  #takeInput(length: number | null): void {
-    if (length === null) return this.#cut();
-    this.#input.add(length);
-    this.#takeRecords();
   }
 
   async #readSome(): Promise<number | null> {

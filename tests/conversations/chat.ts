@@ -5,7 +5,13 @@
  */
 
 import assert from "node:assert/strict";
-import { type Conversation, fingerprintOf, type Program, type World } from "../support/programs.ts";
+import {
+  type Conversation,
+  fingerprintOf,
+  poll,
+  type Program,
+  type World,
+} from "../support/programs.ts";
 
 const LONGEST = "x".repeat(8192);
 
@@ -228,15 +234,13 @@ async function verify(world: World): Promise<void> {
   const digits = async (client: Program, of: string) => {
     const before = client.events.length;
     await client.command(`/verify ${of}`);
-    await client.waitFor("notice", {
-      text: `if both of you see the same digits: /verify ${of} yes`,
-    });
-    return client.events.slice(before).map(({ text }) =>
-      /^\s*(\d{5}( \d{5}){5})$/.exec(String(text))?.[1]
-    ).filter(Boolean);
+    return await poll(() => {
+      const lines = client.events.slice(before).map(({ text }) => String(text).trim());
+      const halves = lines.filter((line) => /^\d{5}( \d{5}){5}$/.test(line));
+      return halves.length === 2 && halves;
+    }, () => `two halves of ${client.describe()}`);
   };
   const halves = await digits(ann, "bob");
-  assert.equal(halves.length, 2);
   assert.deepEqual(await digits(bob, "ann"), halves);
   await ann.command("/verify bob yes");
   await ann.waitFor("notice", { text: "bob is verified from now on" });

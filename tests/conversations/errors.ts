@@ -213,12 +213,6 @@ async function goNowhere(world: World): Promise<void> {
     },
     {
       which: "client",
-      args: ["--port", nobody],
-      message: /no server was found/,
-      hint: /--host ADDRESS.*--serve/,
-    },
-    {
-      which: "client",
       args: ["forget", `127.0.0.1:${nobody}`],
       message: /no key is known for 127\.0\.0\.1:/,
       hint: /known_servers/,

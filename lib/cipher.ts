@@ -6,26 +6,31 @@
  * @module
  */
 
-import sodium from "libsodium-wrappers";
+import {
+  type AeadInput,
+  aeadReady,
+  decryptInPlace,
+  encryptInPlace,
+  KEY_BYTES,
+  NONCE_BYTES,
+  TAG_BYTES,
+} from "./aead.ts";
 import { type Bytes, encodeUtf8, MAX_COUNTER, writeU64 } from "./bytes.ts";
 import { DecryptError, ProtocolError } from "./errors.ts";
 import { hkdfExpand } from "./hash.ts";
 
-/** Bytes in an AEAD key and in a chain key. */
-export const KEY_BYTES = 32;
-/** Bytes that sealing adds. */
-export const TAG_BYTES = 16;
+export { KEY_BYTES, TAG_BYTES } from "./aead.ts";
+
 /** Records under one key, §4. */
 export const RECORDS_PER_KEY = 1024;
 
 const LABEL_KEY = encodeUtf8("hearth/1 key");
 const LABEL_NEXT = encodeUtf8("hearth/1 next");
 const NOTHING = new Uint8Array(0);
-const NONCE_BYTES = 12;
 
 /** Resolves once the cipher can be used; await it before anything else here. */
 export async function cipherReady(): Promise<void> {
-  await sodium.ready;
+  await aeadReady();
 }
 
 function makeNonce(n: number, nonce: Bytes = new Uint8Array(NONCE_BYTES)): Bytes {
@@ -41,7 +46,9 @@ function makeNonce(n: number, nonce: Bytes = new Uint8Array(NONCE_BYTES)): Bytes
  * @returns The encrypted bytes followed by the 16-byte tag.
  */
 export function sealAead(key: Bytes, n: number, ad: Uint8Array, plaintext: Uint8Array): Bytes {
-  return sealWith(key, makeNonce(n), ad, plaintext);
+  const ct = withRoomForTag(plaintext);
+  encryptInPlace(ct, { key, nonce: makeNonce(n), ad });
+  return ct;
 }
 
 /**
@@ -51,38 +58,30 @@ export function sealAead(key: Bytes, n: number, ad: Uint8Array, plaintext: Uint8
  * @throws {DecryptError} When it does not verify: nothing of it may be used.
  */
 export function openAead(key: Bytes, n: number, ad: Uint8Array, ct: Uint8Array): Bytes {
-  return openWith(key, makeNonce(n), ad, ct);
+  return openWith(new Uint8Array(ct), { key, nonce: makeNonce(n), ad });
 }
 
-function sealWith(key: Bytes, nonce: Bytes, ad: Uint8Array, plaintext: Uint8Array): Bytes {
-  return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(
-    plaintext,
-    ad,
-    null,
-    nonce,
-    key,
-  ) as Bytes;
+function withRoomForTag(plaintext: Uint8Array): Bytes {
+  const buffer = new Uint8Array(plaintext.length + TAG_BYTES);
+  buffer.set(plaintext);
+  return buffer;
 }
 
-function openWith(key: Bytes, nonce: Bytes, ad: Uint8Array, ct: Uint8Array): Bytes {
-  if (ct.length < TAG_BYTES) throw new DecryptError();
-  try {
-    return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, ct, ad, nonce, key) as Bytes;
-  } catch {
-    throw new DecryptError();
-  }
+function openWith<T extends Uint8Array>(buffer: T, input: AeadInput): T {
+  if (buffer.length < TAG_BYTES || !decryptInPlace(buffer, input)) throw new DecryptError();
+  return buffer.subarray(0, buffer.length - TAG_BYTES) as T;
 }
 
 /** The keys of one direction: which key is due for which record. */
 class Chain {
   #chainKey: Bytes;
-  #key: Bytes;
+  readonly #input: { key: Bytes; nonce: Bytes; ad: Bytes };
   #n = 0;
-  #nonce = makeNonce(0);
 
   constructor(chainKey: Uint8Array) {
     this.#chainKey = new Uint8Array(chainKey);
-    this.#key = hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES);
+    const key = hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES);
+    this.#input = { key, nonce: makeNonce(0), ad: NOTHING };
   }
 
   /** The number of the next record. */
@@ -95,18 +94,19 @@ class Chain {
     this.#n = value;
   }
 
-  /** Runs `use` with the key and nonce of the next record; the number is used up, whatever happens. */
-  next(use: (key: Bytes, nonce: Bytes) => Bytes): Bytes {
+  /** The key and nonce of the next record, valid until the next call; the number is used up, whatever happens. */
+  next(): AeadInput {
     const n = this.#n;
     if (n >= MAX_COUNTER) throw new ProtocolError("counter");
     if (n > 0 && n % RECORDS_PER_KEY === 0) this.#turn();
     this.#n = n + 1;
-    return use(this.#key, makeNonce(n, this.#nonce));
+    makeNonce(n, this.#input.nonce);
+    return this.#input;
   }
 
   #turn(): void {
     this.#chainKey = hkdfExpand(this.#chainKey, LABEL_NEXT, KEY_BYTES);
-    this.#key = hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES);
+    this.#input.key = hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES);
   }
 }
 
@@ -131,7 +131,19 @@ export class Sealer {
    * @throws {ProtocolError} `counter` past record 2^48 - 1: make a new connection.
    */
   seal(plaintext: Uint8Array): Bytes {
-    return this.#chain.next((key, nonce) => sealWith(key, nonce, NOTHING, plaintext));
+    const ct = withRoomForTag(plaintext);
+    this.sealInPlace(ct);
+    return ct;
+  }
+
+  /**
+   * Seals the next record where it is.
+   *
+   * @param buffer The plaintext and 16 bytes more; becomes the ciphertext.
+   * @throws {ProtocolError} `counter` past record 2^48 - 1: make a new connection.
+   */
+  sealInPlace(buffer: Uint8Array): void {
+    encryptInPlace(buffer, this.#chain.next());
   }
 
   /** For tests: pretends that the records before `n` have been sealed. */
@@ -162,9 +174,21 @@ export class Opener {
    * @throws {ProtocolError} `counter` past record 2^48 - 1.
    */
   open(ct: Uint8Array): Bytes {
+    return this.openInPlace(new Uint8Array(ct));
+  }
+
+  /**
+   * Opens the next record where it is.
+   *
+   * @param buffer The ciphertext; overwritten.
+   * @returns The plaintext, at the start of the same memory.
+   * @throws {DecryptError} When it does not verify, and ever after: end the channel.
+   * @throws {ProtocolError} `counter` past record 2^48 - 1.
+   */
+  openInPlace<T extends Uint8Array>(buffer: T): T {
     if (this.#dead) throw new DecryptError();
     this.#dead = true;
-    const plaintext = this.#chain.next((key, nonce) => openWith(key, nonce, NOTHING, ct));
+    const plaintext = openWith(buffer, this.#chain.next());
     this.#dead = false;
     return plaintext;
   }

@@ -72,7 +72,7 @@ export class Connection implements GroupMember {
   #handlers!: Handlers;
   readonly #opener: Opener;
   readonly #sealer: Sealer;
-  readonly #seal = (plaintext: Uint8Array): Uint8Array => this.#sealer.seal(plaintext);
+  readonly #seal = (buffer: Uint8Array): void => this.#sealer.sealInPlace(buffer);
   readonly #take = (type: number, body: Uint8Array): void => this.#takeFrame(type, body);
   readonly #queue: OutputQueue;
   readonly #isRelay: boolean;
@@ -188,7 +188,7 @@ export class Connection implements GroupMember {
       while (this.#state === "open" && !this.allowance.spent) {
         const ct = this.#input.takeRecord();
         if (!ct) return;
-        const plaintext = this.#opener.open(ct);
+        const plaintext = this.#opener.openInPlace(ct);
         this.#heardAt = this.#group.now();
         if (!this.#verified) this.#start();
         forEachFrame(plaintext, this.#take);

@@ -79,14 +79,14 @@ export class Batch {
   /**
    * Turns the frames into a record, in place.
    *
-   * @param seal Gives the ciphertext of a plaintext.
+   * @param sealInPlace Gets the plaintext and room for the tag, and makes it the ciphertext.
    * @returns `L(ct)`, valid until the batch is released.
    */
-  seal(seal: (plaintext: Uint8Array) => Uint8Array): Uint8Array {
-    const ct = seal(this.#bytes.subarray(RECORD_HEADER_BYTES, this.#end));
-    writeU16(this.#bytes, 0, ct.length);
-    this.#bytes.set(ct, RECORD_HEADER_BYTES);
-    return this.#bytes.subarray(0, RECORD_HEADER_BYTES + ct.length);
+  seal(sealInPlace: (buffer: Uint8Array) => void): Uint8Array {
+    const record = this.#bytes.subarray(0, this.#end + TAG_BYTES);
+    writeU16(record, 0, record.length - RECORD_HEADER_BYTES);
+    sealInPlace(record.subarray(RECORD_HEADER_BYTES));
+    return record;
   }
 
   /** Gives back what was counted. */

@@ -19,8 +19,8 @@ const RANKS: readonly (readonly string[])[] = [
   // 2: bytes; the parts of a screen
   "bytes options palette wrap paste editor notices",
   // 3: hashes and points, names, files
-  "hash transport_frame x25519 oaep nick files programs locale completions presence receipts standing " +
-  "mdns",
+  "aead hash transport_frame x25519 oaep nick files programs locale completions presence receipts " +
+  "standing mdns",
   // 4: cipher, keys, messages, and what is remembered
   "cipher rsa message room safety password entries commands screen responder browse multicast",
   // 5: handshake and frames; trust; arguments; keys pressed
@@ -55,7 +55,7 @@ const PACKAGE_OWNERS: readonly { package: RegExp; owners: readonly string[] }[] 
   { package: /^@std\//, owners: ["lib/std.ts"] },
   { package: /^node-forge$/, owners: ["lib/pem.ts"] },
   { package: /^sshpk$/, owners: ["lib/pem.ts"] },
-  { package: /^libsodium-wrappers$/, owners: ["lib/cipher.ts"] },
+  { package: /^libsodium-wrappers$/, owners: ["lib/aead.ts"] },
   { package: /^dns-packet$/, owners: ["lib/mdns.ts"] },
   { package: /^get-east-asian-width$/, owners: ["lib/nick.ts", "lib/text.ts"] },
 ];

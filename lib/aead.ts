@@ -1,0 +1,152 @@
+/**
+ * ChaCha20-Poly1305 (RFC 8439) in place: one buffer is plaintext before and ciphertext after, or the other way round.
+ *
+ * Short ones go through libsodium on its WebAssembly heap, where no call allocates; long ones through the runtime where
+ * it has the cipher (Deno 2.8), which costs more to call and less for each byte. Knows neither keys' origin nor records.
+ *
+ * @module
+ */
+
+import { createCipheriv, createDecipheriv, getCiphers } from "node:crypto";
+import sodium from "libsodium-wrappers";
+
+/** Bytes in an AEAD key. */
+export const KEY_BYTES = 32;
+/** Bytes that sealing adds. */
+export const TAG_BYTES = 16;
+/** Bytes in a nonce. */
+export const NONCE_BYTES = 12;
+
+/** What one operation needs besides the text. */
+export interface AeadInput {
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  /** 12 bytes; never twice for one key. */
+  readonly nonce: Uint8Array;
+  /** Authenticated, not encrypted. */
+  readonly ad: Uint8Array;
+}
+
+type HeapFunction = (...args: number[]) => number;
+
+/** What libsodium-wrappers is made of: functions of C over one heap; `long long` lengths are passed in two halves. */
+interface Heap {
+  readonly HEAPU8: Uint8Array; // another one after the heap has grown
+  _malloc(size: number): number;
+  _free(address: number): void;
+  readonly _crypto_aead_chacha20poly1305_ietf_encrypt: HeapFunction;
+  readonly _crypto_aead_chacha20poly1305_ietf_decrypt: HeapFunction;
+}
+
+/** From here on the runtime's own cipher is faster. */
+const MIN_NATIVE_BYTES = 2048;
+const NATIVE = "chacha20-poly1305";
+/** Room for a whole record, so that none needs more. */
+const MIN_ROOM_BYTES = 17 * 1024;
+const NONCE_OFFSET = KEY_BYTES;
+const TEXT_OFFSET = 64;
+
+let heap: Heap;
+let encrypt: HeapFunction;
+let decrypt: HeapFunction;
+/** Where on the heap key, nonce, and then text and associated data are put. */
+let base = 0;
+let room = 0;
+let isNative = false;
+
+/** Resolves once everything here can be used. */
+export async function aeadReady(): Promise<void> {
+  await sodium.ready;
+  if (base !== 0) return;
+  heap = (sodium as unknown as { readonly libsodium: Heap }).libsodium;
+  encrypt = heap._crypto_aead_chacha20poly1305_ietf_encrypt;
+  decrypt = heap._crypto_aead_chacha20poly1305_ietf_decrypt;
+  reserve(MIN_ROOM_BYTES);
+  isNative = getCiphers().includes(NATIVE);
+}
+
+function reserve(size: number): void {
+  if (size <= room) return;
+  if (base !== 0) heap._free(base);
+  base = heap._malloc(size);
+  room = size;
+}
+
+/** Puts everything onto the heap; the associated data lies behind the text and its tag. */
+function load(text: Uint8Array, { key, nonce, ad }: AeadInput): void {
+  const adOffset = TEXT_OFFSET + text.length + TAG_BYTES;
+  reserve(adOffset + ad.length);
+  const bytes = heap.HEAPU8;
+  bytes.set(key, base);
+  bytes.set(nonce, base + NONCE_OFFSET);
+  bytes.set(text, base + TEXT_OFFSET);
+  if (ad.length > 0) bytes.set(ad, base + adOffset);
+}
+
+/** Takes the text back from the heap. */
+function unload(into: Uint8Array): void {
+  const start = base + TEXT_OFFSET;
+  into.set(heap.HEAPU8.subarray(start, start + into.length));
+}
+
+/**
+ * Encrypts in place.
+ *
+ * @param buffer The plaintext, and behind it 16 bytes for the tag.
+ */
+export function encryptInPlace(buffer: Uint8Array, input: AeadInput): void {
+  const length = buffer.length - TAG_BYTES;
+  const plaintext = buffer.subarray(0, length);
+  if (isNative && length >= MIN_NATIVE_BYTES) return encryptNatively(buffer, plaintext, input);
+  load(plaintext, input);
+  const text = base + TEXT_OFFSET;
+  const ad = text + length + TAG_BYTES;
+  encrypt(text, 0, text, length, 0, ad, input.ad.length, 0, 0, base + NONCE_OFFSET, base);
+  unload(buffer);
+}
+
+/**
+ * Verifies and decrypts in place.
+ *
+ * @param buffer The ciphertext with its tag, at least 16 bytes; afterwards the plaintext and 16 bytes of no meaning.
+ * @returns Whether it verified; if not, nothing in the buffer may be used.
+ */
+export function decryptInPlace(buffer: Uint8Array, input: AeadInput): boolean {
+  const { length } = buffer;
+  const plainLength = length - TAG_BYTES;
+  if (isNative && plainLength >= MIN_NATIVE_BYTES) {
+    return decryptNatively(buffer, plainLength, input);
+  }
+  load(buffer, input);
+  const text = base + TEXT_OFFSET;
+  const ad = text + length + TAG_BYTES;
+  const nonce = base + NONCE_OFFSET;
+  const failed = decrypt(text, 0, 0, text, length, 0, ad, input.ad.length, 0, nonce, base);
+  if (failed !== 0) return false;
+  unload(buffer.subarray(0, plainLength));
+  return true;
+}
+
+const NATIVE_OPTIONS = { authTagLength: TAG_BYTES };
+
+function encryptNatively(buffer: Uint8Array, plaintext: Uint8Array, input: AeadInput): void {
+  const cipher = createCipheriv(NATIVE, input.key, input.nonce, NATIVE_OPTIONS);
+  if (input.ad.length > 0) cipher.setAAD(input.ad, { plaintextLength: plaintext.length });
+  buffer.set(cipher.update(plaintext));
+  cipher.final();
+  buffer.set(cipher.getAuthTag(), plaintext.length);
+}
+
+function decryptNatively(buffer: Uint8Array, length: number, input: AeadInput): boolean {
+  const decipher = createDecipheriv(NATIVE, input.key, input.nonce, NATIVE_OPTIONS);
+  if (input.ad.length > 0) decipher.setAAD(input.ad, { plaintextLength: length });
+  decipher.setAuthTag(buffer.subarray(length));
+  const plaintext = decipher.update(buffer.subarray(0, length));
+  try {
+    decipher.final();
+  } catch {
+    return false;
+  }
+  buffer.set(plaintext);
+  return true;
+}

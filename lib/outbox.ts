@@ -260,6 +260,7 @@ export class Outbox {
   adopt(stream: Target): void {
     const arriving: Arrival[] = [];
     this.#collectLost(stream, arriving);
+    arriving.sort((a, b) => a.message.serial - b.message.serial);
     for (const { message } of arriving) this.#push(stream, message, true);
     this.#report();
   }

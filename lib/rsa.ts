@@ -287,7 +287,8 @@ export function decodeSshKey(line: string): PublicKey {
     const key = decodeId(decodeBase64(text));
     if (type === KEY_TYPE && encodeSshKey(key.id) === `${type} ${text}`) return key;
   } catch (error) {
-    if (!(error instanceof ProtocolError) && !(error instanceof TypeError)) throw error;
+    const isTextFault = error instanceof TypeError || error instanceof RangeError; // no base64
+    if (!(error instanceof ProtocolError) && !isTextFault) throw error;
   }
   throw new UsageError("not an RSA public key that can be an identity", [
     `it is one line: ssh-rsa AAAA…, of ${KEY_BITS.join(", ")} bits with public exponent 65537`,

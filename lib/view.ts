@@ -43,7 +43,8 @@ class ViewLog {
 /** A message whose view is compared. */
 interface Waiting<Message> {
   readonly message: Message;
-  readonly view: string;
+  /** In hex digits, or what has been decided. */
+  readonly view: string | "same" | "differs";
   readonly receivedAt: number;
 }
 
@@ -77,14 +78,12 @@ export class ViewGate<Message> {
     message: Message,
     options: { view: Bytes; own?: Bytes },
   ): void {
-    const view = encodeHex(options.view);
     const queue = this.#queues.get(sender);
-    const decided = options.own ? view === encodeHex(options.own) : this.#log.has(view);
-    if (!queue && decided) return this.#emit(message, "same");
-    if (!queue && options.own) return this.#emit(message, "differs");
+    const view = this.#decide(encodeHex(options.view), options.own);
+    if (!queue && (view === "same" || view === "differs")) return this.#emit(message, view);
     // A decided one behind an undecided one waits for its turn, never longer than that.
     const receivedAt = this.#clock.now();
-    const waiting = { message, view: decided ? "" : view, receivedAt };
+    const waiting = { message, view, receivedAt };
     if (queue) queue.push(waiting);
     else this.#queues.set(sender, [waiting]);
     // A timer may go off a little early: what it was set for is due all the same.
@@ -94,9 +93,16 @@ export class ViewGate<Message> {
   /** Gives out everything at once: nothing more will be decided. */
   flush(): void {
     for (const queue of this.#queues.values()) {
-      for (const { message, view } of queue) this.#emit(message, view === "" ? "same" : "differs");
+      for (const { message, view } of queue) {
+        this.#emit(message, view === "same" ? view : "differs");
+      }
     }
     this.#queues.clear();
+  }
+
+  #decide(view: string, own: Bytes | undefined): string | "same" | "differs" {
+    if (own) return view === encodeHex(own) ? "same" : "differs";
+    return this.#log.has(view) ? "same" : view;
   }
 
   /** @param due What was received until then waits no longer. */
@@ -105,8 +111,8 @@ export class ViewGate<Message> {
     if (!queue) return;
     while (queue.length > 0) {
       const { message, view, receivedAt } = queue[0]!;
-      const same = view === "" || this.#log.has(view);
-      if (!same && receivedAt > due) return;
+      const same = view === "same" || this.#log.has(view);
+      if (!same && view !== "differs" && receivedAt > due) return;
       queue.shift();
       this.#emit(message, same ? "same" : "differs");
     }

@@ -170,8 +170,9 @@ export function usableAddress(
   return /^fe[89ab]/.test(address) ? address + zone : address;
 }
 
-/** IPv4 first, then what can be reached from further away. */
+/** IPv4 first, then what can be reached from further away; last what is this computer's inside. */
 export function rank(address: string): number {
+  if (/^(127\.|::1$)/.test(address)) return 3;
   if (!address.includes(":")) return 0;
   return address.includes("%") ? 2 : 1;
 }

@@ -11,7 +11,8 @@ import { Opener, Sealer } from "./cipher.ts";
 import { ProtocolError } from "./errors.ts";
 import type { HandshakeResult } from "./handshake.ts";
 import { type ChatMessage, decodeMessage, encodeMessage, type Message } from "./message.ts";
-import type { Outbox, Target } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Target } from "./target.ts";
 import type { PublicKey } from "./rsa.ts";
 
 /** What has been taken from one (fingerprint, instance); kept while the process runs, §6. */

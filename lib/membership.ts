@@ -7,11 +7,12 @@
  * @module
  */
 
-import { type Bytes, encodeHex, encodeUtf8, equalBytes } from "./bytes.ts";
-import type { Channel, HelloMessage, Inbox, Stream } from "./channel.ts";
+import { type Bytes, encodeHex, encodeUtf8 } from "./bytes.ts";
+import type { Channel, HelloMessage, Stream } from "./channel.ts";
 import type { Clock, RandomBytes } from "./clock.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
+import { Keeping } from "./keeping.ts";
 import { Line } from "./line.ts";
 import { MAX_AWAY_BYTES } from "./message.ts";
 import { encodeFrame, type Frame, REASON, WHY } from "./transport_frame.ts";
@@ -19,7 +20,7 @@ import { checkNick } from "./nick.ts";
 import { Outbox } from "./outbox.ts";
 import { Peer, type PeerContext } from "./peer.ts";
 import { People } from "./people.ts";
-import { type Member, type Person, Roster } from "./roster.ts";
+import { inheritLooks, makeMember, type Member, type Person, Roster } from "./roster.ts";
 import { type DecodeId, encodeFingerprint, type PrivateKey } from "./rsa.ts";
 import type { PeerBook } from "./trust.ts";
 import { OwnViews } from "./view.ts";
@@ -29,8 +30,6 @@ import { type Transport, Writer } from "./writer.ts";
 const ANSWER_LIMITS = { atOnce: 4, perSecond: 20 };
 /** After so long in the roster without a channel, somebody is no person but a warning, §6. */
 export const UNAUTHENTICATED_MS = 30_000;
-/** (fingerprint, instance) pairs whose counter is kept; §6 asks for the 1024 seen last. */
-const MAX_INBOXES = 4096;
 
 /** What a membership needs. */
 export interface MembershipOptions {
@@ -61,10 +60,10 @@ export class Membership {
   #line: Line;
   #people: People;
   #roster: Roster;
-  #inboxes = new Map<string, Inbox>();
   #context: PeerContext | undefined;
   #views: OwnViews;
   #writer: Writer;
+  #keeping: Keeping;
   #capacity = 0;
 
   constructor(options: MembershipOptions) {
@@ -94,6 +93,12 @@ export class Membership {
       outbox: this.outbox,
       views: this.#views,
     });
+    this.#keeping = new Keeping({
+      roster: this.#roster,
+      outbox: this.outbox,
+      clock: options.clock,
+      pump: (member) => this.#writer.pump(member),
+    });
   }
 
   /** In a room now. */
@@ -118,21 +123,15 @@ export class Membership {
     frame: Extract<Frame, { type: "welcome" }>,
     options: { transport: Transport; relay: Bytes; psk: Bytes },
   ): void {
-    const { key, clock, random, decodeId, room, minKeyBits } = this.#options;
     const { transport, relay, psk } = options;
     this.#writer.transport = transport;
     this.#capacity = frame.capacity;
     this.#context = {
-      key,
-      clock,
-      random,
-      ...(decodeId ? { decodeId } : {}),
+      ...this.#options,
       relay,
-      room,
       sid: frame.sid,
       instance: this.instance,
       psk,
-      minKeyBits,
       line: this.#line,
       outbox: this.outbox,
       nick: () => this.nick,
@@ -170,7 +169,8 @@ export class Membership {
     );
     this.#roster.members.delete(member.sid);
     this.#changeView(); // before anything is sealed for the others
-    this.#part(member, frame.why);
+    this.#disconnect(member);
+    this.#keeping.part(member, frame.why);
   }
 
   /** RECV. */
@@ -205,7 +205,7 @@ export class Membership {
       if (now - member.since < UNAUTHENTICATED_MS) continue;
       member.warned = true;
       this.#people.tellLeft(member, "lost");
-      this.#adopt(member.name);
+      this.#keeping.adopt(member.name);
       this.#people.notice(`cannot authenticate ${member.name}: another password, or not a member`);
     }
     this.outbox.expire();
@@ -240,14 +240,7 @@ export class Membership {
   /** Changes one's own nick. @throws {UsageError} When a rule of §9 forbids it. */
   setNick(nick: string): void {
     this.nick = checkNick(nick);
-    for (const target of new Set([...this.outbox.targets()])) {
-      if (
-        target.instance !== undefined && (this.#roster.holds(target) || target.lostAt !== undefined)
-      ) {
-        this.outbox.addNick(target);
-      }
-    }
-    this.#writer.pumpAll();
+    this.#writer.tellNick();
   }
 
   /** Says that one is away, or back with an empty text. @throws {UsageError} When it is too long. */
@@ -270,8 +263,7 @@ export class Membership {
    * @throws {UsageError} When it is nobody, or several people.
    */
   find(who: string): Person {
-    const member = this.#roster.find(who);
-    return this.people().find(({ fingerprint }) => fingerprint === member.name)!;
+    return this.#roster.findPerson(who);
   }
 
   /** Somebody shown as joined, or in the roster for less than 30 s, has something unacknowledged. */
@@ -297,28 +289,17 @@ export class Membership {
   // The roster.
 
   #enter(sid: string, fingerprint: Bytes, before?: Member): Member {
-    const { clock } = this.#options;
-    const same = before && equalBytes(before.fingerprint, fingerprint) ? before : undefined;
     const name = encodeFingerprint(fingerprint);
-    const member: Member = {
+    const same = before?.name === name ? before : undefined;
+    const member = makeMember({
       sid,
       fingerprint,
       name,
       serial: same?.serial ?? this.#writer.nextSerial(),
-      since: clock.now(),
-      sinceWall: same?.sinceWall ?? clock.wallTime(),
-      peer: undefined,
       target: same?.target ?? this.outbox.addWaiting(name),
-      nick: same?.nick,
-      id: same?.id,
-      isNew: same?.isNew ?? false,
-      weak: same?.weak ?? false,
-      away: "",
-      announced: false,
-      refused: false,
-      shown: same?.shown ?? false,
-      warned: false,
-    };
+      clock: this.#options.clock,
+      before: same,
+    });
     member.peer = new Peer({ sid, fingerprint }, this.#context!, {
       hello: (channel, message) => this.#hello(member, channel, message),
       ready: () => {
@@ -329,7 +310,7 @@ export class Membership {
       nick: (nick) => this.#people.rename(member, nick),
       lost: (count) => this.#people.tellLost(member, count),
       away: (text) => this.#people.setAway(member, text),
-      down: () => this.#down(member),
+      down: () => this.#keeping.down(member),
       refused: (reason, byUs) => this.#refused(member, reason, byUs),
     });
     this.#roster.members.set(sid, member);
@@ -341,49 +322,15 @@ export class Membership {
     const successor = [...this.#roster.members.values()].find((other) =>
       other.name === member.name && !other.shown && other.target.instance === undefined
     );
-    if (successor && member.shown) {
-      successor.shown = true;
-      successor.nick = member.nick;
-      successor.id = member.id;
-      successor.isNew = member.isNew;
-      successor.weak = member.weak;
-    }
-    this.#part(member, WHY.LOST);
+    if (successor && member.shown) inheritLooks(successor, member);
+    this.#disconnect(member);
+    this.#keeping.part(member, WHY.LOST);
     if (!successor) this.#people.tellLeft(member, "lost");
   }
 
   #disconnect(member: Member): void {
     member.peer?.dispose();
     member.peer = undefined;
-  }
-
-  /** What is kept for a member that is out of the roster, §6. */
-  #part(member: Member, why: number): void {
-    const { target } = member;
-    this.#disconnect(member);
-    if (this.#roster.holds(target)) return; // its instance has a newer sid
-    target.downAt ??= this.#options.clock.now();
-    target.lostAt = this.#options.clock.now();
-    if (why !== WHY.REPLACED) this.#adopt(member.name); // else its JOINED is on its way, §5
-    const isOver = why === WHY.LEFT || why === WHY.REMOVED || member.refused;
-    if (isOver) this.outbox.retire(target);
-    else this.outbox.settleAll(target);
-  }
-
-  /** §6, "A restarted client": what is kept for instances that are gone goes to one that has a channel. */
-  #adopt(name: string): void {
-    if (this.#expectsHello(name)) return;
-    const heir = this.#roster.placesOf(name).find(({ peer }) => peer?.channel?.stream);
-    if (!heir) return;
-    this.outbox.adopt(heir.target);
-    this.#writer.pump(heir);
-  }
-
-  /** Some place of this person may still turn out to be an instance that seems gone. */
-  #expectsHello(name: string, except?: Member): boolean {
-    return this.#roster.placesOf(name).some((member) =>
-      member !== except && !member.announced && !member.warned && !member.refused
-    );
   }
 
   #changeView(): void {
@@ -394,40 +341,16 @@ export class Membership {
   // What people do.
 
   #hello(member: Member, channel: Channel, message: HelloMessage): Stream {
-    const before = member.target;
-    const adopt = !this.#expectsHello(member.name, member);
-    const target = this.outbox.bind(before, message.instance, { adopt });
-    member.target = target;
+    const stream = this.#keeping.bind(member, message.instance);
     // Changed since one's own HELLO: who has no stream yet got no NICK.
     if (channel.toldNick !== undefined && channel.toldNick !== this.nick) {
-      this.outbox.addNick(target);
-    }
-    if (before.instance !== undefined && before !== target && !this.#roster.holds(before)) {
-      before.lostAt = this.#options.clock.now();
+      this.outbox.addNick(stream.target);
     }
     for (const other of this.#roster.members.values()) {
-      if (other !== member && other.target === target) other.peer?.end(REASON.REPLACED);
+      if (other !== member && other.target === stream.target) other.peer?.end(REASON.REPLACED);
     }
     this.#people.greet(member, channel.peer, message.nick);
-    return { target, inbox: this.#inbox(`${member.name} ${message.instance}`) };
-  }
-
-  #inbox(key: string): Inbox {
-    const inbox = this.#inboxes.get(key) ?? { received: 0, took: false };
-    this.#inboxes.delete(key);
-    this.#inboxes.set(key, inbox); // the one seen last comes last
-    if (this.#inboxes.size > MAX_INBOXES) {
-      this.#inboxes.delete(this.#inboxes.keys().next().value!);
-    }
-    return inbox;
-  }
-
-  #down(member: Member): void {
-    const { target } = member;
-    const held = this.#roster.placesOf(member.name).some((other) =>
-      other.target === target && other.peer?.live
-    );
-    if (!held) target.downAt ??= this.#options.clock.now();
+    return stream;
   }
 
   #refused(member: Member, reason: number, byUs: boolean): void {

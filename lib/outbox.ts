@@ -8,11 +8,15 @@
  */
 
 import type { Clock } from "./clock.ts";
+import {
+  type Item,
+  MAX_KEPT_BYTES,
+  MAX_KEPT_MESSAGES,
+  type Outgoing,
+  sortUnsent,
+  Target,
+} from "./target.ts";
 
-/** Kept for one target at most, §6. */
-export const MAX_KEPT_MESSAGES = 1024;
-/** Kept for one target at most, in bytes of text, §6. */
-export const MAX_KEPT_BYTES = 4 * 1024 * 1024;
 /** How long something is kept for a member that is gone, §6. */
 export const KEEP_MS = 10 * 60 * 1000;
 /** Streams whose numbers are remembered; §6 asks for the 1024 seen last. */
@@ -20,21 +24,6 @@ const MAX_STREAMS = 4096;
 
 /** What became of a message at one target. */
 type Fate = "pending" | "acked" | "failed" | "neutral";
-
-/** A message one's own user wrote. */
-export interface Outgoing {
-  /** 16 hex digits, the same for all recipients. */
-  readonly id: string;
-  /** Its place in the order of everything this session saw. */
-  readonly serial: number;
-  /** Milliseconds since 1970. */
-  readonly time: number;
-  readonly action: boolean;
-  readonly private: boolean;
-  readonly text: string;
-  /** Bytes of the text in UTF-8. */
-  readonly bytes: number;
-}
 
 /** A message with its fates. */
 interface Entry {
@@ -44,75 +33,10 @@ interface Entry {
   reported: boolean;
 }
 
-/** One thing with a seq: a message, or (without one) a change of nick, which is sent as the nick of that moment. */
-export interface Item {
-  /** 0 until the target has a stream. */
-  seq: number;
-  readonly message: Outgoing | undefined;
-  /** Written for an instance that is gone, §6. */
-  readonly moved: boolean;
-  readonly queuedAt: number;
-  /** When it was put into a record of the present channel. */
-  sentAt: number | undefined;
-}
-
 /** A message on its way from one target to another. */
 interface Arrival {
   readonly message: Outgoing;
   readonly moved: boolean;
-}
-
-/** One addressee: a stream towards (fingerprint, instance), or a waiting list while the instance is unknown. */
-export class Target {
-  /** `SHA256:…`. */
-  readonly fingerprint: string;
-  /** 32 hex digits; undefined before HELLO. */
-  readonly instance: string | undefined;
-  /** Unacknowledged, in order. */
-  items: Item[] = [];
-  /** Bytes of text in `items`. */
-  bytes = 0;
-  /** The seq the next item gets. */
-  nextSeq = 1;
-  /** The highest seq that was ever put into a record. */
-  sentSeq = 0;
-  /** Since when there is no live channel; undefined while there is one. */
-  downAt: number | undefined;
-  /** Since when it is out of the roster; undefined while it is in it. */
-  lostAt: number | undefined;
-  /** A channel with it was up at some time: it is a person, not only an entry of the roster. */
-  wasUp = false;
-
-  /** @param now When it came into being, without a channel. */
-  constructor(fingerprint: string, instance: string | undefined, now: number) {
-    this.fingerprint = fingerprint;
-    this.instance = instance;
-    this.downAt = now;
-  }
-
-  /** The lowest seq the sender still has or would use next, §6. */
-  get lowestSeq(): number {
-    return this.items[0]?.seq ?? this.nextSeq;
-  }
-
-  /** Holds so much that nothing more may be put in while the channel is live. */
-  get full(): boolean {
-    return this.items.length >= MAX_KEPT_MESSAGES || this.bytes >= MAX_KEPT_BYTES;
-  }
-}
-
-/** Brings into the order of writing what has never been put into a record, so that its numbers are still free. */
-function sortUnsent({ items, sentSeq }: Target): void {
-  const start = items.findLastIndex(({ seq }) => seq <= sentSeq) + 1;
-  const unsent = items.splice(start);
-  const seqs = unsent.map(({ seq }) => seq);
-  // A nick comes last: HELLO has told it already.
-  const place = ({ message }: Item) => message?.serial ?? Number.MAX_SAFE_INTEGER;
-  unsent.sort((a, b) => place(a) - place(b));
-  for (const [i, item] of unsent.entries()) {
-    item.seq = seqs[i]!;
-    items.push(item);
-  }
 }
 
 /** Hears what became of messages; fingerprints as `SHA256:…`. */
@@ -406,8 +330,8 @@ export class Outbox {
 
   /** A target went out of the roster: messages that only wait for it may count as delivered by its twin. */
   settleAll(target: Target): void {
-    for (const item of [...target.items]) {
-      const entry = item.message && this.#entries.get(item.message);
+    for (const { message } of [...target.items]) {
+      const entry = message && this.#entries.get(message);
       if (entry) this.#settle(entry);
     }
   }
@@ -419,9 +343,8 @@ export class Outbox {
       if (target.lostAt !== undefined && target.lostAt <= oldest) {
         this.retire(target);
       } else if (target.downAt !== undefined && target.downAt <= oldest) {
-        let count = 0;
-        while (count < target.items.length && target.items[count]!.queuedAt <= oldest) count++;
-        this.#drop(target, count, "failed");
+        const kept = target.items.findIndex(({ queuedAt }) => queuedAt > oldest);
+        this.#drop(target, kept < 0 ? target.items.length : kept, "failed");
       }
     }
     this.#report();

@@ -15,7 +15,8 @@ import { type HandshakeResult, Initiator, M1_BYTES, Responder } from "./handshak
 import type { Line } from "./line.ts";
 import { MESSAGE } from "./message.ts";
 import { KIND, REASON } from "./transport_frame.ts";
-import type { Outbox, Target } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Target } from "./target.ts";
 import type { DecodeId, PrivateKey } from "./rsa.ts";
 
 /** A handshake that has not come to an end by then is forgotten, §6. */

@@ -7,10 +7,11 @@
  */
 
 import type { Bytes } from "./bytes.ts";
+import type { Clock } from "./clock.ts";
 import { UsageError } from "./errors.ts";
 import type { Trust } from "./events.ts";
 import { foldNick, showNick, showNicks } from "./nick.ts";
-import type { Target } from "./outbox.ts";
+import type { Target } from "./target.ts";
 import type { Peer } from "./peer.ts";
 import type { PeerBook } from "./trust.ts";
 
@@ -48,6 +49,46 @@ export interface Member {
   shown: boolean;
   /** The user was told that they cannot be authenticated. */
   warned: boolean;
+}
+
+/**
+ * Makes an entry of the roster.
+ *
+ * @param entry.before The entry of the same sid and fingerprint in the roster of the last connection.
+ */
+export function makeMember(
+  entry: Pick<Member, "sid" | "fingerprint" | "name" | "serial" | "target"> & {
+    clock: Clock;
+    before: Member | undefined;
+  },
+): Member {
+  const { clock, before, ...rest } = entry;
+  const member: Member = {
+    ...rest,
+    since: clock.now(),
+    sinceWall: before?.sinceWall ?? clock.wallTime(),
+    peer: undefined,
+    nick: undefined,
+    id: undefined,
+    isNew: false,
+    weak: false,
+    away: "",
+    announced: false,
+    shown: false,
+    refused: false,
+    warned: false,
+  };
+  if (before) inheritLooks(member, before);
+  return member;
+}
+
+/** Has a member look like the one it seems to be again, until its HELLO says. */
+export function inheritLooks(member: Member, before: Member): void {
+  member.shown = before.shown;
+  member.nick = before.nick;
+  member.id = before.id;
+  member.isNew = before.isNew;
+  member.weak = before.weak;
 }
 
 /** A person in the room as the user may look at them. */
@@ -139,6 +180,12 @@ export class Roster {
       throw new UsageError(`more than one person is called ${who}`, [`say which: ${nicks}`]);
     }
     return first[0];
+  }
+
+  /** Finds a person as {@linkcode Roster.find} does. */
+  findPerson(who: string): Person {
+    const { name } = this.find(who);
+    return this.people().find(({ fingerprint }) => fingerprint === name)!;
   }
 
   /** All places of one person. */

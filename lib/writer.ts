@@ -12,7 +12,8 @@ import type { Clock, RandomBytes } from "./clock.ts";
 import { UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import { type ChatMessage, MAX_TEXT_BYTES } from "./message.ts";
-import type { Item, Outbox, Outgoing, Target } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Item, Outgoing, Target } from "./target.ts";
 import type { Member, Roster } from "./roster.ts";
 import type { PeerBook } from "./trust.ts";
 import type { OwnViews } from "./view.ts";
@@ -117,6 +118,16 @@ export class Writer {
     }
     const targets = members.map(({ target }) => target);
     return this.#accept(text, { private: true, action: false, ref, targets });
+  }
+
+  /** One's own nick has changed: everybody who has a stream is told. */
+  tellNick(): void {
+    const { roster, outbox } = this.#options;
+    for (const target of outbox.targets()) {
+      if (target.instance === undefined) continue;
+      if (target.lostAt !== undefined || roster.holds(target)) outbox.addNick(target);
+    }
+    this.pumpAll();
   }
 
   /** Sends what it can to everybody. */

@@ -7,7 +7,8 @@ import { type HandshakeOptions, Initiator, Responder } from "../lib/handshake.ts
 import { Line } from "../lib/line.ts";
 import { decodeMessage, encodeMessage, type Message } from "../lib/message.ts";
 import { KIND } from "../lib/transport_frame.ts";
-import { Outbox, type Outgoing, type Target } from "../lib/outbox.ts";
+import { Outbox } from "../lib/outbox.ts";
+import type { Outgoing, Target } from "../lib/target.ts";
 import { MAX_ANSWERS_PER_MINUTE, Peer, type PeerContext } from "../lib/peer.ts";
 import type { PrivateKey } from "../lib/rsa.ts";
 import { cheapKey, decodeCheapId } from "./support/cheap_key.ts";

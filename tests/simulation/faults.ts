@@ -13,7 +13,8 @@ import { type HandshakeResult, Initiator, Responder } from "../../lib/handshake.
 import { hkdfExpand } from "../../lib/hash.ts";
 import { Membership } from "../../lib/membership.ts";
 import { MESSAGE } from "../../lib/message.ts";
-import { type Item, Outbox, Target } from "../../lib/outbox.ts";
+import { Outbox } from "../../lib/outbox.ts";
+import { type Item, Target } from "../../lib/target.ts";
 import { Peer } from "../../lib/peer.ts";
 import { ViewGate } from "../../lib/view.ts";
 import type { World } from "./world.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/outbox.ts";
+import { MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/target.ts";
 import type { Place } from "./place.ts";
 import type { World } from "./world.ts";
 

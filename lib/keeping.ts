@@ -1,0 +1,103 @@
+/**
+ * For whom things are kept as members come, go, and turn out to be somebody (PROTOCOL.md §6, "What a sender keeps",
+ * "A restarted client").
+ *
+ * Knows nothing of records, views or what is shown.
+ *
+ * @module
+ */
+
+import type { Inbox, Stream } from "./channel.ts";
+import type { Clock } from "./clock.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Member, Roster } from "./roster.ts";
+import { WHY } from "./transport_frame.ts";
+
+/** (fingerprint, instance) pairs whose counter is kept; §6 asks for the 1024 seen last. */
+const MAX_INBOXES = 4096;
+
+/** What {@linkcode Keeping} needs. */
+export interface KeepingOptions {
+  readonly roster: Roster;
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  /** Sends what a member was just given. */
+  pump(member: Member): void;
+}
+
+/** Ties the members of the roster to what is kept for them. */
+export class Keeping {
+  #options: KeepingOptions;
+  #inboxes = new Map<string, Inbox>();
+
+  constructor(options: KeepingOptions) {
+    this.#options = options;
+  }
+
+  /** HELLO has told a member's instance: from now on it has that instance's stream. */
+  bind(member: Member, instance: string): Stream {
+    const { roster, outbox, clock } = this.#options;
+    const before = member.target;
+    const target = outbox.bind(before, instance, {
+      adopt: !this.#expectsHello(member.name, member),
+    });
+    member.target = target;
+    if (before.instance !== undefined && before !== target && !roster.holds(before)) {
+      before.lostAt = clock.now();
+    }
+    return { target, inbox: this.#inbox(`${member.name} ${instance}`) };
+  }
+
+  /** A member has no channel any more. */
+  down({ name, target }: Member): void {
+    const { roster, clock } = this.#options;
+    const isHeld = roster.placesOf(name).some((other) =>
+      other.target === target && other.peer?.live
+    );
+    if (!isHeld) target.downAt ??= clock.now();
+  }
+
+  /**
+   * A member is out of the roster.
+   *
+   * @param why Of LEFT, §5.
+   */
+  part(member: Member, why: number): void {
+    const { roster, outbox, clock } = this.#options;
+    const { target } = member;
+    if (roster.holds(target)) return; // its instance has a newer sid
+    target.downAt ??= clock.now();
+    target.lostAt = clock.now();
+    if (why !== WHY.REPLACED) this.adopt(member.name); // else its JOINED is on its way, §5
+    const isOver = why === WHY.LEFT || why === WHY.REMOVED || member.refused;
+    if (isOver) outbox.retire(target);
+    else outbox.settleAll(target);
+  }
+
+  /** §6, "A restarted client": what is kept for instances that are gone goes to one that has a channel. */
+  adopt(name: string): void {
+    if (this.#expectsHello(name)) return;
+    const { roster, outbox, pump } = this.#options;
+    const heir = roster.placesOf(name).find(({ peer }) => peer?.channel?.stream);
+    if (!heir) return;
+    outbox.adopt(heir.target);
+    pump(heir);
+  }
+
+  /** Some place of this person may still turn out to be an instance that seems gone. */
+  #expectsHello(name: string, except?: Member): boolean {
+    return this.#options.roster.placesOf(name).some((member) =>
+      member !== except && !member.announced && !member.warned && !member.refused
+    );
+  }
+
+  #inbox(key: string): Inbox {
+    const inbox = this.#inboxes.get(key) ?? { received: 0, took: false };
+    this.#inboxes.delete(key);
+    this.#inboxes.set(key, inbox); // the one seen last comes last
+    if (this.#inboxes.size > MAX_INBOXES) {
+      this.#inboxes.delete(this.#inboxes.keys().next().value!);
+    }
+    return inbox;
+  }
+}

@@ -6,6 +6,7 @@ import { ERRORS } from "./conversations/errors.ts";
 import { PIPE } from "./conversations/pipe.ts";
 import { RECONNECT } from "./conversations/reconnect.ts";
 import { SERVER } from "./conversations/server.ts";
+import { STARTING } from "./conversations/starting.ts";
 import settings from "../deno.json" with { type: "json" };
 import { type Binaries, findToolchain, makeBinaries, removeBinaries } from "./support/binaries.ts";
 import { FROM_SOURCE, World } from "./support/programs.ts";
@@ -42,7 +43,7 @@ function test(name: string, run: (made: Binaries) => Promise<void>, ignore: bool
   });
 }
 
-for (const [name, run] of [...CHAT, ...PIPE, ...SERVER, ...ERRORS, ...RECONNECT]) {
+for (const [name, run] of [...CHAT, ...PIPE, ...SERVER, ...STARTING, ...ERRORS, ...RECONNECT]) {
   test(`compiled: ${name}`, async ({ commands }) => {
     await using world = await World.open(commands);
     await run(world);

@@ -7,7 +7,13 @@
 
 import assert from "node:assert/strict";
 import { MAX_LINE_BYTES } from "../../lib/lines.ts";
-import { type Conversation, fingerprintOf, type Program, type World } from "../support/programs.ts";
+import {
+  type Conversation,
+  fingerprintOf,
+  freePort,
+  type Program,
+  type World,
+} from "../support/programs.ts";
 
 type Which = "client" | "server";
 
@@ -41,7 +47,6 @@ const WRONG_LINES: readonly Mistake[] = [
   wrongLine("client", ["--host"], /--host needs a value/, /--host/),
   wrongLine("client", ["--host", "a", "--host", "b"], /--host is given twice/),
   wrongLine("client", ["--port", "70000"], /"70000" is not a number from 0 to 65535/),
-  wrongLine("client", ["--port", "12x"], /"12x" is not a number/),
   wrongLine("client", ["--port", "-1"], /--port/),
   wrongLine("client", ["--port", "0"], /"0" is not a number from 1 to 65535/, /--serve/),
   wrongLine("client", ["--host", "a:1", "--port", "2"], /port .*--host and in --port/, /leave one/),
@@ -59,7 +64,6 @@ const WRONG_LINES: readonly Mistake[] = [
   wrongLine("client", ["join-key", "SHA256:short"], /no fingerprint/, /43 characters/),
   wrongLine("server", ["--room-capacity", "257"], /from 1 to 256/),
   wrongLine("server", ["--room-capacity", "0"], /from 1 to 256/),
-  wrongLine("server", ["--max-clients", "many"], /"many" is not a number/),
   wrongLine("server", ["--host", "a:1"], /no port/, /--port/),
   wrongLine(
     "server",
@@ -187,10 +191,7 @@ async function goNowhere(world: World): Promise<void> {
   const port = String(server.port);
   using stranger = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const greeting = greetAll(stranger);
-  const other = String((stranger.addr as Deno.NetAddr).port);
-  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const nobody = String(closed.addr.port);
-  closed.close();
+  const [other, nobody] = [String(stranger.addr.port), String(freePort())];
   const key = (await fingerprintOf("server")).replaceAll("+", "\\+");
   await makeMistakes(world, [
     {
@@ -257,10 +258,7 @@ async function greetAll(listener: Deno.Listener): Promise<void> {
 /** Lines of `--json` that are none, and what is said about them. */
 const BAD_LINES: readonly (readonly [line: string, message: RegExp, ref?: string])[] = [
   ["hello", /not JSON/],
-  ["{", /not JSON/],
   ["", /not JSON/],
-  ["[]", /not a JSON object/],
-  ["null", /not a JSON object/],
   ['"text"', /not a JSON object/],
   ['{"text":"x","ref":"a"}', /"type" must be/, "a"],
   ['{"type":"shout","text":"x","ref":"b"}', /"type" must be/, "b"],

@@ -128,7 +128,8 @@ async function tellFailure(world: World): Promise<void> {
 }
 
 async function sendToOne(world: World): Promise<void> {
-  const ann = await withListener(world);
+  const server = await world.server();
+  const ann = await world.client("ann");
   const eve = await world.client("eve");
   await ann.waitFor("joined");
   const bob = await world.pipe("bob", { args: ["--to", "ann"] });
@@ -150,7 +151,8 @@ async function sendToOne(world: World): Promise<void> {
   await never.write("for nobody\n");
   assert.equal(await never.leave(), 1);
   assert.match(never.stderr, /^client: error: nobody here is called nobody$/m);
-  await ann.waitFor("left", { nick: "bob", why: "left" }, { count: 3 });
+  const fingerprint = await fingerprintOf("bob");
+  await server.waitFor("left", { fingerprint, why: "left" }, { count: 3 });
   assert.deepEqual([texts(ann), texts(eve)], [["for ann\nalone"], []]);
 }
 

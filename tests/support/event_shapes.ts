@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Event } from "./programs.ts";
+import type { Event } from "./program.ts";
 
 type Check = (value: unknown) => boolean;
 

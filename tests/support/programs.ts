@@ -2,8 +2,7 @@
  * Real processes to test with: servers and clients on free ports, each with a state folder of its own, JSON lines in
  * and out.
  *
- * Run by default from the source; {@linkcode Commands} may name compiled programs instead. Everything a program
- * writes under `--json` is held against the list of events in the user manual, whatever a test looks at.
+ * Run by default from the source; {@linkcode Commands} may name compiled programs instead.
  *
  * @module
  */
@@ -14,16 +13,13 @@ import {
   generateKey,
   type PrivateKey,
 } from "../../lib/rsa.ts";
-import { checkJsonLine } from "./event_shapes.ts";
+import { poll, Program, type StartOptions } from "./program.ts";
 
-/** How long anything may take before a test fails. */
-export const DEADLINE_MS = 20_000;
-const POLL_MS = 10;
+export { DEADLINE_MS, type Event, type Fields, poll, Program } from "./program.ts";
+
 /** Keys that are made in a hurry. */
 const KEY_BITS = 2048;
 const ROOT = decodeURIComponent(new URL("../..", import.meta.url).pathname);
-/** Variables of the tester's own that would change what the programs do. */
-const FOREIGN_VARIABLES = /^(HEARTH_.*|XDG_CONFIG_HOME|NO_COLOR|TERM|USER|LOGNAME|USERNAME)$/;
 
 /** The command lines that start the two programs, to which arguments are added. */
 export interface Commands {
@@ -42,246 +38,11 @@ export const FROM_SOURCE: Commands = await (async () => {
   return { client: command("client"), server: command("server") };
 })();
 
-/** An event of either program; what a test reads of it must be there. */
-export type Event = { readonly event: string } & Readonly<Record<string, unknown>>;
-
-/** What an event must have in its fields. */
-export type Fields = Readonly<Record<string, unknown>>;
-
 /** What a program left behind. */
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-}
-
-/** How a program is started. */
-export interface StartOptions {
-  readonly args: readonly string[];
-  /** Its state folder. */
-  readonly home: string;
-  /** A server may announce itself: nothing that tests do leaves their own networks. */
-  readonly announce?: boolean;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-/** Waits until `look` gives something. @throws {Error} When it does not in time; says what was `missing`. */
-export async function poll<T>(
-  look: () => T | undefined | false | Promise<T | undefined | false>,
-  missing: () => string,
-  timeoutMs: number = DEADLINE_MS,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > deadline) throw new Error(`Not in ${timeoutMs} ms: ${missing()}`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-}
-
-/** One running program. */
-export class Program {
-  /** What it is called in messages. */
-  readonly name: string;
-  /** Its events so far, under `--json`. */
-  readonly events: Event[] = [];
-  /** What was wrong with its JSON lines. */
-  readonly faults: string[] = [];
-  /** Its standard output so far. */
-  stdout = "";
-  /** Its standard error so far. */
-  stderr = "";
-  readonly #process: Deno.ChildProcess;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #reader: Reader;
-  readonly #ended: Promise<number>;
-  #running = true;
-  #unread = "";
-
-  /** Starts it. */
-  constructor(name: string, command: readonly string[], { args, home, env }: StartOptions) {
-    this.name = name;
-    const own = Object.entries(Deno.env.toObject()).filter(([key]) => !FOREIGN_VARIABLES.test(key));
-    this.#process = new Deno.Command(command[0]!, {
-      args: [...command.slice(1), ...args],
-      cwd: home,
-      clearEnv: true,
-      env: { ...Object.fromEntries(own), USER: "somebody", HEARTH_HOME: home, ...env },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    this.#writer = this.#process.stdin.getWriter();
-    this.#reader = this.#process.stdout.getReader();
-    const isJson = args.includes("--json");
-    this.#ended = Promise.all([
-      this.#process.status,
-      collect(this.#reader, (text) => {
-        this.stdout += text;
-        if (isJson) this.#parse(text);
-      }),
-      collect(this.#process.stderr.getReader(), (text) => this.stderr += text),
-    ]).then(([{ code }]) => {
-      this.#running = false;
-      if (isJson && this.#unread !== "") this.faults.push(`a line without end: ${this.#unread}`);
-      return code;
-    });
-  }
-
-  /** Its process id. */
-  get pid(): number {
-    return this.#process.pid;
-  }
-
-  /** It has not ended yet. */
-  get running(): boolean {
-    return this.#running;
-  }
-
-  /** The port it listens on. */
-  get port(): number {
-    return this.first("listening").port as number;
-  }
-
-  /** The events of a kind, those with these fields. */
-  all(event: string, fields: Fields = {}): Event[] {
-    return this.events.filter((found) => found.event === event && matches(found, fields));
-  }
-
-  /** The first event of a kind, that must be there. */
-  first(event: string, fields: Fields = {}): Event {
-    const found = this.all(event, fields)[0];
-    if (!found) throw new Error(`${this.name} has no ${event} ${JSON.stringify(fields)}`);
-    return found;
-  }
-
-  /** Waits for an event, the `count`-th of those with these fields. */
-  waitFor(
-    event: string,
-    fields: Fields = {},
-    { count = 1, timeoutMs = DEADLINE_MS }: { count?: number; timeoutMs?: number } = {},
-  ): Promise<Event> {
-    return poll(
-      () => this.all(event, fields)[count - 1],
-      () => `${count} x ${event} ${JSON.stringify(fields)} of ${this.describe()}`,
-      timeoutMs,
-    );
-  }
-
-  /** Waits until its standard error or output, whichever is named, has what is looked for. */
-  waitForText(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray> {
-    return poll(
-      () => pattern.exec(this[stream]) ?? undefined,
-      () => `${pattern} in the ${stream} of ${this.describe()}`,
-    );
-  }
-
-  /** Writes an object to its standard input, on a line of its own. */
-  async say(...lines: readonly Fields[]): Promise<void> {
-    await this.write(lines.map((line) => JSON.stringify(line) + "\n").join(""));
-  }
-
-  /** Sends messages to the room, all in one write. */
-  async chat(...texts: readonly string[]): Promise<void> {
-    await this.say(...texts.map((text) => ({ type: "chat", text })));
-  }
-
-  /** Types a command. */
-  async command(text: string): Promise<void> {
-    await this.say({ type: "command", text });
-  }
-
-  /** Writes to its standard input as it is. */
-  async write(data: string | Uint8Array): Promise<void> {
-    await this.#writer.write(typeof data === "string" ? new TextEncoder().encode(data) : data);
-  }
-
-  /** Ends its standard input. */
-  async closeInput(): Promise<void> {
-    try {
-      await this.#writer.close();
-    } catch {
-      // It has gone already.
-    }
-  }
-
-  /** Reads its standard output no more, as `head` does when it has enough. */
-  async stopReading(): Promise<void> {
-    await this.#reader.cancel();
-  }
-
-  /** Waits for its end. @returns The exit code. */
-  async ended(timeoutMs: number = DEADLINE_MS): Promise<number> {
-    await poll(() => !this.#running, () => `the end of ${this.describe()}`, timeoutMs);
-    return await this.#ended;
-  }
-
-  /** Ends its standard input and waits for its end. */
-  async leave(): Promise<number> {
-    await this.closeInput();
-    return await this.ended();
-  }
-
-  /** Sends a signal and waits for the end. */
-  async kill(signal: Deno.Signal = "SIGKILL"): Promise<number> {
-    this.signal(signal);
-    return await this.ended();
-  }
-
-  /** Sends a signal. */
-  signal(signal: Deno.Signal): void {
-    this.#process.kill(signal);
-  }
-
-  /** What it has said so far, for messages. */
-  describe(): string {
-    const events = this.events.slice(-15).map((event) => `    ${JSON.stringify(event)}`);
-    const said = this.events.length > 0 ? events.join("\n") : this.stdout.slice(-2000);
-    return `${this.name}; it said\n${said}\n${this.stderr.slice(-2000)}`;
-  }
-
-  /** Ends it however it is. */
-  async dispose(): Promise<void> {
-    if (this.#running) {
-      try {
-        this.#process.kill("SIGKILL");
-      } catch {
-        // It has just ended.
-      }
-    }
-    await this.closeInput();
-    await this.#ended;
-  }
-
-  #parse(text: string): void {
-    const lines = (this.#unread + text).split("\n");
-    this.#unread = lines.pop()!;
-    for (const line of lines) {
-      try {
-        this.events.push(checkJsonLine(line));
-      } catch (error) {
-        this.faults.push(`${(error as Error).message}: ${line}`);
-      }
-    }
-  }
-}
-
-type Reader = ReadableStreamDefaultReader<Uint8Array>;
-
-async function collect(reader: Reader, take: (text: string) => void): Promise<void> {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    take(decoder.decode(value, { stream: true }));
-  }
-}
-
-function matches(event: Event, fields: Fields): boolean {
-  return Object.entries(fields).every(([name, value]) =>
-    JSON.stringify(event[name]) === JSON.stringify(value)
-  );
 }
 
 /** Keys are made once for each name: whoever is called ann has the same one in every test of a run. */
@@ -297,6 +58,12 @@ function keyOf(name: string, bits: number = KEY_BITS): Promise<PrivateKey> {
 /** The fingerprint of the key in somebody's state folder, as {@linkcode World.home} makes it. */
 export async function fingerprintOf(name: string, bits?: number): Promise<string> {
   return encodeFingerprint((await keyOf(name, bits)).publicKey.fingerprint);
+}
+
+/** How a program is started in a world. */
+export interface WorldStartOptions extends StartOptions {
+  /** A server may announce itself: nothing that tests do leaves their own networks. */
+  readonly announce?: boolean;
 }
 
 /** How a client is started. */
@@ -414,7 +181,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Starts a program with just these arguments. */
-  start(which: keyof Commands, options: StartOptions, name: string = which): Program {
+  start(which: keyof Commands, options: WorldStartOptions, name: string = which): Program {
     const { args, announce = false } = options;
     const serves = args.includes("--serve") || (which === "server" && !/^\w/.test(args[0] ?? "-"));
     const command = [...this.#commands[which], ...(serves && !announce ? ["--no-announce"] : [])];
@@ -426,7 +193,7 @@ export class World implements AsyncDisposable {
   /** Runs a program to its end, with nothing or `input` on its standard input. */
   async run(
     which: keyof Commands,
-    { input = "", ...options }: StartOptions & { input?: string | Uint8Array },
+    { input = "", ...options }: WorldStartOptions & { input?: string | Uint8Array },
   ): Promise<Outcome> {
     const program = this.start(which, options, `${which} ${options.args.join(" ")}`);
     if (input.length > 0) await program.write(input).catch(() => {}); // it may have gone already

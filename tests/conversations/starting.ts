@@ -169,6 +169,30 @@ async function listensToSignals({ pid }: Program): Promise<void> {
   }, () => "a client that listens to SIGTERM");
 }
 
+async function joinOverBothFamilies(world: World): Promise<void> {
+  const { port } = await world.server();
+  const hosts = hasIpv6() ? [`[::1]:${port}`, `127.0.0.1:${port}`] : [`127.0.0.1:${port}`];
+  const clients = await Promise.all(hosts.map(async (host, i) =>
+    world.start("client", {
+      args: ["--host", host, "--nick", `ann${i}`, "--json"],
+      home: await world.home(`ann${i}`),
+    })
+  ));
+  for (const [i, client] of clients.entries()) {
+    assert.equal((await client.waitFor("connected")).address, hosts[i]);
+    await client.waitFor("welcome");
+  }
+}
+
+function hasIpv6(): boolean {
+  try {
+    Deno.listen({ hostname: "::1", port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function endInOrder(world: World): Promise<void> {
   const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
   const server = await world.server();
@@ -243,6 +267,7 @@ async function sayWhatToType(world: World): Promise<void> {
 export const STARTING: readonly Conversation[] = [
   ["--serve twice at once: one serves, the other joins, and a third takes over", serve],
   ["a server on this computer is joined without --host, also with --serve", joinWhatIsHere],
+  ["a server is reached over IPv6 and IPv4", joinOverBothFamilies],
   ["two first starts at once make one key, that only its owner can read", startForTheFirstTime],
   [
     "--serve twice at once in a new state folder makes one server and two members",

@@ -306,12 +306,13 @@ export class Chat {
   }
 
   /** `/names`: oneself first. */
-  #names({ session: { membership }, actions, fingerprint }: Attached): string[] {
+  #names({ session: { membership }, actions, presence, fingerprint }: Attached): string[] {
     const { nick, away } = membership;
     const lines = namesTable([
       { nick, fingerprint, away },
       ...membership.people().map((person) => ({
         ...person,
+        trust: presence.trustOf(person.fingerprint),
         ignored: actions.ignores(person.fingerprint),
       })),
     ], { own: fingerprint, utf8: this.#options.utf8, now: new Date() });

@@ -36,6 +36,8 @@ const MAX_HOLD_MS = 32_000;
 interface Known {
   nick: string;
   trust: Trust;
+  /** Met in this run for the first time. */
+  isNew: boolean;
   away: string;
   /** How often they are here. */
   places: number;
@@ -104,7 +106,9 @@ export class Presence {
   /** Looks again at nicks and trust, which commands and other people change. */
   refresh(): void {
     for (const { nick, fingerprint, trust } of this.#options.people()) {
-      Object.assign(this.#find(fingerprint), { nick, trust });
+      const known = this.#find(fingerprint);
+      known.nick = nick;
+      this.#setTrust(known, trust);
     }
   }
 
@@ -148,6 +152,7 @@ export class Presence {
       known = {
         nick: fingerprint,
         trust: "new",
+        isNew: false,
         away: "",
         places: 0,
         missing: 0,
@@ -158,6 +163,12 @@ export class Presence {
       this.#known.set(fingerprint, known);
     }
     return known;
+  }
+
+  /** Somebody met today for the first time stays new for this run. */
+  #setTrust(known: Known, trust: Trust): void {
+    known.trust = trust === "known" && known.isNew ? "new" : trust;
+    known.isNew ||= trust === "new";
   }
 
   #welcome(members: number): void {
@@ -191,11 +202,12 @@ export class Presence {
 
   #join(event: JoinedEvent): void {
     const known = this.#find(event.fingerprint);
-    const isBack = this.#return(known) && known.trust === event.trust;
+    const isWarning = event.trust === "conflict" && known.trust !== "conflict";
+    const isBack = this.#return(known) && !isWarning;
     this.refresh();
     known.places++;
     known.nick = event.nick;
-    known.trust = event.trust;
+    this.#setTrust(known, event.trust);
     if (isBack) return;
     const isOwn = event.fingerprint === this.#options.fingerprint;
     if (isOwn) this.#options.print(ownPlaceNotice(event));

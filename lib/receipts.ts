@@ -13,7 +13,7 @@ import { type Names, type Notice, type Receipt, receiptNotice } from "./notices.
 /** Somebody who has not received a message after so long is named. */
 const PENDING_MS = 3000;
 /** What becomes known within this time is told together. */
-const BATCH_MS = 100;
+const BATCH_MS = 300;
 /** Messages whose text is remembered, to say which one is meant. */
 const MAX_REMEMBERED = 1024;
 

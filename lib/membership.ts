@@ -9,42 +9,35 @@
 
 import { type Bytes, encodeHex, encodeUtf8 } from "./bytes.ts";
 import type { Channel, HelloMessage, Stream } from "./channel.ts";
-import type { Clock, RandomBytes } from "./clock.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
-import type { SessionEvent } from "./events.ts";
 import { Keeping } from "./keeping.ts";
 import { Line } from "./line.ts";
 import { MAX_AWAY_BYTES } from "./message.ts";
 import { encodeFrame, type Frame, REASON, WHY } from "./transport_frame.ts";
 import { checkNick } from "./nick.ts";
 import { Outbox } from "./outbox.ts";
-import { Peer, type PeerContext } from "./peer.ts";
+import { Peer } from "./peer.ts";
+import type { PeerContext } from "./pairing.ts";
 import { People } from "./people.ts";
 import { inheritLooks, makeMember, type Member, type Person, Roster } from "./roster.ts";
-import { type DecodeId, encodeFingerprint, type PrivateKey } from "./rsa.ts";
-import type { PeerBook } from "./trust.ts";
+import { encodeFingerprint } from "./rsa.ts";
 import { OwnViews } from "./view.ts";
-import { type Transport, Writer } from "./writer.ts";
+import { type Transport, Writer, type WriterOptions } from "./writer.ts";
 
 /** Answers to M1 that are being signed at once, and begun within a second, §6. */
 const ANSWER_LIMITS = { atOnce: 4, perSecond: 20 };
+/** The whys of LEFT in words, by number; others count as 1. */
+const WHY_TEXTS = ["left", "lost", "replaced", "removed"] as const;
 /** After so long in the roster without a channel, somebody is no person but a warning, §6. */
 export const UNAUTHENTICATED_MS = 30_000;
 
 /** What a membership needs. */
-export interface MembershipOptions {
-  readonly key: PrivateKey;
+export interface MembershipOptions
+  extends
+    Pick<PeerContext, "key" | "room" | "clock" | "random" | "decodeId" | "minKeyBits">,
+    Pick<WriterOptions, "book" | "strict" | "emit"> {
+  /** One's own nick at the beginning. */
   readonly nick: string;
-  /** The room's tag, 32 bytes. */
-  readonly room: Bytes;
-  readonly clock: Clock;
-  readonly random: RandomBytes;
-  readonly decodeId?: DecodeId;
-  readonly book: PeerBook;
-  /** Send only to people whose digits were compared. */
-  readonly strict: boolean;
-  readonly minKeyBits: number;
-  emit(event: SessionEvent): void;
 }
 
 /** The membership. */
@@ -163,10 +156,7 @@ export class Membership {
   leave(frame: Extract<Frame, { type: "left" }>): void {
     const member = this.#roster.members.get(frame.sid);
     if (!member) throw new ProtocolError("unexpected");
-    this.#people.tellLeft(
-      member,
-      (["left", "lost", "replaced", "removed"] as const)[frame.why] ?? "lost",
-    );
+    this.#people.tellLeft(member, WHY_TEXTS[frame.why] ?? "lost");
     this.#roster.members.delete(member.sid);
     this.#changeView(); // before anything is sealed for the others
     this.#disconnect(member);
@@ -285,8 +275,6 @@ export class Membership {
   abandon(): void {
     for (const target of [...this.outbox.targets()]) this.outbox.giveUp(target);
   }
-
-  // The roster.
 
   #enter(sid: string, fingerprint: Bytes, before?: Member): Member {
     const name = encodeFingerprint(fingerprint);

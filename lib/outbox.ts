@@ -100,9 +100,7 @@ export class Outbox {
     return target;
   }
 
-  /**
-   * Queues a message for its addressees; with none it is reported at once.
-   */
+  /** Queues a message for its addressees; with none it is reported at once. */
   add(message: Outgoing, targets: Iterable<Target>): void {
     const entry: Entry = { message, fates: new Map(), pending: 0, reported: false };
     for (const target of new Set(targets)) {

@@ -1,5 +1,5 @@
 /**
- * One member of the roster as this client deals with it: pairing, handshakes, the channel and its successors
+ * One member of the roster as this client deals with it: the channel, its successors, and when to try again
  * (PROTOCOL.md §6). No I/O: payloads in, payloads out; clock and randomness are parameters.
  *
  * Knows nothing of the relay's frames, of files or of what is shown.
@@ -7,63 +7,26 @@
  * @module
  */
 
-import { type Bytes, compareBytes, concat, decodeHex, encodeHex } from "./bytes.ts";
+import type { Bytes } from "./bytes.ts";
 import { Channel, type ChannelListener } from "./channel.ts";
-import type { Clock, RandomBytes, Timer } from "./clock.ts";
+import type { Timer } from "./clock.ts";
 import { DecryptError, ProtocolError } from "./errors.ts";
-import { type HandshakeResult, Initiator, M1_BYTES, Responder } from "./handshake.ts";
-import type { Line } from "./line.ts";
+import type { HandshakeResult } from "./handshake.ts";
+import { Pairing, type PeerContext } from "./pairing.ts";
 import { MESSAGE } from "./message.ts";
 import { KIND, REASON } from "./transport_frame.ts";
-import type { Outbox } from "./outbox.ts";
 import type { Target } from "./target.ts";
-import type { DecodeId, PrivateKey } from "./rsa.ts";
 
-/** A handshake that has not come to an end by then is forgotten, §6. */
-export const HANDSHAKE_TIMEOUT_MS = 15_000;
 /** HELLO and the first ACK have to arrive within this after M3, §6. */
 export const CHANNEL_TIMEOUT_MS = 30_000;
 /** Something unacknowledged for so long ends a channel, §6. */
 export const ACK_TIMEOUT_MS = 30_000;
-/** M1s of one member that are answered within a minute, §6. */
-export const MAX_ANSWERS_PER_MINUTE = 6;
 /** Waits between attempts, §6; the last one repeats. */
 export const RETRY_SECONDS: readonly number[] = [1, 2, 4, 8, 16, 30];
 /** One ACK for everything that arrives within this; §6 allows 1 s. */
 const ACK_DELAY_MS = 50;
-/** Records that may arrive while M3 is being verified; an honest initiator sends a few. */
-const MAX_EARLY_RECORDS = 16;
-
 /** Reasons after which nothing is tried again until the sid changes, §6. */
 const FINAL_REASONS: readonly number[] = [REASON.NORMAL, REASON.NOT_ALLOWED, REASON.WEAK_KEY];
-
-/** What all peers of one connection have in common. */
-export interface PeerContext {
-  readonly key: PrivateKey;
-  readonly clock: Clock;
-  readonly random: RandomBytes;
-  readonly decodeId?: DecodeId;
-  /** The relay's fingerprint, 32 bytes. */
-  readonly relay: Bytes;
-  /** The room's tag, 32 bytes. */
-  readonly room: Bytes;
-  /** One's own sid, 16 hex digits. */
-  readonly sid: string;
-  /** One's own instance, 32 hex digits. */
-  readonly instance: string;
-  /** 32 bytes; zeros without a password. */
-  readonly psk: Bytes;
-  /** Keys below this many bits are refused. */
-  readonly minKeyBits: number;
-  /** Where answers to M1 wait for their turn. */
-  readonly line: Line;
-  readonly outbox: Outbox;
-  nick(): string;
-  /** One's own away text; empty when present. */
-  away(): string;
-  /** Hands a payload to the relay. */
-  send(sid: string, kind: number, tag: string, payload: Uint8Array): void;
-}
 
 /** What a peer tells its session. */
 export interface PeerListener
@@ -74,41 +37,22 @@ export interface PeerListener
   refused(reason: number, byUs: boolean): void;
 }
 
-/** A handshake under way. */
-type Handshake =
-  | { role: "initiator"; tag: string; begun: number; state: Initiator; busy: boolean }
-  | { role: "asked"; tag: string; begun: number; m1: Bytes }
-  | {
-    role: "responder";
-    tag: string;
-    begun: number;
-    state: Responder;
-    busy: boolean;
-    /** Records that came before M3 was verified. */
-    early: Bytes[];
-    /** The channel that the first record will open. */
-    channel?: Channel;
-  };
-
 /** One member of the roster. */
 export class Peer {
   readonly sid: string;
   /** The fingerprint the relay claims, 32 bytes. */
   readonly fingerprint: Bytes;
-  /** One's own side is the initiator. */
-  readonly initiates: boolean;
   /** Ended for good. */
   refused = false;
   #context: PeerContext;
   #listener: PeerListener;
-  #handshake: Handshake | undefined;
+  #pairing: Pairing;
   #current: Channel | undefined;
   /** The channel before the present one, on which the responder may still be sending. */
   #older: Channel | undefined;
   #attempts = 0;
   #retryTimer: Timer | undefined;
   #ackTimer: Timer | undefined;
-  #answered: number[] = [];
   #gone = false;
 
   constructor(
@@ -120,9 +64,18 @@ export class Peer {
     this.fingerprint = member.fingerprint;
     this.#context = context;
     this.#listener = listener;
-    // §6, "Pairing": the smaller fingerprint begins; of equal ones the smaller sid.
-    const order = compareBytes(context.key.publicKey.fingerprint, member.fingerprint);
-    this.initiates = order < 0 || (order === 0 && context.sid < member.sid);
+    this.#pairing = new Pairing(member, context, {
+      isInUse: (tag) => tag === this.#current?.tag || tag === this.#older?.tag,
+      makeChannel: (tag, keys) => this.#makeChannel(tag, keys),
+      initiated: (tag, keys) => this.#initiated(this.#makeChannel(tag, keys)),
+      early: (tag, record) => this.#takeRecord(tag, record),
+      failed: () => this.#retry(),
+    });
+  }
+
+  /** One's own side is the initiator. */
+  get initiates(): boolean {
+    return this.#pairing.initiates;
   }
 
   /** The channel in use; it may be waiting for HELLO or the first ACK. */
@@ -137,11 +90,7 @@ export class Peer {
 
   /** Begins pairing, where it is this side that begins. */
   start(): void {
-    if (!this.initiates || this.refused || this.#gone) return;
-    const { context, tag } = { context: this.#context, tag: this.#newTag() };
-    const state = new Initiator(this.#handshakeOptions());
-    this.#handshake = { role: "initiator", tag, begun: context.clock.now(), state, busy: false };
-    context.send(this.sid, KIND.M1, tag, state.m1);
+    if (this.initiates && !this.refused && !this.#gone) this.#pairing.start();
   }
 
   /** The member is gone, or the connection is: nothing more is sent or told. */
@@ -149,7 +98,7 @@ export class Peer {
     this.#gone = true;
     this.#current?.close();
     this.#older?.close();
-    this.#handshake = undefined;
+    this.#pairing.dispose();
     this.#context.clock.cancel(this.#retryTimer);
     this.#context.clock.cancel(this.#ackTimer);
   }
@@ -178,11 +127,7 @@ export class Peer {
   /** Ends what has taken too long; call it about once a second. */
   tick(target: Target): void {
     const now = this.#context.clock.now();
-    const handshake = this.#handshake;
-    if (handshake && now - handshake.begun >= HANDSHAKE_TIMEOUT_MS) {
-      this.#handshake = undefined;
-      this.#retry();
-    }
+    this.#pairing.tick();
     const channel = this.#current;
     if (!channel) return;
     if (!channel.live) {
@@ -196,133 +141,17 @@ export class Peer {
   /** Takes a payload from the relay; what does not fit is dropped without effect (§6). */
   receive(kind: number, tag: string, payload: Uint8Array): void {
     if (this.#gone || this.refused) return;
-    if (kind === KIND.RECORD) return this.#takeRecord(tag, payload);
-    const handshake = this.#handshake;
-    if (kind === KIND.M1) {
-      if (!this.initiates && payload.length === M1_BYTES && !this.#inUse(tag)) {
-        this.#takeM1(tag, new Uint8Array(payload));
-      }
-    } else if (handshake?.tag !== tag) {
-      return;
-    } else if (kind === KIND.M2 && handshake.role === "initiator" && !handshake.busy) {
-      handshake.busy = true;
-      void this.#takeM2(handshake, new Uint8Array(payload));
-    } else if (kind === KIND.M3 && handshake.role === "responder" && !handshake.busy) {
-      handshake.busy = true;
-      void this.#takeM3(handshake, new Uint8Array(payload));
-    }
+    if (kind === KIND.RECORD) this.#takeRecord(tag, payload);
+    else this.#pairing.receive(kind, tag, payload);
   }
 
-  #handshakeOptions(): ConstructorParameters<typeof Responder>[0] {
-    const { key, relay, room, sid, psk, random, decodeId } = this.#context;
-    const own = { fingerprint: key.publicKey.fingerprint, sid };
-    const [initiator, responder] = this.initiates ? [own, this] : [this, own];
-    return {
-      key,
-      mode: "peer",
-      prologue: concat(
-        relay,
-        room,
-        initiator.fingerprint,
-        responder.fingerprint,
-        decodeHex(initiator.sid),
-        decodeHex(responder.sid),
-      ),
-      psk,
-      expected: this.fingerprint,
-      random,
-      ...(decodeId ? { decodeId } : {}),
-    };
-  }
-
-  #inUse(tag: string): boolean {
-    return tag === this.#handshake?.tag || tag === this.#current?.tag || tag === this.#older?.tag;
-  }
-
-  #newTag(): string {
-    let tag: string;
-    do tag = encodeHex(this.#context.random(4)); while (this.#inUse(tag));
-    return tag;
-  }
-
-  #takeM1(tag: string, m1: Bytes): void {
-    const begun = this.#context.clock.now();
-    const waits = this.#handshake?.role === "asked";
-    this.#handshake = { role: "asked", tag, begun, m1 }; // the newest replaces a pending one
-    if (!waits) this.#queueAnswer();
-  }
-
-  #queueAnswer(): void {
-    const { clock, line } = this.#context;
-    const now = clock.now();
-    while (this.#answered.length > 0 && this.#answered[0]! <= now - 60_000) this.#answered.shift();
-    if (this.#answered.length >= MAX_ANSWERS_PER_MINUTE) {
-      clock.cancel(this.#retryTimer);
-      this.#retryTimer = clock.after(this.#answered[0]! + 60_000 - now, () => {
-        if (this.#handshake?.role === "asked") this.#queueAnswer();
-      });
-      return;
-    }
-    line.add(() => this.#answer());
-  }
-
-  async #answer(): Promise<void> {
-    const asked = this.#handshake;
-    if (this.#gone || asked?.role !== "asked") return;
-    const { clock, send } = this.#context;
-    this.#answered.push(clock.now());
-    const state = new Responder(this.#handshakeOptions());
-    const handshake: Handshake = {
-      role: "responder",
-      tag: asked.tag,
-      begun: asked.begun,
-      state,
-      busy: true,
-      early: [],
-    };
-    this.#handshake = handshake;
-    await this.#guard(handshake, async () => {
-      const m2 = await state.consumeM1(asked.m1);
-      if (this.#handshake !== handshake || this.#gone) return;
-      handshake.busy = false;
-      send(this.sid, KIND.M2, handshake.tag, m2);
-    });
-  }
-
-  async #takeM2(handshake: Handshake & { role: "initiator" }, m2: Bytes): Promise<void> {
-    await this.#guard(handshake, async () => {
-      const result = await handshake.state.consumeM2(m2);
-      if (this.#handshake !== handshake || this.#gone) return;
-      this.#handshake = undefined;
-      this.#context.send(this.sid, KIND.M3, handshake.tag, result.m3);
-      const channel = this.#makeChannel(handshake.tag, result);
-      if (this.#refuseWeak(channel)) return;
-      this.#older?.close();
-      this.#older = this.#current;
-      this.#current = channel;
-      this.#greet(channel);
-    });
-  }
-
-  async #takeM3(handshake: Handshake & { role: "responder" }, m3: Bytes): Promise<void> {
-    await this.#guard(handshake, async () => {
-      const result = await handshake.state.consumeM3(m3);
-      if (this.#handshake !== handshake || this.#gone) return;
-      handshake.channel = this.#makeChannel(handshake.tag, result);
-      for (const record of handshake.early) this.#takeRecord(handshake.tag, record);
-    });
-  }
-
-  /** Runs a step of a handshake; whatever goes wrong, the handshake is forgotten and nothing is sent (§3). */
-  async #guard(handshake: Handshake, step: () => Promise<void>): Promise<void> {
-    try {
-      await step();
-    } catch (error) {
-      if (!(error instanceof ProtocolError || error instanceof DecryptError)) throw error;
-      if (this.#handshake !== handshake) return;
-      this.#handshake = undefined;
-      this.#retry();
-    }
+  /** The new channel is the one to send on; the responder may go on with the old one for a while (§6). */
+  #initiated(channel: Channel): void {
+    if (this.#refuseWeak(channel)) return;
+    this.#older?.close();
+    this.#older = this.#current;
+    this.#current = channel;
+    this.#greet(channel);
   }
 
   #makeChannel(tag: string, keys: HandshakeResult): Channel {
@@ -368,17 +197,12 @@ export class Peer {
   #takeRecord(tag: string, record: Uint8Array): void {
     const channel = [this.#current, this.#older].find((channel) => channel?.tag === tag);
     if (channel) return this.#takeFrom(channel, record);
-    const handshake = this.#handshake;
-    if (handshake?.role !== "responder" || handshake.tag !== tag) return;
-    if (handshake.channel) this.#takeFirst(handshake, handshake.channel, record);
-    else if (handshake.early.length < MAX_EARLY_RECORDS) {
-      handshake.early.push(new Uint8Array(record));
-    }
+    const opened = this.#pairing.takeRecord(tag, record);
+    if (opened) this.#takeFirst(opened, record);
   }
 
   /** The initiator's first record: only now is it connected (§3), and only now does the new channel take over (§6). */
-  #takeFirst(handshake: Handshake, channel: Channel, record: Uint8Array): void {
-    if (this.#handshake === handshake) this.#handshake = undefined;
+  #takeFirst(channel: Channel, record: Uint8Array): void {
     const plaintext = this.#open(channel, record);
     if (!plaintext) return;
     const isClose = plaintext[0] === MESSAGE.CLOSE; // §4: closed without answering
@@ -445,7 +269,7 @@ export class Peer {
   #refuse(reason: number, byUs: boolean): void {
     this.#current?.close();
     this.#current = undefined;
-    this.#handshake = undefined;
+    this.#pairing.forget();
     this.refused = true;
     this.#listener.refused(reason, byUs);
   }
@@ -456,7 +280,7 @@ export class Peer {
     const seconds = RETRY_SECONDS[Math.min(this.#attempts++, RETRY_SECONDS.length - 1)]!;
     this.#context.clock.cancel(this.#retryTimer);
     this.#retryTimer = this.#context.clock.after(seconds * 1000, () => {
-      if (!this.#handshake && !this.#current) this.start();
+      if (!this.#pairing.busy && !this.#current) this.start();
     });
   }
 

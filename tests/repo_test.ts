@@ -12,39 +12,41 @@ const THIS_FILE = "tests/repo_test.ts";
  * strictly lower rank. A new module is put into the lowest row that its job fits.
  */
 const RANKS: readonly (readonly string[])[] = [
-  // 0: words, numbers and pure functions that need nothing
-  "errors clock limits events std.d forge.d dns.d version address nearest links",
-  // 1: one step up: time shared out, text measured, what is kept for whom
+  // words, numbers and pure functions that need nothing
+  "target errors clock limits events std.d forge.d dns.d version address nearest links",
+  // one step up: time shared out, text measured, what is kept for whom
   "std text allowance group line stream host outbox pem",
-  // 2: bytes; the parts of a screen
+  // bytes; the parts of a screen
   "bytes options palette wrap paste editor notices",
-  // 3: hashes and points, names, files
+  // hashes and points, names, files
   "aead hash transport_frame x25519 oaep nick files programs locale completions presence receipts " +
   "standing mdns",
-  // 4: cipher, keys, messages, and what is remembered
+  // cipher, keys, messages, and what is remembered
   "cipher rsa message room safety password entries commands screen responder browse multicast",
-  // 5: handshake and frames; trust; arguments; keys pressed
+  // handshake and frames; trust; arguments; keys pressed
   "handshake frame identity reasons allow servers trust settings arguments lines input tty render " +
   "announcer discovery",
-  // 6: a peer channel; what waits to be written; the terminal
+  // a peer channel; what waits to be written; the terminal
   "channel queue cli terminal table",
-  // 7: a peer; a connection's records
-  "peer link secret nearby",
-  // 8: a connection from its handshake on; who is in the room
-  "connection roster",
-  // 9: what is seen of the room; a member of the relay's; who is listening there
-  "view member probe",
-  // 10: what people do and write; a visitor of the relay's
+  // the handshakes of a peer; a connection's records
+  "pairing link secret nearby",
+  // a peer; a connection from its handshake on
+  "peer connection",
+  // who is in the room
+  "roster",
+  // what is seen of the room; a member of the relay's; who is listening there
+  "view member probe keeping",
+  // what people do and write; a visitor of the relay's
   "people writer visitor",
-  // 11: the relay; one's own membership
+  // the relay; one's own membership
   "relay membership",
-  // 12: a relay on this computer; a session
+  // a relay on this computer; a session
   "hosting session",
-  // 13: what a command does; what a server says
+  // what a command does; what a server says
   "actions log",
-  // 14: the three faces of the client; the server
+  // the three faces of the client; the server
   "chat pipe server",
-  // 15 to 17: which face, which relay, and the client itself
+  // which face, which relay, and the client itself
   "ui",
   "relays",
   "client",

@@ -1,0 +1,368 @@
+/**
+ * A relay that does its job unless a test tells it otherwise, and real sessions that have to live with it: virtual
+ * time, cheap identities, byte streams in memory.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { type Bytes, encodeHex } from "../../lib/bytes.ts";
+import { type Accepted, acceptTransport, type ByteStream } from "../../lib/connection.ts";
+import type { SessionEvent } from "../../lib/events.ts";
+import { FRAME_HEADER_BYTES } from "../../lib/frame.ts";
+import { decodeFrame, encodeFrame, type Frame, WHY } from "../../lib/transport_frame.ts";
+import { encodeFingerprint, type PrivateKey } from "../../lib/rsa.ts";
+import { Session } from "../../lib/session.ts";
+import { memoryPeers, memoryServers } from "../simulation/books.ts";
+import { Random } from "../simulation/random.ts";
+import { cheapKey, decodeCheapId } from "./cheap_key.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { memoryPair, type MemoryStream } from "./memory_stream.ts";
+
+/** A frame that is routed from one client to another. */
+export type Routed = Extract<Frame, { type: "send" | "recv" }>;
+
+/** A payload that a client has sent. */
+export interface Sent {
+  readonly from: Line;
+  /** Whom it is for, if that is anybody. */
+  readonly to: Line | undefined;
+  readonly frame: Routed;
+}
+
+/** One connection of a client that has joined. */
+export interface Line {
+  readonly accepted: Accepted;
+  readonly sid: string;
+  readonly who: Victim;
+}
+
+/** How a client differs from any other. */
+export interface VictimOptions {
+  /** Empty or absent: none. */
+  readonly password?: string;
+  readonly nick?: string;
+  /** Says what day it is to this one. */
+  readonly clock?: FakeClock;
+}
+
+/** An honest client: a session, what was accepted from its user and what was shown. */
+export class Victim {
+  readonly name: string;
+  readonly key: PrivateKey;
+  readonly session: Session;
+  readonly events: SessionEvent[] = [];
+  /** Texts by id, in the order they were accepted. */
+  readonly said: Map<string, string> = new Map();
+  /** Why the session has ended by itself. */
+  failure: unknown;
+  readonly #relay: HostileRelay;
+
+  /** @param seed Number of its identity. */
+  constructor(relay: HostileRelay, seed: number, options: VictimOptions) {
+    this.#relay = relay;
+    this.key = cheapKey(seed);
+    this.name = encodeFingerprint(this.key.publicKey.fingerprint);
+    this.session = new Session({
+      key: this.key,
+      nick: options.nick ?? `nick${seed}`,
+      room: "lobby",
+      ...(options.password === undefined ? {} : { password: options.password }),
+      minKeyBits: 2048,
+      address: "relay:40623",
+      servers: memoryServers(),
+      book: memoryPeers(),
+      dial: () => relay.dial(this),
+      emit: (event) => this.events.push(event),
+      clock: options.clock ?? relay.clock,
+      random: new Random(seed, "victim").bytes,
+      decodeId: decodeCheapId,
+    });
+    this.session.run().catch((error) => this.failure = error);
+  }
+
+  /** Writes to the room. */
+  say(text: string): string {
+    const id = this.session.membership.say(text);
+    this.said.set(id, text);
+    return id;
+  }
+
+  /** Writes to one person. */
+  whisper(to: Victim, text: string): string {
+    const id = this.session.membership.whisper(to.name, text);
+    this.said.set(id, text);
+    return id;
+  }
+
+  /** The events of a kind. */
+  all<Name extends SessionEvent["event"]>(name: Name) {
+    return this.events.filter((event): event is Extract<SessionEvent, { event: Name }> =>
+      event.event === name
+    );
+  }
+
+  /** Texts that were shown, with a mark where the sender sees another room. */
+  get shown(): string[] {
+    return this.all("chat").map(({ text, view }) => view === "same" ? text : `${text} (differs)`);
+  }
+
+  /** Its present connection. */
+  get line(): Line {
+    const line = this.#relay.lines.findLast(({ who }) => who === this);
+    assert.ok(line, `${this.name} is not connected: ${JSON.stringify(this.events.slice(-3))}`);
+    return line;
+  }
+}
+
+/** What was sent on one connection. */
+interface Recording {
+  /** All that was sent to the client, as it was written. */
+  readonly chunks: Uint8Array[];
+}
+
+/** The relay. */
+export class HostileRelay {
+  readonly clock = new FakeClock();
+  readonly random: Random;
+  readonly victims: Victim[] = [];
+  readonly lines: Line[] = [];
+  /** What was sent on each connection, in the order they were made. */
+  readonly recordings: Recording[] = [];
+  /** The CLOSE reasons that clients have ended their connections with. */
+  readonly reasons: number[] = [];
+  key: PrivateKey = cheapKey(1);
+  /** Decides what becomes of a payload: the frames to deliver, with the line each goes to. */
+  route: (sent: Sent) => readonly (readonly [Line, Routed])[] = deliver;
+  /** Under which fingerprint a member is told to another; undefined hides it. */
+  claim: (member: Line, to: Line) => Bytes | undefined = ({ accepted }) =>
+    accepted.peer.fingerprint;
+  /** Instead of WELCOME. */
+  welcome: ((line: Line) => Uint8Array | undefined) | undefined;
+  /** Instead of everything: gets the fresh stream. */
+  answer: ((stream: ByteStream) => void) | undefined;
+
+  /** @param seed Of all that is random here. */
+  constructor(seed = 1) {
+    this.random = new Random(seed, "relay");
+  }
+
+  /** Runs a test against a relay; all sessions end with it. */
+  static async use(test: (relay: HostileRelay) => Promise<void>, seed = 1): Promise<void> {
+    const relay = new HostileRelay(seed);
+    try {
+      await test(relay);
+    } finally {
+      relay.answer = (stream) => stream.close();
+      for (const line of relay.lines.splice(0)) line.accepted.connection.abort();
+      const ending = relay.victims.map(({ session }) => session.stop());
+      for (let i = 0; i < 5; i++) await relay.clock.advance(1000);
+      await Promise.all(ending);
+    }
+  }
+
+  /** Somebody who connects and stays. */
+  victim(seed: number, options: VictimOptions = {}): Victim {
+    const victim = new Victim(this, seed, options);
+    this.victims.push(victim);
+    return victim;
+  }
+
+  /** Several of them, who have met each other. */
+  async meet(...seeds: readonly number[]): Promise<Victim[]> {
+    const victims: Victim[] = [];
+    for (const seed of seeds) {
+      victims.push(this.victim(seed));
+      await this.advance(100);
+    }
+    await this.advance(2000);
+    for (const victim of victims) {
+      assert.equal(victim.session.membership.people().length, seeds.length - 1);
+    }
+    return victims;
+  }
+
+  /** Lets time pass. */
+  async advance(delay: number): Promise<void> {
+    await this.clock.advance(delay);
+  }
+
+  /** A connection of a client. */
+  dial(victim: Victim): Promise<ByteStream> {
+    const [near, far] = memoryPair();
+    const chunks: Uint8Array[] = [];
+    this.recordings.push({ chunks });
+    if (this.answer) this.answer(far);
+    else void this.#serve(recorded(far, chunks), victim);
+    return Promise.resolve(near);
+  }
+
+  async #serve(stream: ByteStream, who: Victim): Promise<void> {
+    let accepted: Accepted;
+    try {
+      const { key, clock } = this;
+      accepted = await acceptTransport(stream, { key, clock, decodeId: decodeCheapId });
+    } catch {
+      return; // a client that will not have this relay
+    }
+    let line: Line | undefined;
+    accepted.connection.start({
+      onFrame: (type, body) => {
+        const frame = decodeFrame(type, body.slice());
+        if (frame.type === "join") line = this.#join(accepted, who);
+        else if (line && frame.type === "send") this.#take(line, frame);
+      },
+      onEnd: (end) => {
+        if (end.type === "closed") this.reasons.push(end.reason);
+        if (line) this.#leave(line);
+      },
+    });
+  }
+
+  #join(accepted: Accepted, who: Victim): Line {
+    const sid = encodeHex(this.random.bytes(8));
+    const line = { accepted, sid, who };
+    const bytes = this.welcome?.(line) ?? encodeFrame(this.welcomeOf(line));
+    for (const other of this.lines) {
+      const fingerprint = this.claim(line, other);
+      if (fingerprint) this.tell(other, { type: "joined", sid, fingerprint });
+    }
+    this.lines.push(line);
+    accepted.connection.send(bytes);
+    return line;
+  }
+
+  /** The WELCOME that would be right, but for what {@linkcode HostileRelay.claim} says. */
+  welcomeOf(line: Line): Extract<Frame, { type: "welcome" }> {
+    const members = this.lines.filter((other) => other !== line).flatMap((other) => {
+      const fingerprint = this.claim(other, line);
+      return fingerprint ? [{ sid: other.sid, fingerprint }] : [];
+    });
+    return { type: "welcome", sid: line.sid, capacity: 64, members };
+  }
+
+  #leave(line: Line): void {
+    const place = this.lines.indexOf(line);
+    if (place < 0) return;
+    this.lines.splice(place, 1);
+    for (const other of this.lines) {
+      if (this.claim(line, other)) this.tell(other, { type: "left", sid: line.sid, why: WHY.LOST });
+    }
+  }
+
+  #take(from: Line, frame: Routed): void {
+    const to = this.lines.find(({ sid }) => sid === frame.sid);
+    for (const [line, routed] of this.route({ from, to, frame })) this.tell(line, routed);
+  }
+
+  /** Sends a frame to a client. */
+  tell(line: Line, frame: Frame): void {
+    line.accepted.connection.send(encodeFrame(frame));
+  }
+
+  /** Sends bytes as a frame, whatever they are. */
+  tellRaw(line: Line, type: number, body: Uint8Array): void {
+    const bytes = new Uint8Array(FRAME_HEADER_BYTES + body.length);
+    bytes.set([type, body.length >> 8, body.length]);
+    bytes.set(body, FRAME_HEADER_BYTES);
+    line.accepted.connection.send(bytes);
+  }
+
+  /** Cuts a connection, or all of them; from now on it is an honest relay if `reform` says so. */
+  cut(lines: readonly Line[] = this.lines, { reform = false } = {}): void {
+    if (reform) {
+      const honest = new HostileRelay();
+      Object.assign(this, { route: honest.route, claim: honest.claim });
+      this.welcome = this.answer = undefined;
+    }
+    for (const line of [...lines]) {
+      this.#leave(line);
+      line.accepted.connection.abort();
+    }
+  }
+
+  /** It is honest from now on, all connect anew, and what they say then arrives; nothing else was ever shown. */
+  async assertHeals(): Promise<void> {
+    this.cut(this.lines, { reform: true });
+    await this.advance(150_000);
+    for (const victim of this.victims) {
+      assert.equal(victim.failure, undefined);
+      victim.say(`healed, says ${victim.name}`);
+    }
+    await this.advance(15_000);
+    for (const victim of this.victims) {
+      for (const other of this.victims) {
+        if (other === victim) continue;
+        assert.ok(victim.shown.includes(`healed, says ${other.name}`), `not healed: ${other.name}`);
+      }
+    }
+    this.assertTruth();
+  }
+
+  /**
+   * What was shown was written by whom it was shown of, once, in order; who was shown as a person is one; what was
+   * said to be delivered was shown.
+   */
+  assertTruth(): void {
+    const byName = new Map(this.victims.map((victim) => [victim.name, victim]));
+    for (const victim of this.victims) {
+      for (const { fingerprint } of victim.all("joined")) {
+        assert.ok(byName.has(fingerprint), `${fingerprint} was shown as a person`);
+      }
+      const places = new Map<string, number>();
+      for (const { id, fingerprint, text, late } of victim.all("chat")) {
+        const said = byName.get(fingerprint)?.said;
+        assert.equal(said?.get(id), text, "a forged text was shown");
+        const place = [...said!.keys()].indexOf(id);
+        assert.ok(
+          late || place > (places.get(fingerprint) ?? -1),
+          `out of order or twice: ${text}`,
+        );
+        places.set(fingerprint, Math.max(place, places.get(fingerprint) ?? -1));
+      }
+      const ids = victim.all("chat").map(({ id }) => id);
+      assert.equal(new Set(ids).size, ids.length, "a text was shown twice");
+      for (const { id, to } of victim.all("delivered")) {
+        for (const name of to) {
+          const has = byName.get(name)!.all("chat").some((event) => event.id === id);
+          assert.ok(has, `said to be delivered, and is not: ${victim.said.get(id)}`);
+        }
+      }
+    }
+  }
+
+  /** Everything that was said was shown to every other, or its sender was told that it was not delivered. */
+  assertNothingLost(): void {
+    for (const victim of this.victims) {
+      const undelivered = victim.all("undelivered");
+      for (const [id, text] of victim.said) {
+        for (const other of this.victims) {
+          if (other === victim || other.all("chat").some((event) => event.id === id)) continue;
+          const reported = undelivered.some((event) =>
+            event.id === id && (event.to.length === 0 || event.to.includes(other.name))
+          );
+          assert.ok(reported, `lost without a word: ${text}`);
+        }
+      }
+    }
+  }
+}
+
+/** What an honest relay does. */
+export function deliver({ from, to, frame }: Sent): readonly (readonly [Line, Routed])[] {
+  return to && to !== from ? [[to, { ...frame, type: "recv", sid: from.sid }]] : [];
+}
+
+/** A stream that keeps what is written to it. */
+function recorded(stream: MemoryStream, chunks: Uint8Array[]): ByteStream {
+  return {
+    read: (into) => stream.read(into),
+    async write(bytes) {
+      const length = await stream.write(bytes);
+      chunks.push(bytes.slice(0, length));
+      return length;
+    },
+    closeWrite: () => stream.closeWrite(),
+    close: () => stream.close(),
+  };
+}

@@ -5,6 +5,7 @@
  */
 
 import { MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/target.ts";
+import type { Sent } from "./ledger.ts";
 import type { Place } from "./place.ts";
 import type { World } from "./world.ts";
 
@@ -58,6 +59,11 @@ function nameOf(world: World, fingerprint: string): string {
   return world.identities.find((identity) => identity.fingerprint === fingerprint)?.name ?? "?";
 }
 
+/** A message was for this person, at whatever place. */
+function concerns({ places, unsure }: Sent, { fingerprint }: Place): boolean {
+  return [...places, ...unsure].some((place) => place.fingerprint === fingerprint);
+}
+
 /**
  * Why somebody has not been told yet how much they miss: a GAP is shown to whoever has had messages before and after
  * those that are missing, and it never tells of more.
@@ -66,16 +72,17 @@ function* findGaps(world: World): Iterable<string> {
   for (const to of world.alive) {
     for (const from of world.alive) {
       if (from === to) continue;
-      const addressed = [...world.ledger.messages.values()].filter((sent) =>
-        sent.from === from && sent.places.has(to)
-      );
+      const theirs = [...world.ledger.messages.values()].filter((sent) => sent.from === from);
+      const addressed = theirs.filter(({ places }) => places.has(to));
       const missing = addressed.filter(({ id }) => !to.taken.has(id));
+      // What came from another instance, and went on to a third, leaves a gap, too.
+      const most = theirs.filter((sent) => !to.taken.has(sent.id) && concerns(sent, to)).length;
       const first = addressed.findIndex(({ id }) => to.taken.has(id));
       const within = missing.filter((sent) =>
         first >= 0 && addressed.indexOf(sent) > first && sent.met.has(to)
       );
       const told = to.gaps.get(from) ?? 0;
-      if (told < within.length || told > missing.length + from.nickChanges) {
+      if (told < within.length || told > most + from.nickChanges) {
         yield `${to.name} misses ${missing.length} messages of ${from.name}, and was told ${told}`;
       }
     }

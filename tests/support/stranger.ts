@@ -1,7 +1,7 @@
 /**
- * A member of a room that keeps to no rule about nicks, in this process.
+ * Joins a room under a nick that keeps to no rule, says something, and leaves when all have received it.
  *
- * @module
+ * Arguments: the port of a server on this computer, an empty folder, the nick.
  */
 
 import { DEFAULT_ROOM } from "../../lib/programs.ts";
@@ -13,24 +13,23 @@ import { PeerBook } from "../../lib/trust.ts";
 
 const KEY_BITS = 2048;
 
-/** Joins the room of a server on this computer; `stop` the session to leave. */
-export async function joinAs(
-  nick: string,
-  { port, folder }: { port: number; folder: string },
-): Promise<{ session: Session; running: Promise<void> }> {
-  const relay = remoteRelay("127.0.0.1", port);
-  const session = new Session({
-    key: await generateKey(KEY_BITS),
-    nick,
-    room: DEFAULT_ROOM,
-    minKeyBits: KEY_BITS,
-    address: relay.address,
-    servers: await ServerBook.load(folder),
-    book: await PeerBook.load(folder, (error) => {
-      throw error;
-    }),
-    dial: relay.dial,
-    emit: () => {},
-  });
-  return { session, running: session.run() };
-}
+const [port, folder, nick] = Deno.args as [string, string, string];
+const relay = remoteRelay("127.0.0.1", Number(port));
+const session = new Session({
+  key: await generateKey(KEY_BITS),
+  nick,
+  room: DEFAULT_ROOM,
+  minKeyBits: KEY_BITS,
+  address: relay.address,
+  servers: await ServerBook.load(folder),
+  book: await PeerBook.load(folder, console.error),
+  dial: relay.dial,
+  emit: (event) => console.log(JSON.stringify(event)),
+});
+const running = session.run();
+await session.until(() => session.membership.people().length > 0);
+session.membership.say("who am I?");
+await session.until(() => session.membership.outbox.unsettled === 0);
+await session.stop();
+await running;
+Deno.exit();

@@ -260,8 +260,10 @@ export class Outbox {
       const entry = item.message && this.#entries.get(item.message);
       if (!entry) continue;
       const decided = fate === "failed" && this.#hasTwin(entry, target) ? "neutral" : fate;
-      entry.fates.set(target, decided);
       entry.pending--;
+      // What was never sent there, and still waits for whoever answers first, may come back from there.
+      if (decided === "neutral" && item.seq > target.sentSeq) entry.fates.delete(target);
+      else entry.fates.set(target, decided);
       if (decided === "failed") this.#fail(entry.message, target);
       this.#settle(entry);
     }

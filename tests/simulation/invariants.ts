@@ -4,7 +4,7 @@
  * @module
  */
 
-import { MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/target.ts";
+import { KEEP_MS, MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/target.ts";
 import type { Sent } from "./ledger.ts";
 import type { Place } from "./place.ts";
 import type { World } from "./world.ts";
@@ -76,7 +76,11 @@ function* findGaps(world: World): Iterable<string> {
       const addressed = theirs.filter(({ places }) => places.has(to));
       const missing = addressed.filter(({ id }) => !to.taken.has(id));
       // What came from another instance, and went on to a third, leaves a gap, too.
-      const most = theirs.filter((sent) => !to.taken.has(sent.id) && concerns(sent, to)).length;
+      let most = theirs.filter((sent) => !to.taken.has(sent.id) && concerns(sent, to)).length;
+      // What was given up in a stream may still wait for whoever says HELLO under another sid, and come late.
+      if (from.longestAbsence(to) > KEEP_MS) {
+        most += theirs.filter(({ id }) => to.taken.get(id)?.late).length;
+      }
       const first = addressed.findIndex(({ id }) => to.taken.has(id));
       const within = missing.filter((sent) =>
         first >= 0 && addressed.indexOf(sent) > first && sent.met.has(to)

@@ -132,7 +132,12 @@ export class Ledger {
     if (sent.from !== from) return this.#fail(`${what}: not from ${from?.name}`);
     if (at.taken.has(message.id)) return this.#fail(`${what}: twice`);
     const now = this.#course.now();
-    at.taken.set(message.id, { at: now, view: encodeHex(message.view), shown: false });
+    at.taken.set(message.id, {
+      at: now,
+      view: encodeHex(message.view),
+      late: message.late,
+      shown: false,
+    });
     if (sent.action !== message.action || (sent.to !== undefined) !== message.private) {
       return this.#fail(`${what}: other flags`);
     }
@@ -329,9 +334,10 @@ export class Ledger {
   /** Another process of the same person has it, and this one need not get it any more. */
   #isExcused(sent: Sent, place: Place): boolean {
     // Where both were addressed, it is kept for this one for 10 minutes all the same.
-    const absence = Math.max(sent.from.absences.get(place) ?? 0, sent.from.absence);
-    return this.#hasMoved(sent, place) ||
-      absence >= KEEP_MS - TICK_SLACK_MS && this.#hasTaker(sent, place);
+    const isGivenUp = sent.from.longestAbsence(place) >= KEEP_MS - TICK_SLACK_MS ||
+      sent.from.left.has(place) ||
+      this.#course.flooded;
+    return this.#hasMoved(sent, place) || isGivenUp && this.#hasTaker(sent, place);
   }
 
   /** What is missing when every process has ended. */

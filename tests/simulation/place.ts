@@ -51,6 +51,7 @@ export interface Taken {
   readonly at: number;
   /** Hex digits. */
   readonly view: string;
+  readonly late: boolean;
   /** It was shown, too. */
   shown: boolean;
 }
@@ -97,6 +98,8 @@ export class Place {
   readonly lost: Map<Place, number> = new Map();
   /** For how long at most each was out of its roster and came back. */
   readonly absences: Map<Place, number> = new Map();
+  /** When those who are lost were last connected together with it. */
+  readonly #seen = new Map<Place, number>();
   /** For how long at most it was not connected itself. */
   absence = 0;
   #absentSince: number | undefined;
@@ -190,6 +193,11 @@ export class Place {
     void this.session.stop();
   }
 
+  /** For how long at most it was without a place, or without everybody. */
+  longestAbsence(place: Place): number {
+    return Math.max(this.absence, this.absences.get(place) ?? 0);
+  }
+
   /** It was without a place at some time. */
   hasMissed(place: Place): boolean {
     return this.absence > 0 || this.absences.has(place) || this.lost.has(place) ||
@@ -258,16 +266,16 @@ export class Place {
   }
 
   #takeWelcome(frame: Extract<Frame, { type: "welcome" }>): void {
+    const { now } = this.#world.clock;
     const before = this.present();
-    if (this.#absentSince !== undefined) {
-      this.absence = Math.max(this.absence, this.#world.clock.now - this.#absentSince);
-      this.#absentSince = undefined;
-    }
+    const seen = this.#absentSince ?? now;
+    this.absence = Math.max(this.absence, now - seen);
+    this.#absentSince = undefined;
     this.peers.clear();
     this.sid = frame.sid;
     this.roster = new Map(frame.members.map(({ sid, fingerprint }) => [sid, fingerprint]));
     const present = this.present();
-    for (const place of before) if (!present.includes(place)) this.#lose(place);
+    for (const place of before) if (!present.includes(place)) this.#lose(place, seen);
     for (const place of present) this.#regain(place);
     this.#changeView();
   }
@@ -284,21 +292,20 @@ export class Place {
     const place = this.#world.placeOf(sid);
     if (place) {
       if (why === 0 || why === 3) this.left.add(place);
-      else this.#lose(place);
+      else this.#lose(place, this.#world.clock.now);
     }
     this.#changeView();
   }
 
-  #lose(place: Place): void {
+  #lose(place: Place, seen: number): void {
     this.lost.set(place, this.#world.clock.now);
+    this.#seen.set(place, seen);
   }
 
   #regain(place: Place | undefined): void {
-    const since = place && this.lost.get(place);
-    if (since === undefined) return;
-    this.lost.delete(place!);
-    const absence = Math.max(1, this.#world.clock.now - since);
-    this.absences.set(place!, Math.max(this.absences.get(place!) ?? 0, absence));
+    if (!place || !this.lost.delete(place)) return;
+    const absence = Math.max(1, this.#world.clock.now - this.#seen.get(place)!);
+    this.absences.set(place, Math.max(this.absences.get(place) ?? 0, absence));
   }
 
   #changeView(): void {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { KEEP_MS, MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/target.ts";
+import { KEEP_MS } from "../../lib/outbox.ts";
+import { MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/target.ts";
 import type { Sent } from "./ledger.ts";
 import type { Place } from "./place.ts";
 import type { World } from "./world.ts";

@@ -23,6 +23,10 @@ async function main(): Promise<number> {
     case "version":
       console.log(version("client"));
       return 0;
+    case "doctor": {
+      const { runDoctor } = await import("./lib/doctor.ts");
+      return await runDoctor(request);
+    }
     case "completions": {
       const { completions } = await import("./lib/completions.ts");
       console.log(completions<string>(CLIENT_PROGRAM, request.shell).trimEnd());

@@ -24,6 +24,10 @@ async function main(): Promise<number> {
     case "version":
       console.log(version("server"));
       return 0;
+    case "doctor": {
+      const { runDoctor } = await import("./lib/doctor.ts");
+      return await runDoctor(request);
+    }
     case "completions": {
       const { completions } = await import("./lib/completions.ts");
       console.log(completions<string>(SERVER_PROGRAM, request.shell).trimEnd());

@@ -105,6 +105,21 @@ export interface ListRequest {
   readonly json: boolean;
 }
 
+/** `doctor`. */
+export interface DoctorRequest {
+  readonly type: "doctor";
+  readonly program: "client" | "server";
+  /** The server to talk to, or the address to listen on. */
+  readonly host: string | undefined;
+  readonly port: number;
+  /** `SHA256:…`, of the key that the server must have. */
+  readonly fingerprint: string | undefined;
+  /** None: the environment's, if it has one. */
+  readonly password: PasswordSource | undefined;
+  readonly key: string | undefined;
+  readonly json: boolean;
+}
+
 /** `completions SHELL`. */
 export interface CompletionsRequest {
   readonly type: "completions";
@@ -117,11 +132,12 @@ export type ClientRequest =
   | ListRequest
   | ForgetRequest
   | JoinKeyRequest
+  | DoctorRequest
   | CompletionsRequest
   | AboutRequest;
 
 /** Everything `server` can be asked to do. */
-export type ServerRequest = ServerOptions | CompletionsRequest | AboutRequest;
+export type ServerRequest = ServerOptions | DoctorRequest | CompletionsRequest | AboutRequest;
 
 /**
  * Parses the arguments of `server`.
@@ -131,6 +147,18 @@ export type ServerRequest = ServerOptions | CompletionsRequest | AboutRequest;
 export function parseServerArguments(args: readonly string[]): ServerRequest {
   const given = parseOptions(SERVER_PROGRAM, args);
   if (given === "help" || given === "version") return { type: given };
+  if (given.subcommand?.name === "doctor") {
+    return {
+      type: "doctor",
+      program: "server",
+      host: readListenHost(given.text("host")),
+      port: readFixedPort(given.number("port")),
+      fingerprint: undefined,
+      password: undefined,
+      key: given.text("key"),
+      json: given.has("json"),
+    };
+  }
   if (given.subcommand) return readShell(given.subcommand.argument);
   const joinKeyFile = given.text("join-key-file");
   return {
@@ -165,9 +193,20 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
     return { type: "join-key", fingerprint, password: readPassword(given) };
   }
   if (given.subcommand?.name === "completions") return readShell(given.subcommand.argument);
+  if (given.subcommand?.name === "doctor") {
+    return {
+      type: "doctor",
+      program: "client",
+      ...readServer(given),
+      fingerprint: readOwnFingerprint(given),
+      password: readPassword(given),
+      key: given.text("key"),
+      json: given.has("json"),
+    };
+  }
   if (given.has("list")) return readList(given);
   const nick = given.text("nick");
-  const fingerprint = given.text("fingerprint");
+  const fingerprint = readOwnFingerprint(given);
   if (fingerprint !== undefined && given.has("serve")) {
     throw new UsageError("--fingerprint and --serve cannot be used together", [
       "--fingerprint names the key of somebody else's server",
@@ -176,7 +215,7 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
   return {
     type: "chat",
     ...readServer(given),
-    fingerprint: fingerprint === undefined ? undefined : readFingerprint(fingerprint),
+    fingerprint,
     serve: given.has("serve"),
     // Some keyboards and file names give decomposed letters.
     nick: nick === undefined ? undefined : checkNick(nick.normalize("NFC")),
@@ -225,6 +264,17 @@ function readListenHost(text: string | undefined): string | undefined {
   const { host, port } = parseHost(text);
   if (port !== undefined) throw new UsageError("--host takes no port here", ["use --port"]);
   return host;
+}
+
+/** Nothing can be said about a port that is not known yet. */
+function readFixedPort(port: number = DEFAULT_PORT): number {
+  if (port !== 0) return port;
+  throw new UsageError(`--port: "0" is not a number from 1 to ${MAX_PORT}`);
+}
+
+function readOwnFingerprint(given: Pick<Given<ClientOptionName>, "text">): string | undefined {
+  const text = given.text("fingerprint");
+  return text === undefined ? undefined : readFingerprint(text);
 }
 
 function readFingerprint(text: string): string {

@@ -142,7 +142,7 @@ ${
       `    1:${subcommand.name})
       shift words
       ((CURRENT--))
-      _arguments ${quote(`1:${zshArgument(subcommand)}`)}${specs(optionsOf(program, subcommand))}
+      _arguments${zshArgument(subcommand)}${specs(optionsOf(program, subcommand))}
       ;;
 `
     ).join("")
@@ -187,8 +187,9 @@ function zshValue(value: ValueKind): string {
 
 function zshArgument(subcommand: Subcommand<string>): string {
   const choices = choicesOf(subcommand);
-  if (choices.length > 0) return ` :(${choices.join(" ")})`;
-  return `${zshMessage(subcommand.argument)}: `;
+  if (subcommand.argument === "") return "";
+  if (choices.length > 0) return ` ${quote(`1: :(${choices.join(" ")})`)}`;
+  return ` ${quote(`1:${zshMessage(subcommand.argument)}: `)}`;
 }
 
 /** A colon ends it. */

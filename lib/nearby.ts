@@ -58,7 +58,7 @@ export async function listServers({ json }: { readonly json: boolean }): Promise
   if (found.length === 0) throw nothingFound();
   for (const { name, addresses, port, fingerprint, password, known } of found) {
     const fields = { name, addresses, port, fingerprint, password, known };
-    console.log(json ? escapeJson(fields) : describe({ ...fields }));
+    console.log(json ? escapeJson(fields) : describeNearby({ ...fields }));
   }
   return 0;
 }
@@ -85,11 +85,11 @@ export async function chooseNearby(
   if (!only) return undefined;
   if (others.length === 0) {
     if (only.known) return only;
-    const answer = await asking.ask(`Join ${describe(only)}? [Y/n] `, { secret: false });
+    const answer = await asking.ask(`Join ${describeNearby(only)}? [Y/n] `, { secret: false });
     if (answer === undefined) throw nobodyToAsk(found);
     return /^(y|yes)?$/i.test(answer.trim()) ? only : undefined;
   }
-  for (const [i, one] of found.entries()) asking.say(`${i + 1}  ${describe(one)}`);
+  for (const [i, one] of found.entries()) asking.say(`${i + 1}  ${describeNearby(one)}`);
   for (;;) {
     const question = `Which one? [1 to ${found.length}, Enter for none] `;
     const answer = (await asking.ask(question, { secret: false }))?.trim();
@@ -103,14 +103,14 @@ function nobodyToAsk(found: readonly Nearby[]): UsageError {
   const what = found.length === 1 ? "a new server was found" : `${found.length} servers were found`;
   return new UsageError(`${what}, and there is nobody to ask about it`, [
     ...found.slice(0, MAX_HINTS).map((it) =>
-      `${inviteTo(it.addresses[0]!, it.port)}  (${describe(it)})`
+      `${inviteTo(it.addresses[0]!, it.port)}  (${describeNearby(it)})`
     ),
     ...(found.length > MAX_HINTS ? ["client --list shows all of them"] : []),
   ]);
 }
 
 /** Name, address, key, and what is known: one line. */
-function describe(it: Nearby): string {
+export function describeNearby(it: Nearby): string {
   return [
     cleanLine(it.name),
     serverAddress(it.addresses[0]!, it.port),
@@ -136,4 +136,15 @@ export async function reachNearby({ addresses, port }: Nearby): Promise<string> 
     }
   }
   throw reason;
+}
+
+/**
+ * Finds what to connect to for a host as typed: the system knows names, but not every system those that end in
+ * `.local`.
+ */
+export async function lookUp(host: string): Promise<string[]> {
+  if (!/\.local\.?$/i.test(host)) return [host];
+  const { resolveLocal } = await import("./discovery.ts");
+  const addresses = await resolveLocal(host);
+  return addresses.length > 0 ? addresses : [host];
 }

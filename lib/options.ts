@@ -35,7 +35,7 @@ export interface Option<Name extends string> {
 /** A word that makes the program do something else. */
 export interface Subcommand<Name extends string> {
   readonly name: string;
-  /** The name of the one argument it takes. */
+  /** The name of the one argument it takes; empty: it takes none. */
   readonly argument: string;
   readonly help: string;
   /** The options that go with it. */
@@ -227,6 +227,10 @@ function findSubcommand<Name extends string>(
   const { options } = subcommand;
   const stray = [...values.keys()].find((option) => !options.includes(option));
   if (stray !== undefined) throw new UsageError(`--${stray} does not go with ${name}`);
+  if (subcommand.argument === "") {
+    if (argument !== undefined) throw unexpected(program, argument);
+    return { name, argument: "" };
+  }
   if (!argument) {
     throw new UsageError(`${name} needs to know what`, [
       `it is used as ${program.name} ${name} ${subcommand.argument}`,
@@ -254,7 +258,10 @@ const WIDTH = 80;
 /** Writes what `--help` prints, with a newline at its end. */
 export function usage<Name extends string>(program: Program<Name>): string {
   const sections: [title: string, rows: (readonly [left: string, right: string])[]][] = [
-    ["Commands", program.subcommands.map((word) => [`${word.name} ${word.argument}`, word.help])],
+    [
+      "Commands",
+      program.subcommands.map((word) => [`${word.name} ${word.argument}`.trimEnd(), word.help]),
+    ],
     ["Options", allOptions(program).map((option) => [showOption(option), option.help])],
     ["Environment", [...program.environment]],
   ];
@@ -284,7 +291,9 @@ function synopsis<Name extends string>(program: Program<Name>): string[] {
   const start = `Usage: ${program.name} `;
   return [
     ...wrap(start, parts, start.length),
-    ...program.subcommands.map((word) => `       ${program.name} ${word.name} ${word.argument}`),
+    ...program.subcommands.map((word) =>
+      `       ${program.name} ${word.name} ${word.argument}`.trimEnd()
+    ),
   ];
 }
 

@@ -150,7 +150,15 @@ export const SERVER_PROGRAM: Program<ServerOptionName> = {
     { name: "verbose", help: "print more of what happens" },
   ],
   exclusive: [["password", "password-file", "join-key-file"]],
-  subcommands: [COMPLETIONS],
+  subcommands: [
+    {
+      name: "doctor",
+      argument: "",
+      help: "look for what may keep others from the server, and say what to do",
+      options: ["host", "port", "key", "json"],
+    },
+    COMPLETIONS,
+  ],
   environment: ENVIRONMENT,
   examples: [
     ["server", "serve the local network; prints the line to type on the other computers"],
@@ -224,6 +232,12 @@ export const CLIENT_PROGRAM: Program<ClientOptionName> = {
       argument: "FINGERPRINT",
       help: "print the join key of the server with that fingerprint; asks for the password",
       options: ["password", "password-file"],
+    },
+    {
+      name: "doctor",
+      argument: "",
+      help: "look for what may keep one from talking, and say what to do",
+      options: ["host", "port", "fingerprint", "password", "password-file", "key", "json"],
     },
     COMPLETIONS,
   ],

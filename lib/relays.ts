@@ -11,7 +11,7 @@ import { connectError } from "./cli.ts";
 import { type Host, PortTakenError, reachableAddresses, startHost } from "./hosting.ts";
 import { loadIdentity } from "./identity.ts";
 import { derivePassword } from "./password.ts";
-import { chooseNearby, findNearby, nothingFound, reachNearby, startOf } from "./nearby.ts";
+import { chooseNearby, findNearby, lookUp, nothingFound, reachNearby, startOf } from "./nearby.ts";
 import { probePort } from "./probe.ts";
 import type { PrivateKey } from "./rsa.ts";
 import { serverAddress, type ServerBook } from "./servers.ts";
@@ -181,12 +181,4 @@ async function connect(host: string, port: number, signal: AbortSignal): Promise
     }
   }
   throw connectError(serverAddress(host, port), reason);
-}
-
-/** The system is asked for names, but not every system knows those that end in `.local`. */
-async function lookUp(host: string): Promise<string[]> {
-  if (!/\.local\.?$/i.test(host)) return [host];
-  const { resolveLocal } = await import("./discovery.ts");
-  const addresses = await resolveLocal(host);
-  return addresses.length > 0 ? addresses : [host];
 }

@@ -85,7 +85,10 @@ function writePage(program: Program<string>, extra: Extra, date: string): string
     ...subcommands.length === 0 ? [] : [
       ".Pp",
       "The commands:",
-      ...list(subcommands.map((word) => [`Ic ${word.name} Ar ${word.argument}`, word.help])),
+      ...list(subcommands.map((word) => [
+        `Ic ${word.name}${word.argument === "" ? "" : ` Ar ${word.argument}`}`,
+        word.help,
+      ])),
     ],
     ...extra.chatCommands === undefined ? [] : [
       ".Ss Chat commands",
@@ -121,7 +124,7 @@ function synopsis({ options, exclusive, subcommands }: Program<string>): string[
     lines.push(`.Op ${members.map(showOption).join(" | ")}`);
   }
   for (const { name, argument } of subcommands) {
-    lines.push(".Nm", `.Ic ${name}`, `.Ar ${argument}`);
+    lines.push(".Nm", `.Ic ${name}`, ...(argument === "" ? [] : [`.Ar ${argument}`]));
   }
   return lines;
 }

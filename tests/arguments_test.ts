@@ -98,8 +98,7 @@ Deno.test("parseServerArguments() refuses what means nothing", () => {
       "--fingerprint x",
       "--list",
       "--no-qr",
-      "doctor",
-      "completions bash",
+      "completions tcsh",
       "forget a",
     ]
   ) assert.throws(() => parseServerArguments(line.split(" ")), UsageError, line);
@@ -142,6 +141,41 @@ Deno.test("parseClientArguments() gives defaults and what was given", () => {
   assert.deepEqual(parseClientArguments(["--list", "--json"]), { type: "list", json: true });
   assert.deepEqual(parseClientArguments(["forget", "--help"]), { type: "help" });
   assert.deepEqual(parseClientArguments(["--version"]), { type: "version" });
+});
+
+Deno.test("parseClientArguments() and parseServerArguments() know doctor", () => {
+  const asked = {
+    type: "doctor",
+    program: "client",
+    host: undefined,
+    port: 40623,
+    fingerprint: undefined,
+    password: undefined,
+    key: undefined,
+    json: false,
+  };
+  for (
+    const [line, changes] of [
+      ["doctor", {}],
+      ["doctor --host a:7 --json", { host: "a", port: 7, json: true }],
+      [`doctor --fingerprint ${FINGERPRINT}`, { fingerprint: FINGERPRINT }],
+      ["doctor --password-file p --key k", { password: { from: "file", path: "p" }, key: "k" }],
+    ] as const
+  ) assert.deepEqual(parseClientArguments(line.split(" ")), { ...asked, ...changes }, line);
+  for (
+    const [line, changes] of [
+      ["doctor", {}],
+      ["doctor --host ::1 --port 7 --key k --json", { host: "::1", port: 7, key: "k", json: true }],
+    ] as const
+  ) {
+    const expected = { ...asked, program: "server", ...changes };
+    assert.deepEqual(parseServerArguments(line.split(" ")), expected, line);
+  }
+  for (const line of ["doctor a", "doctor --port 0", "doctor --quiet", "doctor --no-announce"]) {
+    for (const parse of [parseClientArguments, parseServerArguments]) {
+      assert.throws(() => parse(line.split(" ")), UsageError, line);
+    }
+  }
 });
 
 Deno.test("parseClientArguments() knows forget and join-key", () => {
@@ -191,8 +225,7 @@ Deno.test("parseClientArguments() refuses what means nothing", () => {
       "--fingerprint x",
       `--fingerprint ${FINGERPRINT} --serve`,
       "--no-qr",
-      "doctor",
-      "completions bash",
+      "completions tcsh",
       "192.168.1.20",
       "forget",
       "forget a b",

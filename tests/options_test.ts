@@ -195,7 +195,7 @@ Deno.test("usage() shows every option and subcommand in 80 columns", () => {
       assert.ok(text.includes(`\n  --${name}${value ? ` ${value.name}` : ""}  `), name);
     }
     for (const { name, argument } of program.subcommands) {
-      assert.ok(text.includes(`\n       ${program.name} ${name} ${argument}\n`));
+      assert.ok(text.includes(`\n       ${`${program.name} ${name} ${argument}`.trimEnd()}\n`));
     }
   }
   assert.equal(

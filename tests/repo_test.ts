@@ -13,7 +13,7 @@ const THIS_FILE = "tests/repo_test.ts";
  */
 const RANKS: readonly (readonly string[])[] = [
   // words, numbers and pure functions that need nothing
-  "target errors clock limits events std.d forge.d dns.d version address nearest links",
+  "target errors clock limits events std.d forge.d dns.d version address nearest links firewalls",
   // one step up: time shared out, text measured, what is kept for whom
   "std text allowance group line stream host outbox pem",
   // bytes; the parts of a screen
@@ -29,7 +29,7 @@ const RANKS: readonly (readonly string[])[] = [
   // a peer channel; what waits to be written; the terminal
   "channel queue cli terminal table",
   // the handshakes of a peer; a connection's records
-  "pairing link secret nearby",
+  "pairing link secret nearby checks",
   // a peer; a connection from its handshake on
   "peer connection",
   // who is in the room
@@ -37,9 +37,9 @@ const RANKS: readonly (readonly string[])[] = [
   // what is seen of the room; a member of the relay's; who is listening there
   "view member probe keeping",
   // what people do and write; a visitor of the relay's
-  "people writer visitor",
+  "people writer visitor network_checks server_checks",
   // the relay; one's own membership
-  "relay membership",
+  "relay membership doctor",
   // a relay on this computer; a session
   "hosting session",
   // what a command does; what a server says

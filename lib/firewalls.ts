@@ -1,0 +1,131 @@
+/**
+ * The firewalls of this computer, as their files tell: which of them is turned on, whether it is set to let the port
+ * through, and the command that makes it do so.
+ *
+ * Runs no program and changes nothing; what may not be read is taken for closed.
+ *
+ * @module
+ */
+
+/** A firewall that is turned on, or is likely to be. */
+export interface Firewall {
+  readonly name: string;
+  /** Its files say that the port is open. */
+  readonly isOpen: boolean;
+  /** What opens it. */
+  readonly command: string;
+}
+
+/** Where the files are. */
+export interface FirewallPlace {
+  /** `/` but for tests. */
+  readonly root: string;
+  readonly os: typeof Deno.build.os;
+}
+
+/** Finds the firewalls that may keep others from a TCP port. */
+export async function findFirewalls(
+  port: number,
+  { root, os }: FirewallPlace,
+): Promise<Firewall[]> {
+  const read = async (...paths: readonly string[]) =>
+    (await Promise.all(paths.map((path) => readText(`${root}${path}`)))).join("\n");
+  switch (os) {
+    case "linux":
+      return (await Promise.all([
+        ufw(port, read),
+        firewalld(port, read, root),
+        nftables(port, read),
+      ]))
+        .filter((firewall) => firewall !== undefined);
+    case "darwin":
+      return await macos(root);
+    case "windows":
+      return [{
+        name: "the firewall of Windows",
+        isOpen: false,
+        command:
+          "netsh advfirewall firewall add rule name=Hearth dir=in action=allow protocol=TCP " +
+          `localport=${port}`,
+      }];
+    default:
+      return [];
+  }
+}
+
+type Read = (...paths: readonly string[]) => Promise<string>;
+
+async function ufw(port: number, read: Read): Promise<Firewall | undefined> {
+  if (!/^ENABLED=yes\s*$/m.test(await read("etc/ufw/ufw.conf"))) return undefined;
+  const rules = await read("etc/ufw/user.rules", "lib/ufw/user.rules");
+  return {
+    name: "ufw",
+    isOpen: new RegExp(`^-A ufw-user-input -p tcp --dport ${port} -j ACCEPT$`, "m").test(rules),
+    command: `sudo ufw allow ${port}/tcp`,
+  };
+}
+
+async function firewalld(port: number, read: Read, root: string): Promise<Firewall | undefined> {
+  const units = "etc/systemd/system/multi-user.target.wants/firewalld.service";
+  if (!await exists(`${root}${units}`)) return undefined;
+  const zones = await listFiles(`${root}etc/firewalld/zones`);
+  const text = await read(...zones.map((name) => `etc/firewalld/zones/${name}`));
+  return {
+    name: "firewalld",
+    isOpen: [...text.matchAll(/<port\b[^>]*>/g)].some(([tag]) =>
+      tag.includes(`port="${port}"`) && tag.includes(`protocol="tcp"`)
+    ),
+    command: `sudo firewall-cmd --permanent --add-port=${port}/tcp && sudo firewall-cmd --reload`,
+  };
+}
+
+/** The rules that are loaded at the start; those of now only a program could tell. */
+async function nftables(port: number, read: Read): Promise<Firewall | undefined> {
+  const rules = (await read("etc/nftables.conf", "etc/sysconfig/nftables.conf"))
+    .replace(/#.*/g, "");
+  const chain = /chain\s+(\S+)\s*\{[^}]*hook\s+input[^}]*\}/.exec(rules);
+  if (!chain || !/policy\s+drop|\bdrop\s*;?\s*$|\breject\b/m.test(chain[0])) return undefined;
+  const table = [...rules.slice(0, chain.index).matchAll(/table\s+(\S+)\s+(\S+)\s*\{/g)].at(-1);
+  return {
+    name: "nftables",
+    isOpen: new RegExp(`\\b${port}\\b[^;\\n]*\\baccept\\b`).test(chain[0]),
+    command: `sudo nft insert rule ${table?.[1] ?? "inet"} ${table?.[2] ?? "filter"} ${chain[1]} ` +
+      `tcp dport ${port} accept`,
+  };
+}
+
+async function macos(root: string): Promise<Firewall[]> {
+  const tool = "usr/libexec/ApplicationFirewall/socketfilterfw";
+  if (!await exists(`${root}${tool}`)) return [];
+  const program = Deno.execPath();
+  return [{
+    name: "the application firewall of macOS",
+    isOpen: false,
+    command: `sudo /${tool} --add ${program} --unblockapp ${program}`,
+  }];
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch {
+    return ""; // there is none, or only the administrator may read it
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function listFiles(folder: string): Promise<string[]> {
+  try {
+    return await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  } catch {
+    return [];
+  }
+}

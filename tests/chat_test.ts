@@ -84,7 +84,7 @@ withServer(
 
 test("Chat serves, and says so", async (chats) => {
   await chats.world.home("anna", { file: "server.pem" });
-  const anna = await chats.chat("anna", { serving: true });
+  const anna = await chats.chat("anna", { serving: 0 });
   assert.deepEqual(withoutAddress(logOf(await anna.screen()).slice(1)), [
     "-- this computer is the server; on others type: ./client --host ADDRESS",
     "-- /help lists the commands, Tab completes, Ctrl-D leaves",

@@ -13,8 +13,8 @@ export interface ChatOptions extends ClientOptions {
   readonly rows?: number;
   /** What is in `settings.json`; without times by default, so that screens can be compared. */
   readonly settings?: Readonly<Record<string, unknown>>;
-  /** Serve instead of joining a server. */
-  readonly serving?: boolean;
+  /** Serve on this port instead of joining a server. */
+  readonly serving?: number;
   /** A module that is loaded before the client. */
   readonly preload?: string;
   /** A script for bash in place of the client itself; `CLIENT` stands for that. */
@@ -44,8 +44,8 @@ export class Chats implements AsyncDisposable {
     const [deno, run, ...rest] = FROM_SOURCE.client;
     const command = [
       ...[deno!, run!, ...preload === undefined ? [] : ["--preload", preload], ...rest],
-      ...options.serving
-        ? ["--serve", "--port", "0"]
+      ...options.serving !== undefined
+        ? ["--serve", "--port", String(options.serving)]
         : ["--host", `127.0.0.1:${options.port ?? world.port}`],
       ...["--nick", nick, ...options.args ?? []],
     ];

@@ -57,7 +57,7 @@ const README_BLOCK =
  * @param width Columns.
  */
 export function drawScreen(capture: string, width: number): string {
-  const rows = capture.trimEnd().split("\n");
+  const rows = splitScreen(capture);
   const size = {
     width: Math.ceil(width * CELL_WIDTH + 2 * MARGIN),
     height: rows.length * CELL_HEIGHT + 2 * MARGIN,
@@ -77,19 +77,22 @@ export function drawScreen(capture: string, width: number): string {
 
 /** The screen as plain text. */
 export function plainScreen(capture: string): string {
-  return capture.trimEnd().split("\n")
-    .map((row) => splitRow(row).map(({ text }) => text).join("").replace(CURSOR, "").trimEnd())
+  return splitScreen(capture)
+    .map((runs) => runs.map(({ text }) => text).join("").replace(CURSOR, "").trimEnd())
     .join("\n") + "\n";
 }
 
-function drawRow(row: string, top: number): string[] {
+function drawRow(runs: readonly Run[], top: number): string[] {
   const drawn: string[] = [];
-  for (const { text, column, width, look } of splitRow(row)) {
-    const x = number(MARGIN + column * CELL_WIDTH);
+  for (const run of runs) {
+    const text = run.text.trim();
+    const x = number(MARGIN + (run.column + run.text.search(/\S|$/)) * CELL_WIDTH);
     if (text === CURSOR) {
       const size = `width="${CELL_WIDTH}" height="${CELL_HEIGHT}"`;
       drawn.push(`<rect x="${x}" y="${number(top)}" ${size} fill="${FOREGROUND}"/>`);
-    } else if (text.trim() !== "") {
+    } else if (text !== "") {
+      const width = run.width - (run.text.length - text.length);
+      const { look } = run;
       const attributes = [
         `x="${x}" y="${number(top + FONT_SIZE)}"`,
         // Whatever font there is, every piece has its columns.
@@ -105,30 +108,35 @@ function drawRow(row: string, top: number): string[] {
   return drawn;
 }
 
-/** Splits a row into pieces of one look; the cursor is one, and so is everything wide. */
-function splitRow(row: string): Run[] {
-  const runs: Run[] = [];
+/** Splits rows into pieces of one look, which goes on from row to row. */
+function splitScreen(capture: string): Run[][] {
   let look = PLAIN;
-  let column = 0;
-  // deno-lint-ignore no-control-regex
-  for (const [, codes, text] of row.matchAll(/\x1b\[([\d;]*)m|([^\x1b]+)/g)) {
-    if (text === undefined) {
-      look = applyCodes(look, codes!);
-      continue;
+  return capture.trimEnd().split("\n").map((row) => {
+    const runs: Run[] = [];
+    // deno-lint-ignore no-control-regex
+    for (const [, codes, text] of row.matchAll(/\x1b\[([\d;]*)m|([^\x1b]+)/g)) {
+      if (text === undefined) look = applyCodes(look, codes!);
+      else splitText(text, look, runs);
     }
-    let run: Run | undefined;
-    for (const cluster of graphemes(text)) {
-      const width = cluster === CURSOR ? 0 : columns(cluster);
-      if (run === undefined || width !== 1 || run.text === CURSOR || run.width > run.text.length) {
-        run = { text: "", column, width: 0, look };
-        runs.push(run);
-      }
-      run.text += cluster;
-      run.width += width;
-      column += width;
+    return runs;
+  });
+}
+
+/** Adds pieces to those before; the cursor is one, and so is everything wide. */
+function splitText(text: string, look: Look, runs: Run[]): void {
+  const before = runs.at(-1);
+  let column = before === undefined ? 0 : before.column + before.width;
+  let run: Run | undefined;
+  for (const cluster of graphemes(text)) {
+    const width = cluster === CURSOR ? 0 : columns(cluster);
+    if (run === undefined || width !== 1 || run.text === CURSOR || run.width > run.text.length) {
+      run = { text: "", column, width: 0, look };
+      runs.push(run);
     }
+    run.text += cluster;
+    run.width += width;
+    column += width;
   }
-  return runs;
 }
 
 function applyCodes(look: Look, codes: string): Look {

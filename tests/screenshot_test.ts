@@ -14,7 +14,7 @@ Deno.test("plainScreen() gives docs/chat.ansi as README.md has it", async () => 
 
 Deno.test("drawScreen() gives every piece its place, its columns and its look", () => {
   const svg = drawScreen(
-    "\x1b[2mdim\x1b[0m a<b \x1b[1;38;5;196mb日x\x1b[0m\x1b[39m\x1b[49m y‸\n",
+    "\x1b[2mdim\ndim\x1b[0m a<b \x1b[1;38;5;196mb日x\x1b[0m\x1b[39m\x1b[49m y‸\n",
     20,
   );
   const pieces = [...svg.matchAll(/<text (.*)>(.*)<\/text>/g)].map(([, attributes, text]) => {
@@ -23,13 +23,14 @@ Deno.test("drawScreen() gives every piece its place, its columns and its look", 
   });
   assert.deepEqual(pieces, [
     ["dim", "14", "25.2", "#d6d9e0", undefined, "0.6"],
-    [" a&lt;b ", "39.2", "42", "#d6d9e0", undefined, undefined],
+    ["dim", "14", "25.2", "#d6d9e0", undefined, "0.6"],
+    ["a&lt;b", "47.6", "25.2", "#d6d9e0", undefined, undefined],
     ["b", "81.2", "8.4", "#ff0000", "bold", undefined],
     ["日", "89.6", "16.8", "#ff0000", "bold", undefined],
     ["x", "106.4", "8.4", "#ff0000", "bold", undefined],
-    [" y", "114.8", "16.8", "#d6d9e0", undefined, undefined],
+    ["y", "123.2", "8.4", "#d6d9e0", undefined, undefined],
   ]);
-  assert.equal(svg.match(/<rect x="131.6" y="14"/g)?.length, 1);
+  assert.equal(svg.match(/<rect x="131.6" y="32"/g)?.length, 1);
 });
 
 Deno.test("drawScreen() refuses a look it does not know", () => {

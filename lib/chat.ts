@@ -118,22 +118,22 @@ export class Chat {
     this.#showPrompt(this.#attached);
   }
 
-  /** Prints lines of one's own program: one with the time, several as a block. */
-  say(...lines: readonly string[]): void {
-    if (lines.length > 1) return this.sayBlock(...lines);
-    for (const text of lines) this.#printLine(text, this.#context());
+  /** Prints a line of one's own program, without the time. */
+  say(text: string): void {
+    this.#printBlock("info", [text]);
   }
 
-  /** Prints lines of one's own program without the time. */
-  sayBlock(...lines: readonly string[]): void {
+  /** Prints what a command answers: one line with the time, several as a block. */
+  #answer(lines: readonly string[]): void {
+    if (lines.length > 1) return this.#printBlock("answer", lines);
+    for (const text of lines) this.#print({ level: "answer", text, hint: "" });
+  }
+
+  #printBlock(level: "info" | "answer", lines: readonly string[]): void {
     const context = { ...this.#context(), timestamps: "off" } as const;
-    for (const text of lines) this.#printLine(text, context);
-  }
-
-  #printLine(text: string, context: RenderContext): void {
-    this.terminal.print(
-      renderNotice({ level: "info", text, hint: "" }, { ...context, quiet: "off" }),
-    );
+    for (const text of lines) {
+      this.terminal.print(renderNotice({ level, text, hint: "" }, context));
+    }
   }
 
   /** Shows what happened. */
@@ -273,7 +273,7 @@ export class Chat {
         return this.#send({ text: command.text, action: false, to: nick }, attached);
       }
       case "names":
-        return this.sayBlock(...this.#names(attached));
+        return this.#printBlock("answer", this.#names(attached));
       case "bell":
         return this.#set({ bell: command.mode }, `the bell rings for: ${command.mode}`);
       case "timestamp":
@@ -284,7 +284,7 @@ export class Chat {
         return this.#set({ quiet }, `who joins and leaves is ${what} from now on`);
       }
       case "invite":
-        this.sayBlock("what a friend types on another computer:");
+        this.#answer(["what a friend types on another computer:"]);
         // As it is, in one row however long: it is there to be copied.
         return this.terminal.print((actions.run(command) ?? []).map(cleanLine));
       case "clear":
@@ -292,7 +292,7 @@ export class Chat {
       case "quit":
         return this.#options.onQuit();
       default:
-        this.say(...actions.run(command) ?? []);
+        this.#answer(actions.run(command) ?? []);
         presence.refresh();
         this.#showPrompt(attached);
         if (command.name === "nick") this.#options.save({ nick: membership.nick });
@@ -302,7 +302,7 @@ export class Chat {
   #set(patch: Partial<ScreenSettings>, text: string): void {
     Object.assign(this.#settings, patch);
     this.#options.save(patch);
-    this.say(text);
+    this.#answer([text]);
   }
 
   /** `/names`: oneself first. */

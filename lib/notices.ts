@@ -10,8 +10,11 @@ import type { ErrorEvent, JoinedEvent, LeftEvent, SessionEvent, WelcomeEvent } f
 
 /** A sentence for the person at the keyboard, in lower case and without a full stop. */
 export interface Notice {
-  /** `presence`: who comes and goes; `warning` and `error` are shown even when notices are not. */
-  level: "presence" | "info" | "warning" | "error";
+  /**
+   * `presence`: who comes and goes; `answer`, `warning` and `error` are shown even when notices are not, and an
+   * answer to what was typed is not dim.
+   */
+  level: "presence" | "info" | "answer" | "warning" | "error";
   text: string;
   /** What to do about it; empty for nothing. */
   hint: string;

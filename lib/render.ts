@@ -71,10 +71,11 @@ export function renderNotice(notice: Notice, context: RenderContext): string[] {
   if (level === "presence" && context.quiet !== "off") return [];
   if (level === "info" && context.quiet === "notices") return [];
   const loud = level === "warning" || level === "error";
-  const code = toneCode(loud ? "bold" : "dim", context.color);
+  const dim = toneCode("dim", context.color);
   const lead = loud
     ? { text: "!! ", code: toneCode("alert", context.color) }
-    : { text: "-- ", code };
+    : { text: "-- ", code: dim };
+  const code = loud ? toneCode("bold", context.color) : level === "answer" ? "" : dim;
   const body = [{ text: clean(text, context).replaceAll("\n", " "), code }];
   const rows = layOut([time(context), lead], body, context);
   if (hint === "") return rows;

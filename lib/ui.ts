@@ -150,8 +150,8 @@ export function makeChatUi(options: ChatOptions & { finished: Promise<boolean> }
   let spinner: ReturnType<typeof setInterval> | undefined;
   return {
     emit: (event) => chat.show(event),
-    say: (text) => options.quiet || chat.sayBlock(text),
-    greet: (text) => options.quiet || chat.sayBlock(text),
+    say: (text) => chat.say(text),
+    greet: (text) => chat.say(text),
     progress(text) {
       clearInterval(spinner);
       if (text === "") return chat.terminal.setStatus("");

@@ -285,6 +285,12 @@ Deno.test("renderNotice() dims notices, and wraps them under their own text", ()
   ]);
 });
 
+Deno.test("renderNotice() shows answers in any case, and not dimmed", () => {
+  const notice = { level: "answer", text: "35147 28778", hint: "" } as const;
+  const context = { ...CONTEXT, color: "16", quiet: "notices" } as const;
+  assert.deepEqual(renderNotice(notice, context), ["\x1b[2m12:04 -- \x1b[0m35147 28778"]);
+});
+
 const OWN: OwnMessage = {
   fingerprint: FINGERPRINT,
   text: "hello",

@@ -32,6 +32,9 @@ const MIN_HOLD_MS = 5000;
 /** After an outage the waits of others are about as long as it has lasted, but no longer than this, §5. */
 const MAX_HOLD_MS = 32_000;
 
+/** People who are remembered, as long as not all of them are here. */
+const MAX_KNOWN = 4096;
+
 /** Somebody who is or was here; one for each fingerprint. */
 interface Known {
   nick: string;
@@ -160,9 +163,20 @@ export class Presence {
         spoke: 0,
         unannounced: false,
       };
+      this.#forget();
       this.#known.set(fingerprint, known);
     }
     return known;
+  }
+
+  /** Makes room by forgetting who was met first, and is not here. */
+  #forget(): void {
+    if (this.#known.size < MAX_KNOWN) return;
+    for (const [fingerprint, { places, missing, held }] of this.#known) {
+      if (places + missing + held.length > 0) continue;
+      this.#known.delete(fingerprint);
+      return;
+    }
   }
 
   /** Somebody met today for the first time stays new for this run. */

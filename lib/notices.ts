@@ -110,12 +110,21 @@ export function welcomeNotice({ room, members }: WelcomeEvent, address?: string)
   return info(address === undefined ? place : `connected to ${address}: ${place}`);
 }
 
+/** What the reasons of a session mean to a person, where they are not plain. */
+const OUTAGES: Readonly<Record<string, string>> = {
+  cut: "it was cut",
+  full: "the server is full",
+  "shutting down": "the server is shutting down",
+  timeout: "no answer",
+};
+
 /** Says that there is no connection; once, however often it is tried again. */
 export function offlineNotice(reason: string, { wasOnline }: { wasOnline: boolean }): Notice {
+  const words = OUTAGES[reason] ?? reason;
   return info(
     wasOnline
-      ? `connection lost (${reason}); what you write waits until it is back`
-      : `no connection (${reason}); it is tried again`,
+      ? `connection lost: ${words}; what you write waits`
+      : `no connection yet: ${words}; it is tried again`,
   );
 }
 

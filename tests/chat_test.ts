@@ -394,7 +394,7 @@ withServer(
     await expectLast(anna, "-- bob is away: lunch");
     const { port } = world;
     await server.kill("SIGTERM");
-    const lost = "-- connection lost (shutting down); what you write waits until it is back";
+    const lost = "-- connection lost: the server is shutting down; what you write waits";
     await expectLast(anna, lost);
     await anna.waitFor((rows) => rows.at(-1) === "anna (offline)> ‸", "the state in the prompt");
     await enter(anna, "written meanwhile");

@@ -35,11 +35,11 @@ Deno.test("Standing tells an outage in one line at its beginning and one at its 
   assert.equal(standing.state, "offline");
   assert.deepEqual(told.splice(0), [
     "connected to host:1: you are in lobby, alone so far",
-    "connection lost (cut); what you write waits until it is back",
+    "connection lost: it was cut; what you write waits",
   ]);
   for (const event of [ended("full"), again, connected("known"), welcome(2)]) standing.take(event);
   assert.deepEqual(told, [
-    "connection lost (full); what you write waits until it is back",
+    "connection lost: the server is full; what you write waits",
     "connected again, with 2 others",
   ]);
   assert.equal(standing.state, "online");
@@ -57,7 +57,7 @@ Deno.test("Standing tells a first contact that does not succeed yet", () => {
   assert.equal(standing.state, "connecting");
   for (const event of [ended("full"), again, welcome(0)]) standing.take(event);
   assert.deepEqual(told, [
-    "no connection (full); it is tried again",
+    "no connection yet: the server is full; it is tried again",
     "you are in lobby, alone so far",
   ]);
   assert.equal(standing.wasOnline, true);

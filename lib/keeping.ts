@@ -74,6 +74,13 @@ export class Keeping {
     else outbox.settleAll(target);
   }
 
+  /** Something is kept for a member; before its HELLO also for the instances it may turn out to be. */
+  holds({ name, target, announced }: Member): boolean {
+    const others = announced ? [] : this.#options.outbox.lost();
+    const targets = [target, ...others].filter(({ fingerprint }) => fingerprint === name);
+    return targets.some(({ items }) => items.some(({ message }) => message !== undefined));
+  }
+
   /** §6, "A restarted client": what is kept for instances that are gone goes to one that has a channel. */
   adopt(name: string): void {
     if (this.#expectsHello(name)) return;

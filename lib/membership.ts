@@ -261,7 +261,7 @@ export class Membership {
     const now = this.#options.clock.now();
     return [...this.#roster.members.values()].some((member) =>
       (member.shown || (now - member.since < UNAUTHENTICATED_MS && !member.refused)) &&
-      member.target.items.some(({ message }) => message !== undefined)
+      this.#keeping.holds(member)
     );
   }
 

@@ -289,6 +289,8 @@ export class Session {
     const { membership } = this;
     if (frame.type === "welcome") {
       if (membership.joined) throw new ProtocolError("unexpected"); // §5: a second WELCOME
+      const { room, emit } = this.#options;
+      emit({ event: "welcome", room, members: frame.members.length });
       const connection = this.#connection!;
       membership.welcome(frame, {
         relay: relay.fingerprint,
@@ -301,8 +303,6 @@ export class Session {
         },
       });
       this.#welcomedAt = this.#clock.now();
-      const { room, emit } = this.#options;
-      emit({ event: "welcome", room, members: membership.size });
       this.wake();
       return;
     }

@@ -6,12 +6,14 @@
  */
 
 import { type Bytes, decodeHex, encodeHex } from "./bytes.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 import { computeView } from "./room.ts";
 import type { Member, Roster } from "./roster.ts";
 
 /** A message's view may equal one's own from so long before to so long after its receipt, §6. */
 export const VIEW_WINDOW_MS = 5000;
+/** Messages of one sender that wait at most; beyond that the oldest are given out as differing. */
+export const MAX_WAITING_MESSAGES = 256;
 
 /** One's own views of the last seconds. */
 class ViewLog {
@@ -48,12 +50,19 @@ interface Waiting<Message> {
   readonly receivedAt: number;
 }
 
+/** The messages of one sender, never none. */
+interface Queue<Message> {
+  readonly messages: Waiting<Message>[];
+  /** For the first of them. */
+  timer: Timer | undefined;
+}
+
 /** Holds each sender's messages until their views are decided, and gives them out in order. */
 export class ViewGate<Message> {
   #clock: Clock;
   #log: ViewLog;
   #emit: (message: Message, view: "same" | "differs") => void;
-  #queues = new Map<string, Waiting<Message>[]>();
+  #queues = new Map<string, Queue<Message>>();
 
   /** @param emit Gets each message once. */
   constructor(clock: Clock, emit: (message: Message, view: "same" | "differs") => void) {
@@ -78,26 +87,25 @@ export class ViewGate<Message> {
     message: Message,
     options: { view: Bytes; own?: Bytes },
   ): void {
+    this.#makeRoom(sender);
     const queue = this.#queues.get(sender);
     const view = this.#decide(encodeHex(options.view), options.own);
     if (!queue && (view === "same" || view === "differs")) return this.#emit(message, view);
     // A decided one behind an undecided one waits for its turn, never longer than that.
-    const receivedAt = this.#clock.now();
-    const waiting = { message, view, receivedAt };
-    if (queue) queue.push(waiting);
-    else this.#queues.set(sender, [waiting]);
-    // A timer may go off a little early: what it was set for is due all the same.
-    this.#clock.after(VIEW_WINDOW_MS, () => this.#advance(sender, receivedAt));
+    const waiting = { message, view, receivedAt: this.#clock.now() };
+    if (queue) queue.messages.push(waiting);
+    else this.#wait(sender, { messages: [waiting], timer: undefined });
   }
 
   /** Gives out everything at once: nothing more will be decided. */
   flush(): void {
-    for (const queue of this.#queues.values()) {
-      for (const { message, view } of queue) {
-        this.#emit(message, view === "same" ? view : "differs");
-      }
-    }
-    this.#queues.clear();
+    for (const sender of [...this.#queues.keys()]) this.#advance(sender, Infinity);
+  }
+
+  /** Whoever floods with views that nobody has must not fill the memory. */
+  #makeRoom(sender: string): void {
+    const messages = this.#queues.get(sender)?.messages;
+    if (messages?.length === MAX_WAITING_MESSAGES) this.#advance(sender, messages[0]!.receivedAt);
   }
 
   #decide(view: string, own: Bytes | undefined): string | "same" | "differs" {
@@ -109,14 +117,25 @@ export class ViewGate<Message> {
   #advance(sender: string, due = this.#clock.now() - VIEW_WINDOW_MS): void {
     const queue = this.#queues.get(sender);
     if (!queue) return;
-    while (queue.length > 0) {
-      const { message, view, receivedAt } = queue[0]!;
+    this.#clock.cancel(queue.timer);
+    this.#queues.delete(sender);
+    const { messages } = queue;
+    while (messages.length > 0) {
+      const { message, view, receivedAt } = messages[0]!;
       const same = view === "same" || this.#log.has(view);
-      if (!same && view !== "differs" && receivedAt > due) return;
-      queue.shift();
+      if (!same && view !== "differs" && receivedAt > due) return this.#wait(sender, queue);
+      messages.shift();
       this.#emit(message, same ? "same" : "differs");
     }
-    this.#queues.delete(sender);
+  }
+
+  /** Sets the timer for the first message. */
+  #wait(sender: string, queue: Queue<Message>): void {
+    const { receivedAt } = queue.messages[0]!;
+    const delay = receivedAt + VIEW_WINDOW_MS - this.#clock.now();
+    // A timer may go off a little early: what it was set for is due all the same.
+    queue.timer = this.#clock.after(delay, () => this.#advance(sender, receivedAt));
+    this.#queues.set(sender, queue);
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { VIEW_WINDOW_MS, ViewGate } from "../lib/view.ts";
+import { MAX_WAITING_MESSAGES, VIEW_WINDOW_MS, ViewGate } from "../lib/view.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 
 /** A view, by a number. */
@@ -138,4 +138,26 @@ Deno.test("ViewGate.flush() gives out everything, in order, and each message onc
   assert.deepEqual(shown, ["a1 differs", "a2 same"]);
   await clock.advance(60_000);
   assert.equal(shown.length, 2);
+});
+
+Deno.test("ViewGate holds 256 messages of one sender, beyond that the oldest are given out as differing", async () => {
+  const { clock, gate, shown } = makeGate();
+  for (let i = 0; i < MAX_WAITING_MESSAGES; i++) {
+    gate.add("mallory", `${i}`, { view: view(2) });
+    await clock.advance(1);
+  }
+  assert.deepEqual(shown, []);
+  assert.equal(clock.timers, 1);
+  gate.add("mallory", "one more", { view: view(2) });
+  assert.deepEqual(shown, ["0 differs"]);
+  gate.add("anna", "a", { view: view(1) });
+  gate.change(view(2));
+  assert.deepEqual(shown.slice(1, 3), ["a same", "1 same"]);
+  assert.equal(shown.length, MAX_WAITING_MESSAGES + 2);
+  assert.equal(clock.timers, 0);
+  // What came at the same moment as the oldest goes with it, and then nothing waits.
+  for (let i = 0; i <= MAX_WAITING_MESSAGES; i++) gate.add("mallory", `${i}`, { view: view(3) });
+  assert.equal(shown.length, 2 * MAX_WAITING_MESSAGES + 2);
+  await clock.advance(VIEW_WINDOW_MS);
+  assert.equal(shown.at(-1), `${MAX_WAITING_MESSAGES} differs`);
 });

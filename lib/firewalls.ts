@@ -83,15 +83,29 @@ async function firewalld(port: number, read: Read, root: string): Promise<Firewa
 async function nftables(port: number, read: Read): Promise<Firewall | undefined> {
   const rules = (await read("etc/nftables.conf", "etc/sysconfig/nftables.conf"))
     .replace(/#.*/g, "");
-  const chain = /chain\s+(\S+)\s*\{[^}]*hook\s+input[^}]*\}/.exec(rules);
-  if (!chain || !/policy\s+drop|\bdrop\s*;?\s*$|\breject\b/m.test(chain[0])) return undefined;
-  const table = [...rules.slice(0, chain.index).matchAll(/table\s+(\S+)\s+(\S+)\s*\{/g)].at(-1);
-  return {
-    name: "nftables",
-    isOpen: new RegExp(`\\b${port}\\b[^;\\n]*\\baccept\\b`).test(chain[0]),
-    command: `sudo nft insert rule ${table?.[1] ?? "inet"} ${table?.[2] ?? "filter"} ${chain[1]} ` +
-      `tcp dport ${port} accept`,
-  };
+  for (const { 0: head, 1: name, index } of rules.matchAll(/\bchain\s+(\S+)\s*\{/g)) {
+    const body = untilClosed(rules.slice(index + head.length));
+    if (!/\bhook\s+input\b/.test(body)) continue;
+    if (!/\bpolicy\s+drop\b|\b(?:drop|reject)\s*;?\s*$/.test(body)) continue;
+    const table = [...rules.slice(0, index).matchAll(/\btable\s+(\S+)\s+(\S+)\s*\{/g)].at(-1);
+    return {
+      name: "nftables",
+      isOpen: new RegExp(`\\b${port}\\b[^;\\n]*\\baccept\\b`).test(body),
+      command: `sudo nft insert rule ${table?.[1] ?? "inet"} ${table?.[2] ?? "filter"} ${name} ` +
+        `tcp dport ${port} accept`,
+    };
+  }
+  return undefined;
+}
+
+/** What stands before the brace that closes the one before the text. */
+function untilClosed(text: string): string {
+  let depth = 1;
+  for (const { 0: brace, index } of text.matchAll(/[{}]/g)) {
+    depth += brace === "{" ? 1 : -1;
+    if (depth === 0) return text.slice(0, index);
+  }
+  return text;
 }
 
 async function macos(root: string): Promise<Firewall[]> {

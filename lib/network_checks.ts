@@ -95,7 +95,9 @@ export async function checkAnnouncements(patient: Patient): Promise<Finding | un
 /** Whether messages to everybody go out and come in, so that servers can be found. */
 export async function checkMulticast(): Promise<Finding> {
   const links = listLinks().filter(({ isLoopback }) => !isLoopback);
-  if (links.length === 0) return warn("there is no network to look around in");
+  if (links.length === 0) {
+    return warn("there is no network to look around in", "plug in the cable, or join a Wi-Fi");
+  }
   const name = `doctor-${encodeHex(systemRandom(8))}.local`;
   const deaf = new Set(links.map((link) => link.name));
   const net = new Multicast({

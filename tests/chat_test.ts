@@ -397,12 +397,13 @@ withServer(
     const lost = "-- connection lost: the server is shutting down; what you write waits";
     await expectLast(anna, lost);
     await anna.waitFor((rows) => rows.at(-1) === "anna (offline)> ‸", "the state in the prompt");
-    await enter(anna, "written meanwhile");
-    await enter(anna, "/msg bob and this alone");
     const waiting = [
       "anna (waiting): written meanwhile",
       "anna (private to bob, waiting): and this alone",
     ];
+    await enter(anna, "written meanwhile");
+    await expectLast(anna, lost, waiting[0]!);
+    await enter(anna, "/msg bob and this alone");
     await expectLast(anna, lost, ...waiting);
     await anna.type("still typing");
     await world.server([], { port });

@@ -81,7 +81,7 @@ export class Chats implements AsyncDisposable {
   }
 }
 
-/** Types a line. */
+/** Types a line. What follows must wait until it was taken: two lines in one read are a paste. */
 export async function enter(terminal: Tmux, text: string): Promise<void> {
   await terminal.type(text);
   await terminal.press("Enter");

@@ -43,6 +43,8 @@ export interface SharedOptions {
   readonly minKeyBits: number;
   /** A server that is started can be found by others. */
   readonly announce: boolean;
+  /** Invitations are shown as QR codes, too. */
+  readonly qr: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
 }
@@ -300,6 +302,7 @@ function readShared(
     keyBits: given.number("key-bits") ?? DEFAULT_KEY_BITS,
     minKeyBits: given.number("min-key-bits") ?? DEFAULT_MIN_KEY_BITS,
     announce: !given.has("no-announce"),
+    qr: !given.has("no-qr"),
     json: given.has("json"),
     quiet: given.has("quiet"),
   };

@@ -30,6 +30,8 @@ export interface ChatOptions {
   readonly utf8: boolean;
   /** Only messages and errors. */
   readonly quiet: boolean;
+  /** An invitation is shown as a QR code, too. */
+  readonly qr?: boolean;
   readonly settings: Settings;
   /** Keeps a changed setting. */
   save(patch: Settings): void;
@@ -134,6 +136,16 @@ export class Chat {
     for (const text of lines) {
       this.terminal.print(renderNotice({ level, text, hint: "" }, context));
     }
+  }
+
+  /** As it is, in one row however long, since it is there to be copied; and for a camera. */
+  async #invite(lines: readonly string[]): Promise<void> {
+    this.terminal.print(lines.map(cleanLine));
+    const { qr = false, utf8, color } = this.#options;
+    if (!qr || !utf8) return;
+    const { drawQr } = await import("./qr.ts");
+    const { columns } = this.terminal;
+    for (const line of lines) this.terminal.print(await drawQr(line, { columns, color }));
   }
 
   /** Shows what happened. */
@@ -285,8 +297,7 @@ export class Chat {
       }
       case "invite":
         this.#answer(["what a friend types on another computer:"]);
-        // As it is, in one row however long: it is there to be copied.
-        return this.terminal.print((actions.run(command) ?? []).map(cleanLine));
+        return void this.#invite(actions.run(command) ?? []);
       case "clear":
         return this.terminal.clear();
       case "quit":

@@ -111,6 +111,7 @@ function makeUi(
     color: colorDepth(env, true),
     utf8: isUtf8Locale(env, Deno.build.os),
     quiet: options.quiet,
+    qr: options.qr,
     settings,
     save: (patch) => void save(folder, patch, ui),
     onQuit: () => ending.end(0),

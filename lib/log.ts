@@ -9,6 +9,7 @@ import type { Host } from "./hosting.ts";
 import { REASON, WHY } from "./transport_frame.ts";
 import type { RelayEvent } from "./relay.ts";
 import { inviteTo } from "./host.ts";
+import { isUtf8Locale } from "./locale.ts";
 
 /** How LEFT's why is said and written. */
 const WHY_TEXTS: Readonly<Record<number, string>> = {
@@ -31,6 +32,8 @@ export interface LogOptions {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
+  /** Shows the invitation as a QR code, too. */
+  readonly qr?: boolean;
 }
 
 /** The server's standard output. */
@@ -69,6 +72,18 @@ export class ServerLog {
     this.say(`    ${inviteTo(addresses[0]!, port)}${password}`);
     this.say("or, to be sure that it is this server and no other:");
     this.say(`    ${inviteTo(addresses[0]!, port, fingerprint)}${password}`);
+  }
+
+  /** Shows the line that makes sure once more, for a camera, where there is somebody to see it. */
+  async picture({ port, addresses, fingerprint }: Host): Promise<void> {
+    const { json, quiet, qr = false } = this.#options;
+    const isShown = qr && !json && !quiet && Deno.stdout.isTerminal() &&
+      isUtf8Locale((name) => Deno.env.get(name), Deno.build.os);
+    if (!isShown) return;
+    const { drawQr } = await import("./qr.ts");
+    const { columns } = Deno.consoleSize();
+    const line = inviteTo(addresses[0]!, port, fingerprint);
+    for (const row of await drawQr(line, { columns, color: "none" })) this.say(row);
   }
 
   /** Something happened in the relay. */

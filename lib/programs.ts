@@ -39,6 +39,7 @@ export type SharedOptionName =
   | "key-bits"
   | "min-key-bits"
   | "no-announce"
+  | "no-qr"
   | "json"
   | "quiet";
 /** The options of `server`. */
@@ -84,6 +85,10 @@ const MIN_KEY_BITS: Option<"min-key-bits"> = {
 const NO_ANNOUNCE: Option<"no-announce"> = {
   name: "no-announce",
   help: "do not announce the server on the network: only who knows its address finds it",
+};
+const NO_QR: Option<"no-qr"> = {
+  name: "no-qr",
+  help: "show an invitation as a line only, without its QR code",
 };
 const ENVIRONMENT: Program<never>["environment"] = [
   ["HEARTH_HOME", "the state folder (default: ~/.config/hearth)"],
@@ -145,6 +150,7 @@ export const SERVER_PROGRAM: Program<ServerOptionName> = {
     MADE_KEY_BITS,
     MIN_KEY_BITS,
     NO_ANNOUNCE,
+    NO_QR,
     { name: "json", help: "one JSON object a line on standard output" },
     { name: "quiet", help: "print errors only" },
     { name: "verbose", help: "print more of what happens" },
@@ -210,6 +216,7 @@ export const CLIENT_PROGRAM: Program<ClientOptionName> = {
     MADE_KEY_BITS,
     MIN_KEY_BITS,
     NO_ANNOUNCE,
+    NO_QR,
     {
       name: "wait",
       value: { type: "seconds", name: "SECONDS", max: MAX_WAIT_SECONDS },

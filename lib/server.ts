@@ -65,6 +65,7 @@ async function serve(options: ServerOptions, log: ServerLog): Promise<Host> {
   });
   if (options.allow !== undefined) rereadOnHangup(options.allow, host, log);
   log.listening(host, { locked: joinKey !== undefined });
+  await log.picture(host);
   void host.announced.then((isAnnounced) => {
     if (isAnnounced || !options.announce) return;
     log.say("this server cannot be announced on the network: others need its address");

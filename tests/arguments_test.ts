@@ -18,6 +18,7 @@ const SERVER_DEFAULTS = {
   keyBits: 3072,
   minKeyBits: 2048,
   announce: true,
+  qr: true,
   json: false,
   quiet: false,
   verbose: false,
@@ -38,6 +39,7 @@ const CLIENT_DEFAULTS = {
   keyBits: 3072,
   minKeyBits: 2048,
   announce: true,
+  qr: true,
   waitMs: 10_000,
   json: false,
   quiet: false,
@@ -63,7 +65,7 @@ Deno.test("parseServerArguments() gives defaults and what was given", () => {
         minKeyBits: 4096,
       }],
       ["--json --quiet --verbose", { json: true, quiet: true, verbose: true }],
-      ["--no-announce", { announce: false }],
+      ["--no-announce --no-qr", { announce: false, qr: false }],
     ] as const
   ) {
     const args = line.split(" ").filter(Boolean);
@@ -97,7 +99,6 @@ Deno.test("parseServerArguments() refuses what means nothing", () => {
       "--serve",
       "--fingerprint x",
       "--list",
-      "--no-qr",
       "completions tcsh",
       "forget a",
     ]
@@ -114,6 +115,7 @@ Deno.test("parseClientArguments() gives defaults and what was given", () => {
       ["--host [fe80::1%eth0]:7", { host: "fe80::1%eth0", port: 7 }],
       ["--serve", { serve: true }],
       ["--serve --no-announce", { serve: true, announce: false }],
+      ["--no-qr", { qr: false }],
       ["--serve --port 0", { serve: true, port: 0 }],
       ["--serve --host a", { serve: true, host: "a" }],
       [`--host a --fingerprint ${FINGERPRINT}`, { host: "a", fingerprint: FINGERPRINT }],
@@ -224,7 +226,6 @@ Deno.test("parseClientArguments() refuses what means nothing", () => {
       "--list --quiet",
       "--fingerprint x",
       `--fingerprint ${FINGERPRINT} --serve`,
-      "--no-qr",
       "completions tcsh",
       "192.168.1.20",
       "forget",

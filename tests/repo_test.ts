@@ -20,7 +20,7 @@ const RANKS: readonly (readonly string[])[] = [
   "bytes options palette wrap paste editor notices",
   // hashes and points, names, files
   "aead hash transport_frame x25519 oaep nick files programs locale completions presence receipts " +
-  "standing mdns",
+  "standing mdns qr",
   // cipher, keys, messages, and what is remembered
   "cipher rsa message room safety password entries commands screen responder browse multicast",
   // handshake and frames; trust; arguments; keys pressed
@@ -59,6 +59,7 @@ const PACKAGE_OWNERS: readonly { package: RegExp; owners: readonly string[] }[] 
   { package: /^sshpk$/, owners: ["lib/pem.ts"] },
   { package: /^libsodium-wrappers$/, owners: ["lib/aead.ts"] },
   { package: /^dns-packet$/, owners: ["lib/mdns.ts"] },
+  { package: /^uqr$/, owners: ["lib/qr.ts"] },
   { package: /^get-east-asian-width$/, owners: ["lib/nick.ts", "lib/text.ts"] },
 ];
 

@@ -1,0 +1,210 @@
+/**
+ * A program that does to a relay whatever a stranger or a member on the same network can, all at once.
+ *
+ * Arguments: the port of a relay on this computer, its join key in hex digits. Ends by itself; what it says goes to
+ * standard output, a line for each attack.
+ */
+
+import { type Bytes, concat, decodeHex } from "../../lib/bytes.ts";
+import { type Connection, openTransport } from "../../lib/connection.ts";
+import { MAGIC } from "../../lib/handshake.ts";
+import { computeProof } from "../../lib/password.ts";
+import { DEFAULT_ROOM } from "../../lib/programs.ts";
+import { roomTag } from "../../lib/room.ts";
+import { generateKey } from "../../lib/rsa.ts";
+import { systemRandom } from "../../lib/clock.ts";
+import { decodeFrame, encodeFrame, KIND, MAX_PAYLOAD_BYTES } from "../../lib/transport_frame.ts";
+
+/** Longer than it takes until a receiver that does not read is given up, §10. */
+const FLOOD_MS = 17_000;
+const FLOOD_BYTES = 200 * 1024 * 1024;
+const BURST = 1000;
+
+const port = Number(Deno.args[0]);
+const joinKey = decodeHex(Deno.args[1]!);
+const key = await generateKey(2048);
+
+const sleep = (delay: number) => new Promise<void>((resolve) => setTimeout(resolve, delay));
+
+/** A connection that has begun a handshake or whatever `bytes` are. */
+async function dial(bytes?: Uint8Array): Promise<Deno.TcpConn | undefined> {
+  try {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    if (bytes) await connection.write(bytes);
+    return connection;
+  } catch {
+    return undefined; // the relay has had enough
+  }
+}
+
+function close(connection: Deno.TcpConn | undefined): void {
+  try {
+    connection?.close();
+  } catch {
+    // The relay was faster.
+  }
+}
+
+function m1(): Bytes {
+  return concat(MAGIC, systemRandom(32));
+}
+
+/** A member, or somebody who wants to be one with another password. */
+interface Intruder {
+  readonly connection: Connection;
+  readonly sid: Promise<string>;
+  readonly others: { readonly sid: string }[];
+  readonly ended: Promise<unknown>;
+  drained: () => void;
+}
+
+async function join(proofKey: Bytes, { reads = true } = {}): Promise<Intruder> {
+  const socket = await Deno.connect({ hostname: "127.0.0.1", port });
+  const welcomed = Promise.withResolvers<string>();
+  const ended = Promise.withResolvers<unknown>();
+  const others: { sid: string }[] = [];
+  let isDeaf = false;
+  const intruder: { drained: () => void } = { drained: () => {} };
+  const { connection } = await openTransport({
+    read: (into) => isDeaf ? new Promise(() => {}) : socket.read(into),
+    write: (bytes) => socket.write(bytes),
+    closeWrite: () => socket.closeWrite(),
+    close: () => socket.close(),
+  }, {
+    key,
+    join: (_relay, th3) =>
+      Promise.resolve(encodeFrame({
+        type: "join",
+        proof: computeProof(proofKey, th3),
+        room: roomTag(DEFAULT_ROOM),
+        instance: systemRandom(16),
+      })),
+    handlers: {
+      onFrame(type, body) {
+        const frame = decodeFrame(type, body);
+        if (frame.type !== "welcome") return;
+        others.push(...frame.members);
+        isDeaf = !reads;
+        welcomed.resolve(frame.sid);
+      },
+      onDrain: () => intruder.drained(),
+      onEnd: (end) => ended.resolve(end),
+    },
+  });
+  return Object.assign(intruder, {
+    connection,
+    sid: welcomed.promise,
+    others,
+    ended: ended.promise,
+  });
+}
+
+/** Sends as fast as it is let, to all of `targets` in turn. */
+async function flood(from: Intruder, targets: readonly string[]): Promise<number> {
+  let over = false;
+  void from.ended.then(() => over = true);
+  const timer = setTimeout(() => over = true, FLOOD_MS);
+  let sent = 0;
+  for (let i = 0; !over && sent < FLOOD_BYTES; i++) {
+    from.connection.send(encodeFrame({
+      type: "send",
+      sid: targets[i % targets.length]!,
+      kind: KIND.RECORD,
+      tag: "00000000",
+      payload: new Uint8Array(MAX_PAYLOAD_BYTES).fill(i),
+    }));
+    sent += MAX_PAYLOAD_BYTES;
+    if (from.connection.queuedBytes < 256 * 1024) continue;
+    await Promise.race([new Promise<void>((resolve) => from.drained = resolve), sleep(500)]);
+  }
+  clearTimeout(timer);
+  return sent;
+}
+
+async function burst(): Promise<number> {
+  const connections = await Promise.all(Array.from({ length: BURST }, () => dial()));
+  await sleep(1000);
+  connections.forEach(close);
+  return connections.filter(Boolean).length;
+}
+
+/** Bytes one by one, in a handshake that never gets on. */
+async function drip(): Promise<number> {
+  const connections = await Promise.all(Array.from({ length: 60 }, () => dial()));
+  const bytes = m1();
+  for (const byte of bytes.subarray(0, 30)) {
+    await Promise.all(connections.map((it) => it?.write(Uint8Array.of(byte)).catch(() => {})));
+    await sleep(100);
+  }
+  connections.forEach(close);
+  return connections.length;
+}
+
+/** An M1 that has to be answered, and nothing after it; the connection stays or is reset with M2 unread. */
+async function halve(count: number, { reset = false } = {}): Promise<number> {
+  const connections = await Promise.all(Array.from({ length: count }, () => dial(m1())));
+  for (const connection of connections) {
+    if (reset) await sleep(10);
+    close(connection);
+  }
+  return count;
+}
+
+/** The start of a handshake, cut off after each number of bytes. */
+async function cutOff(): Promise<number> {
+  const bytes = concat(m1(), systemRandom(200));
+  for (let length = 0; length < bytes.length; length += 2) {
+    close(await dial(bytes.subarray(0, length)));
+  }
+  return bytes.length / 2;
+}
+
+async function speakOthers(): Promise<number> {
+  const encoder = new TextEncoder();
+  const greetings = [
+    encoder.encode("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    encoder.encode("SSH-2.0-OpenSSH_9.6\r\n"),
+    Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, ...systemRandom(500)),
+    systemRandom(65536),
+  ];
+  let answered = 0;
+  for (let i = 0; i < 60; i++) {
+    const connection = await dial(greetings[i % greetings.length]);
+    const answer = new Uint8Array(8);
+    const length = await connection?.read(answer).catch(() => null);
+    if (length === 8 && new TextDecoder().decode(answer) === "HEARTH/?") answered++;
+    close(connection);
+  }
+  return answered;
+}
+
+async function guess(): Promise<number> {
+  const guesses = await Promise.allSettled(
+    Array.from({ length: 20 }, (_, i) => join(new Uint8Array(32).fill(i))),
+  );
+  await sleep(3000);
+  const open = guesses.flatMap((it) => it.status === "fulfilled" ? [it.value] : []);
+  for (const { connection } of open) connection.abort();
+  return guesses.length;
+}
+
+const deaf = await Promise.all(Array.from({ length: 4 }, () => join(joinKey, { reads: false })));
+const loud = await Promise.all(Array.from({ length: 4 }, () => join(joinKey)));
+const deafSids = await Promise.all(deaf.map(({ sid }) => sid));
+await Promise.all(loud.map(({ sid }) => sid));
+const strangers = loud[3]!.others.map(({ sid }) => sid).filter((sid) => !deafSids.includes(sid));
+const floods = loud.map((it, i) => flood(it, i === 3 ? strangers : deafSids));
+const report = (name: string, count: number) => console.log(`${name}: ${count}`);
+report("connections in a burst", await burst());
+report("dripping", await drip());
+report("other protocols answered", await speakOthers());
+report("half-open", await halve(200));
+report("reset with unread bytes", await halve(200, { reset: true }));
+report("cut off", await cutOff());
+report("burst again", await burst());
+for (const [i, sent] of (await Promise.all(floods)).entries()) {
+  report(`flood ${i}, MiB`, Math.round(sent / 2 ** 20));
+}
+report("guesses", await guess());
+for (const { connection } of [...deaf, ...loud]) connection.abort();
+Deno.exit();

@@ -108,6 +108,16 @@ export class Crew implements AsyncDisposable {
     await life.program.kill();
   }
 
+  /** Starts those again that found no relay when they were started, as their people would. */
+  revive(): void {
+    for (const client of this.clients) {
+      const life = client.lives.at(-1)!;
+      if (life.killed || life.program.running || life.program.all("connected").length > 0) continue;
+      life.killed = true;
+      this.startClient(client);
+    }
+  }
+
   /** Cuts the cable of some clients for so long; false where there is none to cut. */
   async cutCable(index: number, delay: number): Promise<boolean> {
     const computer = this.#network?.computers[1 + index % NETWORKS];

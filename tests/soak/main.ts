@@ -75,6 +75,7 @@ async function strike(crew: Crew, until: number): Promise<void> {
   const cables: Promise<void>[] = [];
   for (let turn = 0; Date.now() < until; turn++) {
     await sleep(BLOW_MS);
+    crew.revive();
     if (turn % 4 === 3) cables.push(cutCable(crew));
     else if (turn % 8 === 2) await stopRelay(crew);
     else if (turn % 2 === 0) await killRelay(crew);

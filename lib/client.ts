@@ -17,6 +17,7 @@ import { colorDepth } from "./palette.ts";
 import { describeError, EXIT_FAILURE, onEndSignal, readPassword } from "./cli.ts";
 import { derivePassword, encodeJoinKey } from "./password.ts";
 import { askSecretly } from "./secret.ts";
+import { DEFAULT_ROOM } from "./programs.ts";
 import { findRelay, type Relay } from "./relays.ts";
 import { decodeFingerprint, encodeFingerprint, type PrivateKey } from "./rsa.ts";
 import { serverAddress, ServerBook } from "./servers.ts";
@@ -144,7 +145,8 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     source: options.password,
     ask: (question) => ui.ask(question, { secret: true }),
   });
-  const relay = await findRelay(options, { key, ui, folder, password, servers });
+  const found = await findRelay(options, { key, ui, folder, password, servers });
+  const relay = inviteHere(found, { room: options.room, locked: password !== "" });
   const nick = options.nick ?? settings.nick ?? nickFromLogin(loginName());
   const saved = nick === settings.nick ? undefined : save(folder, { nick }, ui);
   const session = new Session({
@@ -235,6 +237,13 @@ function greet(
   if (relay.serving) ui.say(`this computer is the server; on others type: ${line}`);
   else ui.greet(`to join from another computer: ${line}`);
   ui.greet("/help lists the commands, Tab completes, Ctrl-D leaves");
+}
+
+/** An invitation leads to this room, and says that a password is needed. */
+function inviteHere(relay: Relay, { room, locked }: { room: string; locked: boolean }): Relay {
+  const word = /^[\w.-]+$/.test(room) ? room : `'${room.replaceAll("'", `'\\''`)}'`;
+  const rest = (room === DEFAULT_ROOM ? "" : ` --room ${word}`) + (locked ? " --password" : "");
+  return { ...relay, invitation: (fingerprint) => relay.invitation(fingerprint) + rest };
 }
 
 function describe(

@@ -111,15 +111,16 @@ export function checkVersion({ program }: Patient): Finding {
 }
 
 /** Whether the chat can be shown as it is meant to be. */
-export function checkTerminal({ env }: Patient): Finding {
+export function checkTerminal({ program, env }: Patient): Finding {
   if (!Deno.stdout.isTerminal() || !Deno.stdin.isTerminal()) {
     return fine("none: lines are sent as they come");
   }
   const { columns, rows } = Deno.consoleSize();
   const utf8 = isUtf8Locale(env, Deno.build.os);
-  const depth = colorDepth(env, true);
-  const colors = depth === "none" ? "no colours" : `${depth} colours`;
-  const text = `${columns} x ${rows}, ${utf8 ? "UTF-8" : "no UTF-8"}, ${colors}`;
+  // A server paints nothing, and may not look whether it could.
+  const depth = program === "client" ? colorDepth(env, true) : "none";
+  const text = `${columns} x ${rows}, ${utf8 ? "UTF-8" : "no UTF-8"}` +
+    (depth === "none" ? "" : `, ${depth} colours`);
   if (!utf8) return warn(text, "set LC_ALL to a UTF-8 locale, such as C.UTF-8: letters are lost");
   if (columns < MIN_COLUMNS) return warn(text, "make the window wider");
   return fine(text);

@@ -5,11 +5,14 @@
 import assert from "node:assert/strict";
 import { Avahi, NO_AVAHI } from "./support/avahi.ts";
 import { type Computer, Network, NO_NETWORKS } from "./support/netns.ts";
+import { Tmux, tmuxMissing } from "./support/tmux.ts";
 import { fingerprintOf, FROM_SOURCE, type Outcome, poll, type World } from "./support/programs.ts";
 
 if (NO_NETWORKS) console.log(`${NO_NETWORKS}: tests between computers are skipped`);
 else if (NO_AVAHI) console.log(`${NO_AVAHI}: tests with Avahi are skipped`);
+const NO_TERMINAL = NO_NETWORKS ?? await tmuxMissing();
 const networks = { ignore: NO_NETWORKS !== undefined };
+const terminals = { ignore: NO_TERMINAL !== undefined };
 const avahi = { ignore: NO_AVAHI !== undefined };
 
 const TAG = "BBBBBBBBBBBBBBBB";
@@ -154,6 +157,54 @@ Deno.test(
     }
     assert.deepEqual(impostor.all("joined"), []);
     assert.ok(!(await Deno.readTextFile(pins)).includes("10.77"));
+  },
+);
+
+Deno.test(
+  "on a terminal a client asks about a new server, shows several, and offers to start one",
+  terminals,
+  async () => {
+    await using network = await Network.make(3);
+    const [first, second, here] = network.computers as [Computer, Computer, Computer];
+    await using clients = await here.world();
+    const client = async (home: string, ...args: string[]) => {
+      const env = { HEARTH_HOME: await clients.home(home), LC_ALL: "C.UTF-8", USER: home };
+      const command = here.command(...FROM_SOURCE.client, ...args);
+      return await Tmux.start(command, { columns: 100, rows: 24, env });
+    };
+    const see = (tmux: Tmux, pattern: RegExp) =>
+      tmux.waitFor((rows) => pattern.test(rows.join("\n")), String(pattern));
+
+    const nobody = await client("ann");
+    await see(nobody, /No server was found\. Start one on this computer\? \[Y\/n\]/);
+    await nobody.type("n");
+    await nobody.press("Enter");
+    await see(nobody, /error: no server was found/);
+    await nobody.close();
+
+    await using one = await first.world();
+    await serve(one, clients);
+    const asked = await client("ann");
+    await see(asked, /Join \S+ {2}10\.77\.0\.1:40623 {2}SHA256:\S{16} {2}\(new\)\? \[Y\/n\]/);
+    await asked.press("Enter");
+    await see(asked, /you are in lobby/);
+    await asked.press("C-d");
+    await asked.close();
+
+    // Known by now: nothing to ask.
+    const known = await client("ann");
+    await see(known, /you are in lobby/);
+    await known.close();
+
+    await using two = await second.world();
+    await serve(two, clients, "--port", "7777");
+    const choosing = await client("bob");
+    const rows = await see(choosing, /Which one\? \[1 to 2, Enter for none\]/);
+    const row = rows.find((row) => row.includes("10.77.0.2:7777"));
+    await choosing.type(/(\d) {2}\S/.exec(row!)![1]!);
+    await choosing.press("Enter");
+    await see(choosing, /you are in lobby/);
+    await choosing.close();
   },
 );
 

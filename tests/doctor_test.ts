@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { findFirewalls } from "../lib/firewalls.ts";
 import { areInstalled, type Computer, Network, NO_NETWORKS } from "./support/netns.ts";
-import { fingerprintOf, poll, type Program, type World } from "./support/programs.ts";
+import { Tmux, tmuxMissing } from "./support/tmux.ts";
+import { fingerprintOf, FROM_SOURCE, poll, type Program, type World } from "./support/programs.ts";
 
 const NO_FILTER = NO_NETWORKS ?? (await areInstalled("nft") ? undefined : "nft is not installed");
 if (NO_NETWORKS) console.log(`${NO_NETWORKS}: tests of doctor are skipped`);
@@ -268,6 +269,35 @@ for (const [name, act] of ALONE) {
     await act(world, computer);
   });
 }
+
+Deno.test("doctor looks at the terminal", {
+  ignore: (NO_NETWORKS ?? await tmuxMissing()) !== undefined,
+}, async () => {
+  await using network = await Network.make(1);
+  const computer = network.computers[0]!;
+  await using world = await computer.world();
+  const home = await world.emptyHome("ann");
+  for (
+    const [program, columns, locale, level, what] of [
+      ["client", 80, "C.UTF-8", "ok", /80 x 50, UTF-8, 256 colours$/m],
+      ["server", 80, "C.UTF-8", "ok", /80 x 50, UTF-8$/m],
+      ["server", 39, "C.UTF-8", "warning", /make the win/],
+      ["client", 80, "C", "warning", /80 x 50, no UTF-8[^]*LC_ALL/],
+    ] as const
+  ) {
+    const command = computer.command(...FROM_SOURCE[program], "doctor");
+    const env = { HEARTH_HOME: home, LC_ALL: locale };
+    const tmux = await Tmux.start(command, { columns, rows: 50, env });
+    try {
+      const rows = await tmux.waitFor((rows) => /^ok +firewall/m.test(rows.join("\n")), "the end");
+      const said = rows.join("\n");
+      assert.match(said, new RegExp(`^${level} +terminal`, "m"));
+      assert.match(said, what);
+    } finally {
+      await tmux.close();
+    }
+  }
+});
 
 // --- firewalls by their files ---
 

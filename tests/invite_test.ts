@@ -145,9 +145,9 @@ async function acceptAnInvitation(world: World): Promise<void> {
   const { text } = await ann.waitFor("notice");
   assert.match(
     String(text),
-    /^\.\/client --host \S+ --fingerprint SHA256:[A-Za-z0-9+/]{43}$/,
+    /^\.\/client --host \S+ --fingerprint SHA256:[A-Za-z0-9+/]{43} --password$/,
   );
-  assert.ok(String(text).endsWith(` ${fingerprint}`));
+  assert.ok(String(text).endsWith(` ${fingerprint} --password`));
   assert.equal(await ann.leave(), 0);
   assert.ok(!ann.stdout.includes(secret));
   const pins = await Deno.readTextFile(world.path("ann/known_servers"));

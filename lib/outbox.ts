@@ -23,7 +23,14 @@ export const KEEP_MS = 10 * 60 * 1000;
 const MAX_STREAMS = 4096;
 
 /** What became of a message at one target. */
-type Fate = "pending" | "acked" | "failed" | "neutral";
+type Fate =
+  | "pending"
+  | "acked"
+  | "failed"
+  /** Nothing more is waited for here, and nothing is to be said of it. */
+  | "neutral"
+  /** The same, for something that was never sent here: what still waits for whoever says HELLO may bring it back. */
+  | "unsent";
 
 /** A message with its fates. */
 interface Entry {
@@ -203,7 +210,8 @@ export class Outbox {
     for (const item of from.items) {
       const entry = item.message && this.#entries.get(item.message);
       if (!entry) continue;
-      if (entry.fates.has(to)) {
+      const fate = entry.fates.get(to);
+      if (fate !== undefined && (fate !== "unsent" || from.instance !== undefined)) {
         // The same id is queued there: a waiting list ends in it, a gone instance may still come back for it.
         if (moved && from.instance !== undefined) kept.push(item);
         else this.#forget(entry, from);
@@ -259,11 +267,12 @@ export class Outbox {
       target.bytes -= item.message?.bytes ?? 0;
       const entry = item.message && this.#entries.get(item.message);
       if (!entry) continue;
-      const decided = fate === "failed" && this.#hasTwin(entry, target) ? "neutral" : fate;
+      let decided: Fate = fate;
+      if (fate === "failed" && this.#hasTwin(entry, target)) {
+        decided = item.seq > target.sentSeq ? "unsent" : "neutral";
+      }
+      entry.fates.set(target, decided);
       entry.pending--;
-      // What was never sent there, and still waits for whoever answers first, may come back from there.
-      if (decided === "neutral" && item.seq > target.sentSeq) entry.fates.delete(target);
-      else entry.fates.set(target, decided);
       if (decided === "failed") this.#fail(entry.message, target);
       this.#settle(entry);
     }
@@ -279,9 +288,8 @@ export class Outbox {
   /** Another instance of the target's fingerprint was given the same id, and speaks for it (§6). */
   #hasTwin(entry: Entry, target: Target): boolean {
     for (const [other, fate] of entry.fates) {
-      if (other !== target && other.fingerprint === target.fingerprint && fate !== "neutral") {
-        return true;
-      }
+      if (other === target || other.fingerprint !== target.fingerprint) continue;
+      if (fate !== "neutral" && fate !== "unsent") return true;
     }
     return false;
   }

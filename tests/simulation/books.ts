@@ -35,12 +35,18 @@ class Pins implements Pick<ServerBook, "judge" | "find" | "pin" | "changedKey"> 
 }
 
 class Acquaintances implements Pick<PeerBook, "judge" | "remember" | "isVerified" | "ownerOf"> {
+  readonly #verified: ReadonlySet<string>;
   #known = new Set<string>();
   #owners = new Map<string, string>();
+
+  constructor(verified: ReadonlySet<string>) {
+    this.#verified = verified;
+  }
 
   judge(fingerprint: string, nick: string): Trust {
     const owner = this.ownerOf(nick);
     if (owner !== undefined && owner !== fingerprint) return "conflict";
+    if (this.#verified.has(fingerprint)) return "verified";
     return this.#known.has(fingerprint) ? "known" : "new";
   }
 
@@ -48,8 +54,8 @@ class Acquaintances implements Pick<PeerBook, "judge" | "remember" | "isVerified
     return this.#owners.get(foldNick(nick));
   }
 
-  isVerified(): boolean {
-    return false;
+  isVerified(fingerprint: string): boolean {
+    return this.#verified.has(fingerprint);
   }
 
   remember(fingerprint: string, nick: string): void {
@@ -63,7 +69,7 @@ export function memoryServers(): ServerBook {
   return new Pins() as unknown as ServerBook;
 }
 
-/** An empty `known_peers`. */
-export function memoryPeers(): PeerBook {
-  return new Acquaintances() as unknown as PeerBook;
+/** A `known_peers` in which nothing stands but those whose digits were compared, `SHA256:…`. */
+export function memoryPeers(verified: ReadonlySet<string>): PeerBook {
+  return new Acquaintances(verified) as unknown as PeerBook;
 }

@@ -30,12 +30,15 @@ export function checkBounds(world: World): void {
 /** Why the members do not see each other as they should, yet; undefined when they do. */
 export function findRift(world: World): string | undefined {
   const { alive } = world;
+  if (!world.relayHolds(alive.length)) return "the relay has others in its room";
   for (const place of alive) {
     const { membership } = place.session;
     if (!membership.joined) return `${place.name} is not connected`;
-    const expected = alive.filter((other) => other !== place).map(describe).sort().join(", ");
-    const seen = membership.people().map(({ fingerprint, usedNick }) =>
-      `${nameOf(world, fingerprint)} ${usedNick}`
+    if (membership.awaited) return `${place.name} waits for somebody`;
+    const expected = alive.filter((other) => other !== place && !place.refuses(other))
+      .map(describe).sort().join(", ");
+    const seen = membership.people().map(({ fingerprint, usedNick, away }) =>
+      `${nameOf(world, fingerprint)} ${usedNick} ${away}`
     ).sort().join(", ");
     if (seen !== expected) return `${place.name} sees ${seen} instead of ${expected}`;
     if (place.roster.size !== alive.length - 1) return `${place.name} has ghosts in its roster`;
@@ -53,7 +56,8 @@ export function findRift(world: World): string | undefined {
 }
 
 function describe(place: Place): string {
-  return `${place.identity.name} ${place.session.membership.nick}`;
+  const { nick, away } = place.session.membership;
+  return `${place.identity.name} ${nick} ${away}`;
 }
 
 function nameOf(world: World, fingerprint: string): string {

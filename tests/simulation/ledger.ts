@@ -32,6 +32,8 @@ export interface Sent {
   readonly places: Set<Place>;
   /** Processes lost some 10 minutes ago, of which either is right. */
   readonly unsure: Set<Place>;
+  /** Processes that get nothing, since one of the two refuses the other's key. */
+  readonly refused: Set<Place>;
   /** Processes whose instance the sender knew. */
   readonly met: ReadonlySet<Place>;
   delivered: number | undefined;
@@ -42,7 +44,10 @@ export interface Sent {
 }
 
 /** What the user is about to send. */
-export type Draft = Pick<Sent, "text" | "number" | "action" | "to" | "places" | "unsure">;
+export type Draft = Pick<Sent, "text" | "number" | "action" | "to"> & Addressees;
+
+/** Whom a message has to reach. */
+export type Addressees = Pick<Sent, "places" | "unsure" | "refused">;
 
 /** What the ledger has to know of the run. */
 export interface Course {
@@ -74,7 +79,7 @@ export class Ledger {
   }
 
   /** Whom a room message of this moment has to reach, as the sender's frames tell it. */
-  addressees(from: Place): Pick<Draft, "places" | "unsure"> {
+  addressees(from: Place): Addressees {
     const places = new Set(from.present());
     const unsure = new Set<Place>();
     for (const [place, since] of from.lost) {
@@ -89,7 +94,16 @@ export class Ledger {
       if (from.absences.has(place) || from.absence > 0) unsure.add(place);
     }
     for (const place of unsure) if (places.has(place)) unsure.delete(place);
-    return { places, unsure };
+    const refused = new Set<Place>();
+    for (const place of [...places, ...unsure]) {
+      const { strict } = from.identity;
+      const isRefused = from.refuses(place);
+      if (!isRefused && (!strict || strict.has(place.fingerprint))) continue;
+      places.delete(place);
+      unsure.delete(place);
+      if (isRefused) refused.add(place);
+    }
+    return { places, unsure, refused };
   }
 
   /** Something was told to a user. */
@@ -277,19 +291,19 @@ export class Ledger {
       return;
     }
     for (const fingerprint of to) {
-      const theirs = [...sent.places, ...sent.unsure].filter((place) =>
-        place.fingerprint === fingerprint
-      );
+      const all = [...sent.places, ...sent.unsure, ...sent.refused];
+      const theirs = all.filter((place) => place.fingerprint === fingerprint);
       if (theirs.length === 0) return this.#fail(`${what} to somebody who was not addressed`);
       sent.undelivered.set(fingerprint, this.#course.now());
       if (!from.alive || this.#course.flooded) continue;
-      this.#checkGivenUp(sent, theirs, what);
+      this.#checkGivenUp(sent, theirs.filter((place) => !sent.refused.has(place)), what);
     }
   }
 
   /** Nothing is given up for somebody who was there within the last 10 minutes, unless they left for good. */
   #checkGivenUp(sent: Sent, theirs: readonly Place[], what: string): void {
     const now = this.#course.now();
+    if (theirs.length === 0) return; // never anybody's, as far as was known
     const { fingerprint } = theirs[0]!;
     if ([...sent.from.left].some((place) => place.fingerprint === fingerprint)) return;
     const since = now - KEEP_MS + TICK_SLACK_MS;
@@ -318,7 +332,10 @@ export class Ledger {
         yield `#${sent.number} of ${sent.from.name} is not at ${place.name}, and nobody was told`;
       }
       const done = sent.delivered !== undefined || sent.undelivered.size > 0 || sent.nobody;
-      if (done || sent.unsure.size > 0) continue; // somebody lost may be waited for
+      // Somebody lost may be waited for, also somebody refused whose refusal has not been heard again.
+      const isAwaited = sent.unsure.size > 0 ||
+        [...sent.refused].some((place) => !place.alive || sent.from.hasMissed(place));
+      if (done || isAwaited) continue;
       if ([...sent.places].every((place) => place.alive && place.taken.has(sent.id))) {
         yield `#${sent.number} of ${sent.from.name} is everywhere, and not reported as delivered`;
       }

@@ -9,7 +9,7 @@ import type { SessionEvent } from "../../lib/events.ts";
 import type { Frame } from "../../lib/transport_frame.ts";
 import type { Peer } from "../../lib/peer.ts";
 import { computeView, roomTag } from "../../lib/room.ts";
-import { encodeFingerprint, type PrivateKey } from "../../lib/rsa.ts";
+import type { PrivateKey } from "../../lib/rsa.ts";
 import type { ServerBook } from "../../lib/servers.ts";
 import { Session } from "../../lib/session.ts";
 import type { PeerBook } from "../../lib/trust.ts";
@@ -32,7 +32,11 @@ export interface Identity {
   readonly fingerprint: string;
   readonly book: PeerBook;
   readonly servers: ServerBook;
-  nick: string;
+  /** Sends only to these, `SHA256:…`: `--strict`. */
+  readonly strict: ReadonlySet<string> | undefined;
+  /** Keys below this are refused. */
+  readonly minKeyBits: number;
+  readonly nick: string;
 }
 
 /** What became of a process. */
@@ -131,7 +135,8 @@ export class Place {
       key: identity.key,
       nick: identity.nick,
       room: ROOM,
-      minKeyBits: 2048,
+      minKeyBits: identity.minKeyBits,
+      strict: identity.strict !== undefined,
       address: "relay:40623",
       servers: identity.servers,
       book: identity.book,
@@ -148,6 +153,13 @@ export class Place {
       decodeId: decodeCheapId,
     });
     this.#watch();
+  }
+
+  /** One of the two does not take the other's key. */
+  refuses({ identity: other }: Place): boolean {
+    const { identity } = this;
+    return other.key.publicKey.bits < identity.minKeyBits ||
+      identity.key.publicKey.bits < other.minKeyBits;
   }
 
   /** `SHA256:…`. */
@@ -311,14 +323,4 @@ export class Place {
   #changeView(): void {
     this.views.push({ view: this.view(), since: this.#world.clock.now });
   }
-}
-
-/** Makes somebody. */
-export function makeIdentity(
-  name: string,
-  key: PrivateKey,
-  books: { book: PeerBook; servers: ServerBook },
-): Identity {
-  const fingerprint = encodeFingerprint(key.publicKey.fingerprint);
-  return { name, key, fingerprint, ...books, nick: `nick${name}` };
 }

@@ -45,7 +45,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
   await cipherReady();
   const random = new Random(seed, "plan");
   const plan = makePlan(random);
-  const world = new World({ seed, people: plan.people, quality: plan.quality, trace });
+  const world = new World({ seed, ...plan, trace });
   observe(world);
   const takeOut = fault && plant(fault, world);
   world.log(`seed ${seed}: ${describe(plan)}`);

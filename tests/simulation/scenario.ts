@@ -6,6 +6,7 @@
  */
 
 import { UsageError } from "../../lib/errors.ts";
+import { MAX_ROOM_MEMBERS } from "../../lib/limits.ts";
 import type { Identity, Place } from "./place.ts";
 import type { Quality } from "./network.ts";
 import type { Random } from "./random.ts";
@@ -30,6 +31,7 @@ type Action =
   | "rekey"
   | "relayKill"
   | "relayStop"
+  | "relaySleep"
   | "remove"
   | "calendar"
   | "absence"
@@ -51,6 +53,7 @@ const ACTIONS: Readonly<Record<Action, { weight: number; share: number }>> = {
   rekey: { weight: 3, share: 0.3 },
   relayKill: { weight: 1.5, share: 0.35 },
   relayStop: { weight: 1, share: 0.25 },
+  relaySleep: { weight: 0.7, share: 0.1 },
   remove: { weight: 0.7, share: 0.1 },
   calendar: { weight: 0.5, share: 0.1 },
   absence: { weight: 0.7, share: 0.12 },
@@ -67,6 +70,9 @@ export interface Plan {
   readonly weights: Partial<Record<Action, number>>;
   /** What is kept for the gone is waited for until it is given up. */
   readonly patient: boolean;
+  readonly weakKeys: boolean;
+  readonly strict: boolean;
+  readonly capacity: number;
 }
 
 /** Draws how a run goes. */
@@ -76,9 +82,16 @@ export function makePlan(random: Random): Plan {
   for (const [name, { weight, share }] of Object.entries(ACTIONS)) {
     if (random.chance(share)) weights[name as Action] = weight;
   }
+  const isTight = random.chance(0.1);
+  const strict = random.chance(0.08);
+  // In a tight room there is one process of each; where one is strict, no nick is in conflict.
+  if (isTight) delete weights.second;
+  if (isTight) delete weights.remove;
+  if (strict) delete weights.nick;
+  const people = Number(random.weighted(sizes));
   const slow = random.chance(0.15) && !weights.flood;
   return {
-    people: Number(random.weighted(sizes)),
+    people,
     quality: {
       latency: slow ? random.pick([100, 400, 900]) : random.pick([0, 0, 1, 5, 20]),
       jitter: random.pick([0, 0, 1, 10, slow ? 500 : 30]),
@@ -89,6 +102,9 @@ export function makePlan(random: Random): Plan {
     pace: random.pick([50, 300, 1_000, 3_000]),
     weights,
     patient: random.chance(0.1),
+    weakKeys: random.chance(0.1),
+    strict,
+    capacity: isTight ? people : MAX_ROOM_MEMBERS,
   };
 }
 
@@ -167,6 +183,7 @@ export class Scenario {
     rekey: (place) => this.#rekey(place),
     relayKill: () => this.#endRelay(() => this.#world.killRelay(this.#random.pick(CRASHES))),
     relayStop: () => this.#endRelay(() => void this.#world.stopRelay()),
+    relaySleep: () => this.#sleepRelay(),
     remove: (place) => this.#remove(place.identity),
     calendar: (place) =>
       void (place.clock.skew += this.#random.pick([-1, 1]) * 24 * 60 * MINUTE_MS),
@@ -203,15 +220,10 @@ export class Scenario {
     const { fingerprint: to } = this.#random.pick(people);
     const text = this.#text();
     const places = new Set(place.present().filter(({ fingerprint }) => fingerprint === to));
-    const draft = {
-      text,
-      action: false,
-      to,
-      number: this.#number,
-      places,
-      unsure: new Set<Place>(),
-    };
-    this.#world.log(`${place.name} whispers #${this.#number} to ${[...places][0]?.name}`);
+    const number = this.#number;
+    const nobody = new Set<Place>();
+    const draft = { text, action: false, to, number, places, unsure: nobody, refused: nobody };
+    this.#world.log(`${place.name} whispers #${number} to ${[...places][0]?.name}`);
     ledger.accept(draft, () => {
       try {
         membership.whisper(to, text);
@@ -267,7 +279,7 @@ export class Scenario {
   }
 
   #restart(identity: Identity): void {
-    if (this.#random.chance(0.2)) return;
+    if (this.#random.chance(0.1) && this.#world.alive.length > 2) return;
     this.#world.totals.restarts++;
     const delay = this.#random.pick([0, 20, 1_000, 10_000, 40_000]);
     this.#later(delay, () => this.#world.startPlace(identity));
@@ -295,6 +307,13 @@ export class Scenario {
     end();
     const delay = this.#random.pick([10, 500, 3_000, 20_000, 60_000]);
     this.#later(delay, () => this.#world.startRelay());
+  }
+
+  #sleepRelay(): void {
+    if (!this.#world.relayRuns) return;
+    this.#world.sleepRelay();
+    const duration = this.#random.pick([300, 3_000, 20_000, 60_000]);
+    this.#later(duration, () => this.#world.wakeRelay());
   }
 
   #remove(identity: Identity): void {

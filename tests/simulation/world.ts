@@ -8,7 +8,7 @@ import { encodeHex } from "../../lib/bytes.ts";
 import type { Channel } from "../../lib/channel.ts";
 import type { ByteStream } from "../../lib/connection.ts";
 import type { SessionEvent } from "../../lib/events.ts";
-import { MAX_UNDELIVERED_BYTES } from "../../lib/limits.ts";
+import { MAX_ROOM_MEMBERS, MAX_UNDELIVERED_BYTES } from "../../lib/limits.ts";
 import type { Member as RelayMember } from "../../lib/member.ts";
 import type { ChatMessage, Message } from "../../lib/message.ts";
 import { REASON } from "../../lib/transport_frame.ts";
@@ -16,12 +16,13 @@ import type { Outbox } from "../../lib/outbox.ts";
 import type { Peer } from "../../lib/peer.ts";
 import { Relay, type RelayEvent } from "../../lib/relay.ts";
 import type { Member } from "../../lib/roster.ts";
+import { encodeFingerprint } from "../../lib/rsa.ts";
 import { cheapKey, decodeCheapId } from "../support/cheap_key.ts";
 import { memoryPeers, memoryServers } from "./books.ts";
 import { HostClock, WorldClock } from "./clock.ts";
 import { type Course, Ledger } from "./ledger.ts";
 import { type Quality, Wire } from "./network.ts";
-import { type Identity, makeIdentity, Place, type Surroundings } from "./place.ts";
+import { type Identity, Place, type Surroundings } from "./place.ts";
 import { Random } from "./random.ts";
 import { forgetCharges, type Observer } from "./taps.ts";
 
@@ -39,6 +40,12 @@ export interface WorldOptions {
   readonly seed: number;
   readonly people: number;
   readonly quality: Quality;
+  /** There are keys that some do not take. */
+  readonly weakKeys: boolean;
+  /** The first of them sends only to some. */
+  readonly strict: boolean;
+  /** Of the room; as many as there are people, and ghosts keep them out. */
+  readonly capacity: number;
   readonly trace: boolean;
 }
 
@@ -76,6 +83,8 @@ export class World implements Surroundings, Course, Observer {
   #relayClock: HostClock;
   #relayLives = 0;
   #wires = new Set<Wire>();
+  /** Connections that the operating system has taken for a relay that sleeps. */
+  #backlog: (() => void)[] = [];
   #sids = new Map<string, Place>();
   #instances = new Map<string, Place>();
   #outboxes = new WeakMap<Outbox, Place>();
@@ -88,13 +97,32 @@ export class World implements Surroundings, Course, Observer {
     this.#network = new Random(options.seed, "network");
     this.#relayClock = new HostClock(this.clock);
     this.ledger = new Ledger(this);
-    for (let i = 0; i < options.people; i++) {
-      const books = { book: memoryPeers(), servers: memoryServers() };
-      this.identities.push(
-        makeIdentity(String.fromCharCode(65 + i), cheapKey(10 + i), books),
-      );
-    }
+    this.#makePeople();
     this.startRelay();
+  }
+
+  #makePeople(): void {
+    const { seed, people, weakKeys, strict } = this.#options;
+    const random = new Random(seed, "people");
+    const bits = () => weakKeys ? random.pick([2048, 3072]) : 3072;
+    const keys = Array.from({ length: people }, (_, i) => cheapKey(10 + i, bits()));
+    const fingerprints = keys.map((key) => encodeFingerprint(key.publicKey.fingerprint));
+    for (const [i, key] of keys.entries()) {
+      const name = String.fromCharCode(65 + i);
+      const verified = strict && i === 0
+        ? new Set(fingerprints.filter(() => random.chance(0.5)))
+        : undefined;
+      this.identities.push({
+        name,
+        key,
+        fingerprint: fingerprints[i]!,
+        book: memoryPeers(verified ?? new Set()),
+        servers: memoryServers(),
+        strict: verified,
+        minKeyBits: weakKeys ? random.pick([2048, 2048, 3072]) : 2048,
+        nick: `nick${name}`,
+      });
+    }
   }
 
   now(): number {
@@ -207,8 +235,11 @@ export class World implements Surroundings, Course, Observer {
           relay: this.#relayClock,
         });
         this.#wires.add(place.wire);
-        relay.accept(place.wire.relay, place.address);
-        resolve(place.wire.client);
+        const { wire } = place;
+        const accept = () => relay.accept(wire.relay, place.address);
+        if (this.#relayClock.asleep) this.#backlog.push(accept);
+        else accept();
+        resolve(wire.client);
       } else if (first) place.clock.after(FIRST_DIAL_MS, attempt);
       else reject(new Error("connection refused"));
     };
@@ -272,14 +303,38 @@ export class World implements Surroundings, Course, Observer {
       random: random.bytes,
       decodeId: decodeCheapId,
       minKeyBits: 2048,
+      capacity: this.#options.capacity,
       onEvent: (event) => this.#follow(event),
     });
+  }
+
+  /** The relay has so many members, and nobody waits to become one. */
+  relayHolds(members: number): boolean {
+    return this.#relay?.members === members && this.#relay.pending === 0;
+  }
+
+  /** Stops the relay's process for a while. */
+  sleepRelay(): void {
+    this.log("the relay sleeps");
+    this.#disturb(Infinity);
+    this.#relayClock.sleep();
+  }
+
+  /** The relay's process goes on, if it was stopped. */
+  wakeRelay(): void {
+    this.log("the relay wakes");
+    this.#disturbedUntil = this.clock.now;
+    this.#disturb(this.clock.now);
+    this.#relayClock.wake();
+    for (const accept of this.#backlog.splice(0)) accept();
+    for (const wire of this.#wires) wire.advance();
   }
 
   /** Ends the relay's process in the middle of whatever it does. */
   killRelay(crash: Crash): void {
     this.log(`the relay is killed (${crash})`);
     this.#relay = undefined;
+    this.#backlog = [];
     this.#relayClock.kill();
     forgetCharges();
     for (const place of this.places) this.#closeCalm(place);
@@ -290,7 +345,7 @@ export class World implements Surroundings, Course, Observer {
   /** Ends the relay in order. */
   async stopRelay(): Promise<void> {
     const relay = this.#relay;
-    if (!relay) return;
+    if (!relay || this.#relayClock.asleep) return;
     this.log("the relay stops");
     this.#relay = undefined;
     await relay.stop();
@@ -319,7 +374,8 @@ export class World implements Surroundings, Course, Observer {
       if (!BLAMELESS.test(event.cause)) this.fail(`the relay about ${name}: ${event.cause}`);
     } else if (event.event === "refused") {
       this.log(`relay: ${name} refused: ${event.reason}`);
-      this.fail(`the relay refuses ${name}: ${event.reason}`);
+      const isFull = event.reason === REASON.FULL && this.#options.capacity < MAX_ROOM_MEMBERS;
+      if (!isFull) this.fail(`the relay refuses ${name}: ${event.reason}`);
     } else if (event.event === "joined" && place) {
       this.log(`relay: ${name} joined as ${this.#admitted}`);
       this.#sids.set(this.#admitted, place);

@@ -43,7 +43,7 @@ export interface IdentityOptions {
  * Of several programs that start at once one makes the key, and the others wait for it and use it.
  *
  * @throws {UsageError} When the file can be read by others, is no key, damaged, or locked, or
- * `keyFile` is missing. The file is left as it is.
+ * `keyFile` is missing: the file is left as it is; when a key cannot be written.
  */
 export async function loadIdentity(options: IdentityOptions): Promise<PrivateKey> {
   const { keyFile, folder, name } = options;
@@ -57,12 +57,27 @@ export async function loadIdentity(options: IdentityOptions): Promise<PrivateKey
   const path = `${folder}/${name}`;
   const found = await readIdentity(path, options);
   if (found !== undefined) return found;
-  await makeFolder(folder);
-  return await withLock(
-    path,
-    // Somebody else may have made it while we waited.
-    async () => await readIdentity(path, options) ?? await makeIdentity(path, options),
-  );
+  try {
+    await makeFolder(folder);
+    return await withLock(
+      path,
+      // Somebody else may have made it while we waited.
+      async () => await readIdentity(path, options) ?? await makeIdentity(path, options),
+    );
+  } catch (error) {
+    throw isOfSystem(error) ? cannotWrite(path, error) : error;
+  }
+}
+
+/** The operating system has said no, and it is no bug. */
+function isOfSystem(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && typeof error.code === "string";
+}
+
+function cannotWrite(path: string, { message }: Error): UsageError {
+  return new UsageError(`${path}: cannot be written: ${message}`, [
+    "make room or give the right to write there, or choose another folder with HEARTH_HOME",
+  ]);
 }
 
 async function makeIdentity(path: string, options: IdentityOptions): Promise<PrivateKey> {

@@ -162,7 +162,7 @@ export class Writer {
     const message: Outgoing = {
       id: encodeHex(random(8)),
       serial: this.nextSerial(),
-      time: clock.wallTime(),
+      time: Math.max(0, clock.wallTime()), // a computer may believe that it is 1969
       action: draft.action,
       private: draft.private,
       text,

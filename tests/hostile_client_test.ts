@@ -60,7 +60,7 @@ class Honest {
       minKeyBits: 2048,
       address: "relay:40623",
       servers: memoryServers(),
-      book: memoryPeers(),
+      book: memoryPeers(new Set()),
       dial: () => {
         const [near, far] = memoryPair();
         rig.relay.accept(far, "127.0.0.1");

@@ -71,7 +71,7 @@ export class Victim {
       minKeyBits: 2048,
       address: "relay:40623",
       servers: memoryServers(),
-      book: memoryPeers(),
+      book: memoryPeers(new Set()),
       dial: () => relay.dial(this),
       emit: (event) => this.events.push(event),
       clock: options.clock ?? relay.clock,

@@ -6,16 +6,13 @@
  * @module
  */
 
-import { parseClientArguments } from "./lib/arguments.ts";
-import { UsageError } from "./lib/errors.ts";
+import { type ClientRequest, parseClientArguments } from "./lib/arguments.ts";
 import { usage } from "./lib/options.ts";
 import { CLIENT_PROGRAM } from "./lib/programs.ts";
-import { EXIT_FAILURE, EXIT_USAGE, reportError } from "./lib/cli.ts";
+import { runProgram } from "./lib/cli.ts";
 import { version } from "./lib/version.ts";
 
-async function main(): Promise<number> {
-  const request = parse();
-  if (request === undefined) return EXIT_USAGE;
+async function main(request: ClientRequest): Promise<number> {
   switch (request.type) {
     case "help":
       console.log(usage(CLIENT_PROGRAM).trimEnd());
@@ -51,20 +48,4 @@ async function main(): Promise<number> {
   }
 }
 
-function parse(): ReturnType<typeof parseClientArguments> | undefined {
-  try {
-    return parseClientArguments(Deno.args);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    reportError("client", error);
-    return undefined;
-  }
-}
-
-let code = EXIT_FAILURE;
-try {
-  code = await main();
-} catch (error) {
-  reportError("client", error);
-}
-Deno.exit(code);
+await runProgram("client", parseClientArguments, main);

@@ -6,18 +6,14 @@
  * @module
  */
 
-import { parseServerArguments } from "./lib/arguments.ts";
-import { EXIT_FAILURE, EXIT_USAGE, reportError } from "./lib/cli.ts";
-import { UsageError } from "./lib/errors.ts";
+import { parseServerArguments, type ServerRequest } from "./lib/arguments.ts";
+import { runProgram } from "./lib/cli.ts";
 import { usage } from "./lib/options.ts";
 import { SERVER_PROGRAM } from "./lib/programs.ts";
 import { version } from "./lib/version.ts";
 
-async function main(): Promise<number> {
-  const request = parse();
-  switch (request?.type) {
-    case undefined:
-      return EXIT_USAGE;
+async function main(request: ServerRequest): Promise<number> {
+  switch (request.type) {
     case "help":
       console.log(usage(SERVER_PROGRAM).trimEnd());
       return 0;
@@ -40,20 +36,4 @@ async function main(): Promise<number> {
   }
 }
 
-function parse(): ReturnType<typeof parseServerArguments> | undefined {
-  try {
-    return parseServerArguments(Deno.args);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    reportError("server", error);
-    return undefined;
-  }
-}
-
-let code = EXIT_FAILURE;
-try {
-  code = await main();
-} catch (error) {
-  reportError("server", error);
-}
-Deno.exit(code);
+await runProgram("server", parseServerArguments, main);

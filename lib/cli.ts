@@ -12,7 +12,7 @@ import { UsageError } from "./errors.ts";
 import { cleanLine } from "./text.ts";
 
 /** Exit code of a command line that means nothing. */
-export const EXIT_USAGE = 2;
+const EXIT_USAGE = 2;
 /** Exit code of everything else that fails. */
 export const EXIT_FAILURE = 1;
 /** Exit code after a second signal. */
@@ -27,6 +27,28 @@ export function reportError(program: string, error: unknown): void {
   const hints = error instanceof UsageError ? error.hints : [];
   console.error(`${program}: error: ${cleanLine(describeError(error))}`);
   for (const hint of hints) console.error(`${program}: hint: ${cleanLine(hint)}`);
+}
+
+/**
+ * Runs a program from its arguments to its exit.
+ *
+ * @param parse Reads the command line; its UsageError ends the program with exit code 2.
+ * @param run Gives the exit code; what it throws is said and ends the program with exit code 1.
+ */
+export async function runProgram<Request>(
+  program: string,
+  parse: (args: readonly string[]) => Request,
+  run: (request: Request) => Promise<number>,
+): Promise<never> {
+  let code = EXIT_USAGE;
+  try {
+    const request = parse(Deno.args);
+    code = EXIT_FAILURE;
+    code = await run(request);
+  } catch (error) {
+    reportError(program, error);
+  }
+  Deno.exit(code);
 }
 
 /** One line about any error. */

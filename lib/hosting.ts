@@ -21,6 +21,8 @@ const INSIDE = /^(docker|br-|veth|virbr|vmnet|vbox|lxc|podman|cni|tun|tap|utun|w
 
 /** What hosting needs: what the relay needs, and a place. */
 export interface HostOptions extends RelayOptions {
+  /** Newcomers cannot be let in for now; told once for each time that begins. */
+  readonly onFault?: (error: unknown) => void;
   /** The address to listen on; all by default, IPv4 and IPv6. */
   readonly hostname?: string | undefined;
   /** 0: a free one. */
@@ -74,7 +76,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const listeners = await listen(options);
   const relay = new Relay({ gather: GATHER_MS, ...options });
   let isOpen = true;
-  const accepting = listeners.map((listener) => acceptAll(listener, relay, () => isOpen));
+  const doorkeeper = { relay, onFault: options.onFault ?? (() => {}), isOpen: () => isOpen };
+  const accepting = listeners.map((listener) => acceptAll(listener, doorkeeper));
   const place = {
     port: portOf(listeners[0]!),
     fingerprint: encodeFingerprint(options.key.publicKey.fingerprint),
@@ -171,17 +174,28 @@ async function listenError(error: unknown, { hostname, port, key }: HostOptions)
   return error;
 }
 
+/** What accepting needs. */
+interface Doorkeeper {
+  readonly relay: Relay;
+  onFault(error: unknown): void;
+  isOpen(): boolean;
+}
+
 async function acceptAll(
   listener: Deno.Listener,
-  relay: Relay,
-  isOpen: () => boolean,
+  { relay, onFault, isOpen }: Doorkeeper,
 ): Promise<void> {
+  let isFailing = false;
   while (isOpen()) {
     let connection;
     try {
       connection = await listener.accept() as Deno.TcpConn;
-    } catch {
-      if (isOpen()) await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
+      isFailing = false;
+    } catch (error) {
+      if (!isOpen()) continue;
+      if (!isFailing) onFault(error);
+      isFailing = true;
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
       continue;
     }
     try {

@@ -10,7 +10,7 @@
 import { loadAllowList } from "./allow.ts";
 import type { ServerOptions } from "./arguments.ts";
 import type { Bytes } from "./bytes.ts";
-import { fileError, onEndSignal, readFirstLine, readPassword } from "./cli.ts";
+import { describeError, fileError, onEndSignal, readFirstLine, readPassword } from "./cli.ts";
 import { systemRandom } from "./clock.ts";
 import { UsageError } from "./errors.ts";
 import { stateFolder } from "./files.ts";
@@ -62,6 +62,7 @@ async function serve(options: ServerOptions, log: ServerLog): Promise<Host> {
     minKeyBits: options.minKeyBits,
     announce: options.announce,
     onEvent: (event) => log.event(event),
+    onFault: (error) => log.error(describeFault(error)),
   });
   if (options.allow !== undefined) rereadOnHangup(options.allow, host, log);
   log.listening(host, { locked: joinKey !== undefined });
@@ -71,6 +72,12 @@ async function serve(options: ServerOptions, log: ServerLog): Promise<Host> {
     log.say("this server cannot be announced on the network: others need its address");
   });
   return host;
+}
+
+function describeFault(error: unknown): UsageError {
+  return new UsageError(`nobody more can be let in for now: ${describeError(error)}`, [
+    "those who are in go on; if files are too few: raise the limit with ulimit -n",
+  ]);
 }
 
 function loadKey(options: ServerOptions, log: ServerLog): Promise<PrivateKey> {

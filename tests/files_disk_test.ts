@@ -5,8 +5,12 @@
  */
 import assert from "node:assert/strict";
 import { cipherReady } from "../lib/cipher.ts";
+import { systemRandom } from "../lib/clock.ts";
+import { type Connection, openTransport } from "../lib/connection.ts";
 import { loadIdentity } from "../lib/identity.ts";
+import { roomTag } from "../lib/room.ts";
 import { exportPrivateKey, generateKey } from "../lib/rsa.ts";
+import { encodeFrame } from "../lib/transport_frame.ts";
 import { PeerBook } from "../lib/trust.ts";
 import { HostileRelay } from "./support/hostile_relay.ts";
 import { FakeClock } from "./support/fake_clock.ts";
@@ -400,4 +404,59 @@ Deno.test("Session and relay that slept for a day lose nothing that was not over
     await relay.assertHeals();
     relay.assertNothingLost();
   });
+});
+
+// --- Too few open files ---
+
+/** As many members of the server as it takes in, all with one key. */
+async function crowd(port: number, isFull: () => boolean): Promise<Connection[]> {
+  const key = await generateKey(1024);
+  const connections: Connection[] = [];
+  const enter = async () => {
+    while (!isFull()) {
+      const stream = await Deno.connect({ hostname: "127.0.0.1", port });
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const { connection } = await openTransport(stream, {
+        key,
+        join: () =>
+          Promise.resolve(encodeFrame({
+            type: "join",
+            proof: new Uint8Array(32),
+            room: roomTag(`crowd ${connections.length >> 5}`),
+            instance: systemRandom(16),
+          })),
+        handlers: { onFrame: () => resolve(), onEnd: reject },
+        signal: AbortSignal.timeout(2000),
+      });
+      await promise;
+      connections.push(connection);
+    }
+  };
+  await Promise.allSettled([enter(), enter(), enter(), enter()]); // until the server has no more files
+  return connections;
+}
+
+Deno.test({
+  name:
+    "server with 256 open files says that they are used up, goes on for its members, and recovers",
+  ignore: !isUnix,
+  fn: async () => {
+    const limited = ["sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", ...FROM_SOURCE.server];
+    await using world = await World.open({ ...FROM_SOURCE, server: limited });
+    const server = await world.server(["--min-key-bits", "1024"]);
+    const [ann, bob] = await world.gather("ann", "bob") as [Program, Program];
+    const connections = await crowd(server.port, () => server.stderr !== "");
+    assert.ok(connections.length > 150 && connections.length < 254, `${connections.length}`);
+    await server.waitForText(
+      "stderr",
+      /^server: error: nobody more can be let in for now: .*files.*\nserver: hint: .*ulimit -n\n$/,
+    );
+    await ann.chat("still here");
+    await bob.waitFor("chat", { text: "still here" });
+    for (const connection of connections) connection.abort();
+    await server.waitFor("left", {}, { count: connections.length });
+    const carl = await world.client("carl");
+    await carl.waitFor("joined", {}, { count: 2 });
+    assert.deepEqual([...ann.all("disconnected"), ...bob.all("disconnected")], []);
+  },
 });

@@ -27,6 +27,8 @@ const DELAY_SPREAD_MS = 100;
 const REPEAT_MS = 1000;
 /** Answers to single askers in each second; there are never so many who mean it. */
 const MAX_REPLIES = 100;
+/** Whoever asks more at once means no good. */
+const MAX_QUESTIONS = 64;
 /** Interfaces come and go. */
 const REFRESH_MS = 10_000;
 /** Somebody who always has the same name wants it more, RFC 6762, §8.1. */
@@ -147,6 +149,8 @@ export class Announcer {
       if (this.#responder.isTaken(message)) this.#conflict();
     } else if (!this.#isEstablished) {
       if (this.#responder.yieldsTo(message)) this.#conflict();
+    } else if (message.questions.length > MAX_QUESTIONS) {
+      return;
     } else if (from.port === MDNS_PORT) this.#answerAll(message, from.link);
     else this.#answerOne(message, from);
   }
@@ -197,7 +201,12 @@ export class Announcer {
   }
 
   async #refresh(): Promise<void> {
-    const fresh = await this.#net.refresh();
+    let fresh: Link[] = [];
+    try {
+      fresh = await this.#net.refresh();
+    } catch {
+      // The system does not tell its interfaces just now.
+    }
     if (this.#isEstablished && fresh.length > 0) this.#announce(fresh);
   }
 
@@ -205,6 +214,13 @@ export class Announcer {
   #answerAll({ questions, answers, proposed }: Message, link: Link): void {
     const concerned = questions.filter((question) => this.#responder.concerns(question));
     if (concerned.length === 0) return;
+    const told = this.#toldAt.get(link.name) ?? -Infinity;
+    const rest = told + REPEAT_MS - this.#clock.now();
+    if (proposed.length > 0) {
+      // Somebody is about to take the name, and asks three times, RFC 6762, §6.
+      if (rest <= REPEAT_MS - PROBE_MS) this.#answerNow(concerned, link);
+      return;
+    }
     const waiting = this.#pending.get(link.name);
     if (waiting) {
       for (const question of concerned) {
@@ -216,17 +232,15 @@ export class Announcer {
       return;
     }
     this.#pending.set(link.name, { questions: concerned, known: [...answers] });
-    const told = this.#toldAt.get(link.name) ?? -Infinity;
-    const isUrgent = proposed.length > 0; // somebody is about to take the name, RFC 6762, §6
-    const rest = isUrgent ? 0 : told + REPEAT_MS - this.#clock.now();
     const delay = DELAY_MIN_MS + this.#jitter(DELAY_SPREAD_MS);
-    this.#after(Math.max(rest, isUrgent ? 0 : delay), () => this.#answerPending(link));
+    this.#after(Math.max(rest, delay), () => {
+      const { questions, known } = this.#pending.get(link.name)!;
+      this.#pending.delete(link.name);
+      if (this.#isEstablished) this.#answerNow(questions, link, known);
+    });
   }
 
-  #answerPending(link: Link): void {
-    const { questions, known } = this.#pending.get(link.name)!;
-    this.#pending.delete(link.name);
-    if (!this.#isEstablished) return;
+  #answerNow(questions: readonly Question[], link: Link, known: readonly DnsRecord[] = []): void {
     const answer = this.#responder.answer(questions, this.#addressesOf(link), known);
     if (!answer) return;
     this.#toldAt.set(link.name, this.#clock.now());

@@ -15,6 +15,9 @@ export const MAX_FOUND = 64;
 /** Addresses of one host that are remembered. */
 export const MAX_ADDRESSES = 8;
 
+/** Questions in one message: with the longest names it can still be sent. */
+const MAX_QUESTIONS = 32;
+
 /** A relay as it is announced. */
 export interface Found {
   /** As announced: to be cleaned before it is shown. */
@@ -81,7 +84,7 @@ export class Browser {
       }
       if (!fields) questions.push({ name, type: "TXT" });
     }
-    return questions;
+    return questions.slice(0, MAX_QUESTIONS);
   }
 
   /** Those that can be joined. */

@@ -83,15 +83,13 @@ export class Multicast {
 
   /** Sends everybody on a link a message, as one who answers has to: from the well-known port. */
   async send(link: Link, message: Message): Promise<void> {
-    const bytes = encodeMessage(message);
     for (const { from, group } of sendersOf(link)) {
-      await quietly(() => sendOnce(bytes, from, { hostname: group, port: MDNS_PORT }));
+      await quietly(() => sendOnce(message, from, { hostname: group, port: MDNS_PORT }));
     }
   }
 
   /** Sends a message to everybody on all links, from a port of one's own: answers come back there too, RFC 6762, §6.7. */
   async ask(message: Message): Promise<void> {
-    const bytes = encodeMessage(message);
     for (const { id, link, from, group } of this.#links.flatMap(sendersOf)) {
       await quietly(async () => {
         let socket = this.#askers.get(id);
@@ -99,7 +97,8 @@ export class Multicast {
           socket = open(from, 0);
           this.#receive(this.#askers, id, { socket, link });
         }
-        await socket.send(bytes, { transport: "udp", hostname: group, port: MDNS_PORT });
+        const to = { transport: "udp", hostname: group, port: MDNS_PORT } as const;
+        await socket.send(encodeMessage(message), to);
       });
     }
   }
@@ -108,8 +107,7 @@ export class Multicast {
   async reply({ link, address: hostname, port }: Origin, message: Message): Promise<void> {
     const family = hostname.includes(":") ? "IPv6" : "IPv4";
     const sender = sendersOf(link).find((sender) => sender.family === family);
-    const bytes = encodeMessage(message);
-    if (sender) await quietly(() => sendOnce(bytes, sender.from, { hostname, port }));
+    if (sender) await quietly(() => sendOnce(message, sender.from, { hostname, port }));
   }
 
   /** Ends it all. */
@@ -213,13 +211,13 @@ function sendersOf(link: Link): Sender[] {
 
 /** Holds the port no longer than that: what is sent to this computer alone belongs to its operating system. */
 async function sendOnce(
-  bytes: Uint8Array,
+  message: Message,
   from: string,
   to: { hostname: string; port: number },
 ): Promise<void> {
   const socket = open(from, MDNS_PORT);
   try {
-    await socket.send(bytes, { transport: "udp", ...to });
+    await socket.send(encodeMessage(message), { transport: "udp", ...to });
   } finally {
     socket.close();
   }
@@ -244,7 +242,10 @@ function openGroup(group: string, everything: string): Deno.DatagramConn {
   }
 }
 
-/** Links go down and addresses vanish at any moment: what does not work now is tried again, or was not to be. */
+/**
+ * Links go down and addresses vanish at any moment, and a name that somebody else made may be none that can be written:
+ * what does not work now is tried again, or was not to be.
+ */
 async function quietly(action: () => Promise<unknown>): Promise<boolean> {
   try {
     await action();

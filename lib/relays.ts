@@ -11,7 +11,15 @@ import { connectError } from "./cli.ts";
 import { type Host, PortTakenError, reachableAddresses, startHost } from "./hosting.ts";
 import { loadIdentity } from "./identity.ts";
 import { derivePassword } from "./password.ts";
-import { chooseNearby, findNearby, lookUp, nothingFound, reachNearby, startOf } from "./nearby.ts";
+import {
+  chooseNearby,
+  findNearby,
+  lookUp,
+  type Nearby,
+  nothingFound,
+  reachNearby,
+  startOf,
+} from "./nearby.ts";
 import { probePort } from "./probe.ts";
 import type { PrivateKey } from "./rsa.ts";
 import { serverAddress, type ServerBook } from "./servers.ts";
@@ -59,12 +67,14 @@ export async function findRelay(options: ClientOptions, find: FindOptions): Prom
   if (here.type === "hearth" && (fingerprint ?? here.fingerprint) === here.fingerprint) {
     return expectKey(remoteRelay(LOOPBACK, port), fingerprint, find);
   }
-  const relay = await discover(options, find);
+  const found = await lookAround(options, find);
+  const relay = await chooseRelay(found, options, find);
   if (relay) return relay;
   if (fingerprint !== undefined) throw nothingFound();
-  const answer = await find.ui.ask("No server was found. Start one on this computer? [Y/n] ", {
-    secret: false,
-  });
+  const question = found.length > 0
+    ? "Start one on this computer instead? [Y/n] "
+    : "No server was found. Start one on this computer? [Y/n] ";
+  const answer = await find.ui.ask(question, { secret: false });
   if (answer !== undefined && /^(y|yes)?$/i.test(answer.trim())) return await serve(options, find);
   throw nothingFound();
 }
@@ -81,14 +91,22 @@ function expectKey(
   return relay;
 }
 
-/** Looks on the network; nothing when there is none, or the person wants none of those. */
-async function discover(
+/** Looks on the network: for those that may have the key of the invitation, or for all. */
+async function lookAround(
+  { fingerprint }: ClientOptions,
+  { ui, servers }: FindOptions,
+): Promise<Nearby[]> {
+  ui.progress("looking for servers on the network");
+  const found = await findNearby(servers).finally(() => ui.progress(""));
+  return found.filter((it) => fingerprint?.startsWith(startOf(it)) ?? true);
+}
+
+/** The relay among those that the person chooses, or that the invitation is for; none when they want none. */
+async function chooseRelay(
+  found: readonly Nearby[],
   { fingerprint, quiet }: ClientOptions,
   { ui, servers }: FindOptions,
 ): Promise<Relay | undefined> {
-  ui.progress("looking for servers on the network");
-  const found = (await findNearby(servers).finally(() => ui.progress("")))
-    .filter((it) => fingerprint?.startsWith(startOf(it)) ?? true);
   // A list that is not shown is none to choose from.
   const ask = quiet && found.length > 1 ? () => Promise.resolve(undefined) : ui.ask;
   const chosen = fingerprint === undefined

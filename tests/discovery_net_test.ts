@@ -240,6 +240,48 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "a server on several networks is found on each, with all its addresses",
+  networks,
+  async () => {
+    await using network = await Network.make(2);
+    const [there, here] = network.computers as [Computer, Computer];
+    // A cable between the two, besides.
+    await there.run(
+      "ip",
+      "link",
+      "add",
+      "eth1",
+      "type",
+      "veth",
+      "peer",
+      "name",
+      "eth1",
+      "netns",
+      here.name,
+    );
+    for (const [i, computer] of [there, here].entries()) {
+      await computer.run("ip", "addr", "add", `10.78.0.${i + 1}/24`, "dev", "eth1");
+      await computer.run("ip", "link", "set", "eth1", "up");
+    }
+    await using servers = await there.world();
+    await using clients = await here.world();
+    await serve(servers, clients);
+    const found = await poll(async () => {
+      const [row] = await list(clients);
+      return (row?.addresses as string[]).length === 4 && row;
+    }, () => "four addresses");
+    const addresses = (found.addresses as string[]).map((address) =>
+      address.replace(/^fe80.*%/, "%")
+    );
+    assert.deepEqual(addresses.toSorted(), ["%eth0", "%eth1", "10.77.0.1", "10.78.0.1"]);
+    // And found over the one when the other is gone.
+    await here.run("ip", "link", "set", "eth0", "down");
+    const [left] = await list(clients);
+    assert.ok((left?.addresses as string[]).includes("10.78.0.1"));
+  },
+);
+
 Deno.test("a server is found again after the network was gone", networks, async () => {
   await using network = await Network.make(2);
   const [there, here] = network.computers as [Computer, Computer];

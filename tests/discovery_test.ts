@@ -447,6 +447,29 @@ Deno.test("Announcer takes another name when its own is taken, also when two beg
   await Promise.all(announcers.map((announcer) => announcer.stop()));
 });
 
+Deno.test("Announcer defends its name at once, however often it is asked", { ignore }, async () => {
+  const service = ownService();
+  const [first, second] = [1, 2].map((port) =>
+    new Announcer({ ...service, port }, { links: loopback })
+  ) as [Announcer, Announcer];
+  await first.start();
+  await poll(() => first.label, () => "the announcement");
+  // Everybody asks, and all the time: answers to everybody are given once in a second.
+  const asking = new Multicast({ links: loopback, onMessage: () => {} });
+  const [link] = await asking.refresh();
+  const query = makeMessage({ questions: [{ name: SERVICE, type: "PTR" }] });
+  const asker = setInterval(() => void asking.send(link!, query), 20);
+  try {
+    await second.start();
+    await poll(() => second.label, () => "the other announcement");
+    assert.deepEqual([first.label, second.label], [service.name, `${service.name} (2)`]);
+  } finally {
+    clearInterval(asker);
+    await asking.close();
+  }
+  await Promise.all([first.stop(), second.stop()]);
+});
+
 Deno.test(
   "Announcer gives its name up when somebody wants it at any price",
   { ignore },

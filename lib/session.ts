@@ -50,6 +50,8 @@ export interface SessionOptions {
   readonly clock?: Clock;
   readonly random?: RandomBytes;
   readonly decodeId?: DecodeId;
+  /** Turns a password into its keys; a simulation has them already. */
+  readonly derive?: typeof derivePassword;
 }
 
 /** How one connection ended. */
@@ -251,11 +253,11 @@ export class Session {
   }
 
   async #passwordKeys(relay: PublicKey): Promise<PasswordKeys | undefined> {
-    const { password } = this.#options;
+    const { password, derive = derivePassword } = this.#options;
     if (!password) return undefined; // §7: an empty password is none
     const fingerprint = encodeFingerprint(relay.fingerprint);
     if (this.#keys?.relay !== fingerprint) {
-      this.#keys = { relay: fingerprint, keys: await derivePassword(password, relay.fingerprint) };
+      this.#keys = { relay: fingerprint, keys: await derive(password, relay.fingerprint) };
     }
     return this.#keys.keys;
   }

@@ -115,7 +115,7 @@ function isBefore(a: Alarm, b: Alarm): boolean {
 }
 
 /** Everything that needs no time happens: in a run there is nothing but promises, and one turn settles them all. */
-function settle(): Promise<void> {
+export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
@@ -134,6 +134,8 @@ export class HostClock implements Clock, Host {
   /** What would have happened while the process was stopped, by timer. */
   #missed: Map<number, () => void> | undefined;
   #dead = false;
+  /** When the process was last stopped and went on. */
+  wokenAt = -Infinity;
 
   constructor(world: WorldClock) {
     this.#world = world;
@@ -184,6 +186,7 @@ export class HostClock implements Clock, Host {
   wake(): void {
     const missed = this.#missed;
     this.#missed = undefined;
+    this.wokenAt = this.#world.now;
     if (!this.#dead) { for (const action of missed?.values() ?? []) this.after(0, action); }
   }
 

@@ -35,13 +35,15 @@ export function findRift(world: World): string | undefined {
     const { membership } = place.session;
     if (!membership.joined) return `${place.name} is not connected`;
     if (membership.awaited) return `${place.name} waits for somebody`;
-    const expected = alive.filter((other) => other !== place && !place.refuses(other))
+    const expected = alive.filter((other) => sees(place, other) && !place.refuses(other))
       .map(describe).sort().join(", ");
     const seen = membership.people().map(({ fingerprint, usedNick, away }) =>
       `${nameOf(world, fingerprint)} ${usedNick} ${away}`
     ).sort().join(", ");
     if (seen !== expected) return `${place.name} sees ${seen} instead of ${expected}`;
-    if (place.roster.size !== alive.length - 1) return `${place.name} has ghosts in its roster`;
+    if (place.roster.size !== alive.filter((other) => sees(place, other)).length) {
+      return `${place.name} has ghosts in its roster`;
+    }
     for (const { downAt, lostAt, items, fingerprint } of membership.outbox.targets()) {
       if (items.length === 0 || lostAt !== undefined || downAt !== undefined) continue;
       return `${place.name} waits for an ACK of ${nameOf(world, fingerprint)}`;
@@ -53,6 +55,11 @@ export function findRift(world: World): string | undefined {
   for (const debt of world.ledger.owed()) return debt;
   for (const gap of findGaps(world)) return gap;
   return undefined;
+}
+
+/** Both are in one room. */
+function sees(place: Place, other: Place): boolean {
+  return other !== place && other.identity.room === place.identity.room;
 }
 
 function describe(place: Place): string {

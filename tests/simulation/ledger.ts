@@ -28,6 +28,8 @@ export interface Sent {
   /** The one fingerprint of a private message. */
   readonly to: string | undefined;
   readonly at: number;
+  /** Its place among what the sender has seen. */
+  readonly order: number;
   /** Processes that have to get it. */
   readonly places: Set<Place>;
   /** Processes lost some 10 minutes ago, of which either is right. */
@@ -132,6 +134,7 @@ export class Ledger {
         draft.to === undefined ? from.met : [...from.met].filter((place) => from.hasHeard(place)),
       ),
       at: this.#course.now(),
+      order: from.nextOrder(),
       delivered: undefined,
       undelivered: new Map(),
       nobody: false,
@@ -156,6 +159,7 @@ export class Ledger {
       return this.#fail(`${what}: other flags`);
     }
     this.#checkAddressed(sent, at, message.late);
+    this.#checkLate(sent, at, message.late);
     this.#checkOrder(sent, at, message.late);
     const givenUp = sent.undelivered.get(at.fingerprint);
     if (givenUp !== undefined && this.#isFirm(sent, at)) {
@@ -174,8 +178,20 @@ export class Ledger {
     this.#fail(`#${sent.number} at ${at.name}: not addressed${late ? "" : ", and not late"}`);
   }
 
+  /** Late is what was written before the receiver's sid came, or for another process; nothing else. */
+  #checkLate(sent: Sent, at: Place, late: boolean): void {
+    const entered = sent.from.entered.get(at.sid ?? "");
+    if (entered === undefined) return; // what was on its way when the sender lost sight
+    const isOld = sent.order < entered;
+    const isMoved = sent.from.hasMissed(at) || !sent.places.has(at);
+    if (isOld ? late : !late || isMoved) return;
+    this.#fail(`#${sent.number} at ${at.name}: ${late ? "" : "not "}late`);
+  }
+
   #checkOrder(sent: Sent, at: Place, late: boolean): void {
-    if (late) return;
+    // What moved from another process comes after what was written later.
+    const twins = this.#places.filter(({ fingerprint }) => fingerprint === at.fingerprint);
+    if (late && twins.length > 1) return;
     for (const [id] of [...at.taken].slice(-100)) {
       const other = this.messages.get(id)!;
       if (other.from === sent.from && other.number > sent.number) {
@@ -208,7 +224,8 @@ export class Ledger {
       return;
     }
     const now = this.#course.now();
-    if (now > takenAt + VIEW_WINDOW_MS + 1) {
+    const due = Math.max(takenAt + VIEW_WINDOW_MS, at.clock.wokenAt);
+    if (now > due + 1) {
       this.#fail(`#${sent.number} at ${at.name}: shown too late`);
     }
     const same = at.sawView(view, takenAt - VIEW_WINDOW_MS, now);
@@ -334,7 +351,8 @@ export class Ledger {
       const done = sent.delivered !== undefined || sent.undelivered.size > 0 || sent.nobody;
       // Somebody lost may be waited for, also somebody refused whose refusal has not been heard again.
       const isAwaited = sent.unsure.size > 0 ||
-        [...sent.refused].some((place) => !place.alive || sent.from.hasMissed(place));
+        [...sent.refused].some((place) => !place.alive || sent.from.hasMissed(place)) ||
+        [...sent.refused].some(({ identity }) => identity.password !== sent.from.identity.password);
       if (done || isAwaited) continue;
       if ([...sent.places].every((place) => place.alive && place.taken.has(sent.id))) {
         yield `#${sent.number} of ${sent.from.name} is everywhere, and not reported as delivered`;

@@ -8,6 +8,7 @@ import type { ByteStream } from "../../lib/connection.ts";
 import type { SessionEvent } from "../../lib/events.ts";
 import type { Frame } from "../../lib/transport_frame.ts";
 import type { Peer } from "../../lib/peer.ts";
+import type { PasswordKeys } from "../../lib/password.ts";
 import { computeView, roomTag } from "../../lib/room.ts";
 import type { PrivateKey } from "../../lib/rsa.ts";
 import type { ServerBook } from "../../lib/servers.ts";
@@ -19,10 +20,6 @@ import { HostClock, type WorldClock } from "./clock.ts";
 import type { Wire } from "./network.ts";
 import type { Random } from "./random.ts";
 
-/** The room of every run. */
-export const ROOM = "lobby";
-const ROOM_TAG = roomTag(ROOM);
-
 /** Somebody, who may be there with several processes, one after the other or at once. */
 export interface Identity {
   /** A, B, C … */
@@ -32,6 +29,8 @@ export interface Identity {
   readonly fingerprint: string;
   readonly book: PeerBook;
   readonly servers: ServerBook;
+  readonly room: string;
+  readonly password: { readonly text: string; readonly keys: PasswordKeys } | undefined;
   /** Sends only to these, `SHA256:…`: `--strict`. */
   readonly strict: ReadonlySet<string> | undefined;
   /** Keys below this are refused. */
@@ -87,8 +86,6 @@ export class Place {
   wire: Wire | undefined;
   /** It cannot reach the relay before then. */
   offlineUntil = 0;
-  /** The relay has it as a member since then. */
-  memberSince: number | undefined;
   /** Times at which it was a member, undisturbed. */
   readonly calm: { from: number; to: number }[] = [];
 
@@ -118,7 +115,11 @@ export class Place {
   /** Pairings of the present connection, by sid. */
   readonly peers: Map<string, Peer> = new Map();
   nickChanges = 0;
+  /** When which sid came into its roster, as a number of its own that only rises. */
+  entered: Map<string, number> = new Map();
+  #order = 0;
   #world: Surroundings;
+  #room: Uint8Array<ArrayBuffer>;
   #dialled = false;
 
   constructor(
@@ -131,10 +132,15 @@ export class Place {
     this.identity = identity;
     this.address = options.address;
     this.clock = new HostClock(world.clock);
+    this.#room = roomTag(identity.room);
     this.session = new Session({
       key: identity.key,
       nick: identity.nick,
-      room: ROOM,
+      room: identity.room,
+      ...(identity.password && {
+        password: identity.password.text,
+        derive: () => Promise.resolve(identity.password!.keys),
+      }),
       minKeyBits: identity.minKeyBits,
       strict: identity.strict !== undefined,
       address: "relay:40623",
@@ -155,10 +161,11 @@ export class Place {
     this.#watch();
   }
 
-  /** One of the two does not take the other's key. */
+  /** The two never have a channel: one does not take the other's key, or they know different passwords. */
   refuses({ identity: other }: Place): boolean {
     const { identity } = this;
-    return other.key.publicKey.bits < identity.minKeyBits ||
+    return identity.password !== other.password ||
+      other.key.publicKey.bits < identity.minKeyBits ||
       identity.key.publicKey.bits < other.minKeyBits;
   }
 
@@ -175,6 +182,11 @@ export class Place {
   /** It runs, and is not about to end. */
   get alive(): boolean {
     return this.fate === "alive";
+  }
+
+  /** A number that is higher each time. */
+  nextOrder(): number {
+    return this.#order++;
   }
 
   /** Begins to run. */
@@ -233,7 +245,7 @@ export class Place {
     const own = { sid: this.sid!, fingerprint: this.identity.key.publicKey.fingerprint };
     return encodeHex(computeView(
       this.#world.relay,
-      ROOM_TAG,
+      this.#room,
       [own, ...chosen].map(({ sid, fingerprint }) => ({ sid: decodeHex(sid), fingerprint })),
     ));
   }
@@ -286,6 +298,11 @@ export class Place {
     this.peers.clear();
     this.sid = frame.sid;
     this.roster = new Map(frame.members.map(({ sid, fingerprint }) => [sid, fingerprint]));
+    const { entered } = this;
+    this.entered = new Map();
+    for (const { sid } of frame.members) {
+      this.entered.set(sid, entered.get(sid) ?? this.nextOrder());
+    }
     const present = this.present();
     for (const place of before) if (!present.includes(place)) this.#lose(place, seen);
     for (const place of present) this.#regain(place);
@@ -294,12 +311,14 @@ export class Place {
 
   #takeJoined(sid: string, fingerprint: Uint8Array<ArrayBuffer>): void {
     this.roster.set(sid, fingerprint);
+    this.entered.set(sid, this.nextOrder());
     this.#regain(this.#world.placeOf(sid));
     this.#changeView();
   }
 
   #takeLeft(sid: string, why: number): void {
     this.roster.delete(sid);
+    this.entered.delete(sid);
     this.peers.delete(sid);
     const place = this.#world.placeOf(sid);
     if (place) {

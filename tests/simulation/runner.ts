@@ -6,12 +6,14 @@
 
 import { cipherReady } from "../../lib/cipher.ts";
 import { KEEP_MS } from "../../lib/outbox.ts";
+import { derivePassword, type PasswordKeys } from "../../lib/password.ts";
+import { settle } from "./clock.ts";
 import { type Fault, plant } from "./faults.ts";
 import { checkBounds, findRift } from "./invariants.ts";
 import { Random } from "./random.ts";
 import { makePlan, type Plan, Scenario } from "./scenario.ts";
 import { observe, undeliveredBytes } from "./taps.ts";
-import { type Totals, World } from "./world.ts";
+import { type Passwords, RELAY_FINGERPRINT, type Totals, World } from "./world.ts";
 
 /** Once nothing is wrong any more, everybody has to be together again within this. */
 const HEAL_MS = 300_000;
@@ -45,7 +47,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
   await cipherReady();
   const random = new Random(seed, "plan");
   const plan = makePlan(random);
-  const world = new World({ seed, ...plan, trace });
+  const passwords = await findPasswords(plan);
+  const world = new World({ seed, ...plan, passwords, trace });
   observe(world);
   const takeOut = fault && plant(fault, world);
   world.log(`seed ${seed}: ${describe(plan)}`);
@@ -56,11 +59,24 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
   } finally {
     takeOut?.();
     observe(undefined);
+    await settle(); // a run that was broken off leaves nothing to the next one
   }
   const { failure, totals } = world;
   totals.messages = world.ledger.messages.size;
   totals.reported = world.ledger.reported;
   return { seed, failure, totals, trace: world.trace };
+}
+
+let passwordKeys: Promise<PasswordKeys[]> | undefined;
+
+/** The passwords of a run: scrypt takes its time, but once is enough. */
+async function findPasswords({ password }: Plan): Promise<Passwords | undefined> {
+  if (password === "none") return undefined;
+  const texts = ["correct horse battery staple", "hunter2"];
+  passwordKeys ??= Promise.all(texts.map((text) => derivePassword(text, RELAY_FINGERPRINT)));
+  const keys = await passwordKeys;
+  const [shared, other] = texts.map((text, i) => ({ text, keys: keys[i]! }));
+  return { shared, other, ghost: password === "ghost" };
 }
 
 function describe({ people, quality, actions, pace, weights }: Plan): string {

@@ -6,6 +6,7 @@
  */
 
 import { UsageError } from "../../lib/errors.ts";
+import { MAX_TEXT_BYTES } from "../../lib/message.ts";
 import { MAX_ROOM_MEMBERS } from "../../lib/limits.ts";
 import type { Identity, Place } from "./place.ts";
 import type { Quality } from "./network.ts";
@@ -73,6 +74,8 @@ export interface Plan {
   readonly weakKeys: boolean;
   readonly strict: boolean;
   readonly capacity: number;
+  readonly rooms: number;
+  readonly password: "none" | "shared" | "ghost";
 }
 
 /** Draws how a run goes. */
@@ -105,6 +108,8 @@ export function makePlan(random: Random): Plan {
     weakKeys: random.chance(0.1),
     strict,
     capacity: isTight ? people : MAX_ROOM_MEMBERS,
+    rooms: random.chance(0.06) ? 2 : 1,
+    password: random.weighted({ none: 80, shared: 10, ghost: 10 }),
   };
 }
 
@@ -195,9 +200,10 @@ export class Scenario {
     const filler = this.#random.chance(0.05)
       ? "x".repeat(this.#random.between(1, 8_000))
       : this.#random.chance(0.1)
-      ? "ü\n\t€ 👪"
+      ? "\n\te 👪"
       : "";
-    return `message ${++this.#number} ${filler}`;
+    const start = `message ${++this.#number} `;
+    return this.#random.chance(0.01) ? start.padEnd(MAX_TEXT_BYTES, "z") : start + filler;
   }
 
   #say(place: Place, text: string): void {

@@ -27,10 +27,14 @@ import { Random } from "./random.ts";
 import { forgetCharges, type Observer } from "./taps.ts";
 
 const RELAY_KEY = cheapKey(1);
+/** Of the relay of every run, 32 bytes. */
+export const RELAY_FINGERPRINT: Uint8Array<ArrayBuffer> = RELAY_KEY.publicKey.fingerprint;
 /** One record may take a sender above its share of the relay's memory. */
 const SHARE_SLACK = 20_000;
 /** How often a client looks for a relay before its first connection. */
 const FIRST_DIAL_MS = 400;
+/** Whatever was done to somebody, so much later everybody has noticed. */
+const QUIET_MS = 120_000;
 /** What the relay may tell of a connection with nobody to blame. */
 const BLAMELESS =
   /^(protocol error: cut|no JOIN in time|silent for too long|too slow|the relay stops)$/;
@@ -44,9 +48,21 @@ export interface WorldOptions {
   readonly weakKeys: boolean;
   /** The first of them sends only to some. */
   readonly strict: boolean;
+  /** How many rooms there are, 1 or 2. */
+  readonly rooms: number;
+  /** What everybody knows; the last of them another one, where `ghost` is set. */
+  readonly passwords: Passwords | undefined;
   /** Of the room; as many as there are people, and ghosts keep them out. */
   readonly capacity: number;
   readonly trace: boolean;
+}
+
+/** The passwords of a run. */
+export interface Passwords {
+  readonly shared: Identity["password"];
+  readonly other: Identity["password"];
+  /** The last of the people knows only the other one, and the relay takes anybody. */
+  readonly ghost: boolean;
 }
 
 /** What is counted over all runs. */
@@ -64,7 +80,7 @@ export type Crash = "reset" | "finish" | "lose";
 /** Everything of one run. */
 export class World implements Surroundings, Course, Observer {
   readonly clock: WorldClock = new WorldClock();
-  readonly relay: Uint8Array<ArrayBuffer> = RELAY_KEY.publicKey.fingerprint;
+  readonly relay: Uint8Array<ArrayBuffer> = RELAY_FINGERPRINT;
   readonly identities: Identity[] = [];
   /** All processes there ever were. */
   readonly places: Place[] = [];
@@ -102,7 +118,7 @@ export class World implements Surroundings, Course, Observer {
   }
 
   #makePeople(): void {
-    const { seed, people, weakKeys, strict } = this.#options;
+    const { seed, people, weakKeys, strict, rooms, passwords } = this.#options;
     const random = new Random(seed, "people");
     const bits = () => weakKeys ? random.pick([2048, 3072]) : 3072;
     const keys = Array.from({ length: people }, (_, i) => cheapKey(10 + i, bits()));
@@ -119,6 +135,8 @@ export class World implements Surroundings, Course, Observer {
         book: memoryPeers(verified ?? new Set()),
         servers: memoryServers(),
         strict: verified,
+        room: i % rooms === 0 ? "lobby" : "attic",
+        password: passwords?.ghost && i === people - 1 ? passwords.other : passwords?.shared,
         minKeyBits: weakKeys ? random.pick([2048, 2048, 3072]) : 2048,
         nick: `nick${name}`,
       });
@@ -253,8 +271,9 @@ export class World implements Surroundings, Course, Observer {
     this.log(`${place.name} ${name} ${this.#describe(fields)}`);
     if (event.event === "error") this.fail(`${place.name}: ${event.message}`);
     if (event.event === "disconnected" && event.reason === "removed") place.fate = "stopping";
-    if (event.event === "disconnected" && event.reason === "protocol error") {
-      this.fail(`${place.name} finds a protocol error`);
+    if (event.event === "disconnected") {
+      if (event.reason === "protocol error") this.fail(`${place.name} finds a protocol error`);
+      if (this.#quietFor > QUIET_MS) this.fail(`${place.name} is disconnected, for no cause`);
     }
     this.ledger.tell(place, event);
   }
@@ -294,6 +313,7 @@ export class World implements Surroundings, Course, Observer {
   /** Starts the relay, with the same key each time. */
   startRelay(): void {
     if (this.#relay) return;
+    const { passwords } = this.#options;
     const random = new Random(this.#options.seed, `relay ${this.#relayLives++}`);
     this.log("the relay starts");
     this.#relayClock = new HostClock(this.clock);
@@ -304,6 +324,7 @@ export class World implements Surroundings, Course, Observer {
       decodeId: decodeCheapId,
       minKeyBits: 2048,
       capacity: this.#options.capacity,
+      joinKey: passwords?.ghost ? undefined : passwords?.shared?.keys.joinKey,
       onEvent: (event) => this.#follow(event),
     });
   }
@@ -386,18 +407,30 @@ export class World implements Surroundings, Course, Observer {
     }
   }
 
+  /** For how long nothing has been done to anybody. */
+  get #quietFor(): number {
+    return this.clock.now - this.#troubledAt;
+  }
+
+  #trouble(until = this.clock.now): void {
+    this.#troubledAt = Math.max(this.#troubledAt, until);
+  }
+
   // --- Calm: times in which nothing was wrong ---
 
   #disturbedUntil = 0;
+  #troubledAt = 0;
 
   #disturb(until: number): void {
     this.#disturbedUntil = Math.max(this.#disturbedUntil, until);
+    if (until < Infinity) this.#trouble(until);
     for (const place of this.places) {
       if (this.#closeCalm(place)) place.calm.push({ from: this.#disturbedUntil, to: Infinity });
     }
   }
 
   #closeCalm(place: Place): boolean {
+    this.#trouble();
     const last = place.calm.at(-1);
     if (last?.to !== Infinity) return false;
     last.to = this.clock.now;
@@ -416,6 +449,9 @@ export class World implements Surroundings, Course, Observer {
     if (message.type === "close") {
       this.log(`${place.name} ends a channel: ${message.reason}`);
       if (message.reason === REASON.PROTOCOL) this.fail(`${place.name}: a protocol error`);
+      if (message.reason === REASON.TIMEOUT && this.#quietFor > QUIET_MS && !this.flooded) {
+        this.fail(`${place.name} ends a channel, for no cause`);
+      }
     } else if (message.type === "chat") this.#checkSealed(place, channel, message);
   }
 

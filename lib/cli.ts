@@ -12,7 +12,7 @@ import { UsageError } from "./errors.ts";
 import { cleanLine } from "./text.ts";
 
 /** Exit code of a command line that means nothing. */
-const EXIT_USAGE = 2;
+export const EXIT_USAGE = 2;
 /** Exit code of everything else that fails. */
 export const EXIT_FAILURE = 1;
 /** Exit code after a second signal. */
@@ -77,6 +77,13 @@ export function onEndSignal(
       } else if (now - firstAt > SAME_SIGNAL_MS) Deno.exit(EXIT_AT_ONCE);
     });
   }
+}
+
+/** Gives up permissions for the rest of the run, whether there are any of that name or not. */
+export async function dropPermissions(
+  ...names: readonly Deno.PermissionDescriptor["name"][]
+): Promise<void> {
+  for (const name of names) await Deno.permissions.revoke({ name });
 }
 
 /** Where a password may come from. */

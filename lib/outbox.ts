@@ -8,14 +8,7 @@
  */
 
 import type { Clock } from "./clock.ts";
-import {
-  type Item,
-  MAX_KEPT_BYTES,
-  MAX_KEPT_MESSAGES,
-  type Outgoing,
-  sortUnsent,
-  Target,
-} from "./target.ts";
+import { type Item, type Outgoing, sortUnsent, Target } from "./target.ts";
 
 /** How long something is kept for a member that is gone, §6. */
 export const KEEP_MS = 10 * 60 * 1000;
@@ -92,12 +85,11 @@ export class Outbox {
 
   /** The fingerprints of the people who have not acknowledged a message yet. */
   missing(id: string): string[] {
-    for (const { message, fates } of this.#entries.values()) {
-      if (message.id !== id) continue;
-      const pending = [...fates].filter(([target, fate]) => fate === "pending" && target.wasUp);
-      return [...new Set(pending.map(([target]) => target.fingerprint))];
-    }
-    return [];
+    const entry = this.#entries.values().find(({ message }) => message.id === id);
+    const pending = [...entry?.fates ?? []].filter(([{ wasUp }, fate]) =>
+      wasUp && fate === "pending"
+    );
+    return [...new Set(pending.map(([{ fingerprint }]) => fingerprint))];
   }
 
   /** Makes a waiting list for a member whose instance is not known yet. */
@@ -109,11 +101,9 @@ export class Outbox {
 
   /** Queues a message for its addressees; with none it is reported at once. */
   add(message: Outgoing, targets: Iterable<Target>): void {
-    const entry: Entry = { message, fates: new Map(), pending: 0, reported: false };
-    for (const target of new Set(targets)) {
-      entry.fates.set(target, "pending");
-      entry.pending++;
-    }
+    const fates = new Map<Target, Fate>();
+    for (const target of targets) fates.set(target, "pending");
+    const entry: Entry = { message, fates, pending: fates.size, reported: false };
     if (entry.pending === 0) {
       this.#failures++;
       this.#listener.undelivered(message, []);
@@ -134,14 +124,8 @@ export class Outbox {
     const seq = target.instance === undefined ? 0 : target.nextSeq++;
     target.items.push({ seq, message, moved, queuedAt: this.#clock.now(), sentAt: undefined });
     target.bytes += message?.bytes ?? 0;
-    if (target.downAt !== undefined) this.#trim(target);
-  }
-
-  /** Gives up the oldest of a target without a channel that holds too much. */
-  #trim(target: Target): void {
-    while (target.items.length > MAX_KEPT_MESSAGES || target.bytes > MAX_KEPT_BYTES) {
-      this.#drop(target, 1, "failed");
-    }
+    // Without a channel the oldest of too much is given up, §6.
+    while (target.downAt !== undefined && target.overfull) this.#drop(target, 1, "failed");
   }
 
   /**
@@ -178,11 +162,10 @@ export class Outbox {
   /** Forgets the numbers of streams that were seen longest ago and hold nothing. */
   #makeRoom(): void {
     if (this.#streams.size < MAX_STREAMS) return;
-    for (const [key, stream] of this.#streams) {
-      if (stream.downAt === undefined || stream.items.length > 0) continue;
-      this.#streams.delete(key);
-      return;
-    }
+    const idle = this.#streams.entries().find(([, { downAt, items }]) =>
+      downAt !== undefined && items.length === 0
+    );
+    if (idle) this.#streams.delete(idle[0]);
   }
 
   /** §6, "A restarted client": gives a stream what is kept for the other instances of its fingerprint that are gone. */
@@ -234,9 +217,8 @@ export class Outbox {
 
   /** ACK: everything up to `received` has arrived. */
   acknowledge(target: Target, received: number): void {
-    let count = 0;
-    while (count < target.items.length && target.items[count]!.seq <= received) count++;
-    if (count > 0) this.#drop(target, count, "acked");
+    const rest = target.items.findIndex(({ seq }) => seq > received);
+    this.#drop(target, rest < 0 ? target.items.length : rest, "acked");
     this.#report();
   }
 

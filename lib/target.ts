@@ -69,6 +69,11 @@ export class Target {
     return this.items[0]?.seq ?? this.nextSeq;
   }
 
+  /** Holds more than may be kept while there is no channel. */
+  get overfull(): boolean {
+    return this.items.length > MAX_KEPT_MESSAGES || this.bytes > MAX_KEPT_BYTES;
+  }
+
   /** Holds so much that nothing more may be put in while the channel is live. */
   get full(): boolean {
     return this.items.length >= MAX_KEPT_MESSAGES || this.bytes >= MAX_KEPT_BYTES;

@@ -64,11 +64,6 @@ export class Target {
     this.downAt = now;
   }
 
-  /** The lowest seq the sender still has or would use next, §6. */
-  get lowestSeq(): number {
-    return this.items[0]?.seq ?? this.nextSeq;
-  }
-
   /** Holds more than may be kept while there is no channel. */
   get overfull(): boolean {
     return this.items.length > MAX_KEPT_MESSAGES || this.bytes > MAX_KEPT_BYTES;

@@ -14,7 +14,7 @@ import { loadIdentity } from "./identity.ts";
 import { isUtf8Locale } from "./locale.ts";
 import { nickFromLogin } from "./nick.ts";
 import { colorDepth } from "./palette.ts";
-import { describeError, EXIT_FAILURE, onEndSignal, readPassword } from "./cli.ts";
+import { describeError, dropPermissions, EXIT_FAILURE, onEndSignal, readPassword } from "./cli.ts";
 import { derivePassword, encodeJoinKey } from "./password.ts";
 import { askSecretly } from "./secret.ts";
 import { DEFAULT_ROOM } from "./programs.ts";
@@ -72,7 +72,7 @@ export async function runClient(options: ClientOptions): Promise<number> {
   const ui = makeUi(options, { onTerminal, settings, folder, ending });
   endOnBug(ui);
   try {
-    const conversation = converse(options, { ui, folder, settings, ending });
+    const conversation = converse(options, { ui, folder, settings, ending, onTerminal });
     // Before there is a session, questions and key making need not come to their end.
     const interrupted = ending.asked.then((code) => ending.isOrderly ? conversation : code);
     return await Promise.race([conversation, interrupted]);
@@ -100,11 +100,12 @@ interface Frame {
   readonly folder: string;
   readonly settings: Settings;
   readonly ending: Ending;
+  readonly onTerminal: boolean;
 }
 
 function makeUi(
   options: ClientOptions,
-  { onTerminal, settings, folder, ending }: Omit<Frame, "ui"> & { onTerminal: boolean },
+  { onTerminal, settings, folder, ending }: Omit<Frame, "ui">,
 ): Ui {
   if (options.json) return makeJsonUi(options);
   if (!onTerminal) return makePipeUi(options);
@@ -132,7 +133,7 @@ async function save(folder: string, patch: Settings, ui: Ui): Promise<void> {
 }
 
 async function converse(options: ClientOptions, frame: Frame): Promise<number> {
-  const { ui, folder, settings, ending } = frame;
+  const { ui, folder, settings, ending, onTerminal } = frame;
   const [servers, book, key] = await Promise.all([
     ServerBook.load(folder),
     PeerBook.load(
@@ -171,6 +172,8 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     info: () => describe(session, { relay, servers, fingerprint, room: options.room }),
   });
   ui.attach({ session, actions, fingerprint, serving: relay.serving });
+  // Whoever should get hold of the running client finds as little as can be; `run` is for Ctrl-Z.
+  await dropPermissions("env", ...(onTerminal ? [] : ["run"] as const));
   greet(ui, { nick, fingerprint, relay, key });
   try {
     return await hold(session, ui, ending);

@@ -10,7 +10,14 @@
 import { loadAllowList } from "./allow.ts";
 import type { ServerOptions } from "./arguments.ts";
 import type { Bytes } from "./bytes.ts";
-import { describeError, fileError, onEndSignal, readFirstLine, readPassword } from "./cli.ts";
+import {
+  describeError,
+  dropPermissions,
+  fileError,
+  onEndSignal,
+  readFirstLine,
+  readPassword,
+} from "./cli.ts";
 import { systemRandom } from "./clock.ts";
 import { UsageError } from "./errors.ts";
 import { stateFolder } from "./files.ts";
@@ -71,7 +78,16 @@ async function serve(options: ServerOptions, log: ServerLog): Promise<Host> {
     if (isAnnounced || !options.announce) return;
     log.say("this server cannot be announced on the network: others need its address");
   });
+  void dropNeedless(options, host);
   return host;
+}
+
+/** Whoever should get hold of the running server finds as little as can be. */
+async function dropNeedless({ allow, announce }: ServerOptions, host: Host): Promise<void> {
+  await dropPermissions("env", "run", "write");
+  if (allow === undefined) await dropPermissions("read"); // else the list is read again
+  // What is announced follows the networks that come and go; what listens needs no permission to accept.
+  if (!announce || !await host.announced) await dropPermissions("net", "sys");
 }
 
 function describeFault(error: unknown): UsageError {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import type { Announcer } from "./announcer.ts";
 import { UsageError } from "./errors.ts";
 import { type PortUser, probePort } from "./probe.ts";
@@ -74,7 +75,7 @@ export class PortTakenError extends UsageError {
  */
 export async function startHost(options: HostOptions): Promise<Host> {
   const listeners = await listen(options);
-  const relay = new Relay({ gather: GATHER_MS, ...options });
+  const relay = new Relay({ gather: GATHER_MS, defer: setImmediate, ...options });
   let isOpen = true;
   const doorkeeper = { relay, onFault: options.onFault ?? (() => {}), isOpen: () => isOpen };
   const accepting = listeners.map((listener) => acceptAll(listener, doorkeeper));

@@ -61,6 +61,9 @@ export interface RecordOptions {
 /** A PING that could not go out is tried again. */
 const PING_RETRY_MS = 1_000;
 
+/** No record is being written. */
+const NOTHING = new Uint8Array(0);
+
 /** One connection whose handshake is done. */
 export class Connection implements GroupMember {
   /** Where the other side's bytes are counted that wait at others; while it is spent, nothing more is read. */
@@ -85,6 +88,7 @@ export class Connection implements GroupMember {
   #reading: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #writing: Batch | undefined;
+  #record: Uint8Array = NOTHING;
   #flushing = false;
   /** When the write under way last made progress, a record was last sent, one last verified. */
   #progressAt: number;
@@ -232,44 +236,46 @@ export class Connection implements GroupMember {
     const gathered = this.#flushedAt + this.#group.gather;
     if (now < gathered && !this.#queue.hasFullRecord) return gathered;
     this.#flushing = false;
-    this.#writeNext();
+    this.#writeNext(now);
     return now;
   }
 
   /** Seals and writes the next record, unless a write is under way: then its end does that. */
-  #writeNext(): void {
+  #writeNext(now = this.#group.now()): void {
     if (this.#writing || this.#held || this.#state === "closed") return;
     const batch = this.#queue.take();
     if (!batch) return this.#written?.();
-    const now = this.#group.now();
     this.#flushedAt = this.#sentAt = this.#progressAt = now;
     this.#writing = batch;
     if (this.#state === "open") {
       this.#group.wakeAt(Math.min(now + STALL_MS, batch.since + MAX_QUEUE_AGE_MS));
     }
-    void this.#write(batch.seal(this.#seal), batch);
+    this.#record = batch.seal(this.#seal);
+    this.#write();
   }
 
-  async #write(record: Uint8Array, batch: Batch): Promise<void> {
-    let rest = record;
-    try {
-      do {
-        const length = await this.#stream.write(rest);
-        if (length === rest.length) break;
-        this.#progressAt = this.#group.now();
-        rest = rest.subarray(length);
-      } while (this.#state !== "closed");
-    } catch {
-      this.#cut();
-    }
+  #write(): void {
+    this.#stream.write(this.#record).then(this.#onWritten, this.#onFailed);
+  }
+
+  readonly #onFailed = (): void => this.#cut();
+
+  readonly #onWritten = (length: number): void => {
     if (this.#state === "closed") return;
+    if (length < this.#record.length) {
+      this.#progressAt = this.#group.now();
+      this.#record = this.#record.subarray(length);
+      return this.#write();
+    }
+    const batch = this.#writing!;
     this.#writing = undefined;
+    this.#record = NOTHING;
     this.#queue.release(batch);
     if (this.#sealer.exhausted) return this.#cut(); // §4: the last record there can be
     this.#handlers.onDrain?.();
     if (this.#state === "open" && !this.#queue.empty) this.#flushSoon();
-    else this.#writeNext();
-  }
+    else if (this.#state !== "open") this.#writeNext();
+  };
 
   /** Sends a PING when one is due, and ends the connection when the other side is silent or too slow. */
   check(now: number): number {

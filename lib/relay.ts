@@ -51,6 +51,8 @@ export interface RelayOptions {
   readonly decodeId?: DecodeId;
   /** Milliseconds between two writes to one member, so that under load each carries more; none by default. */
   readonly gather?: number;
+  /** When what was received is passed on; see {@linkcode Group}. */
+  readonly defer?: (action: () => void) => void;
   /** 32 bytes; without it everybody's proof is right. */
   readonly joinKey?: Bytes | undefined;
   /** Fingerprints as `SHA256:…`; without it everybody may join. */
@@ -84,8 +86,8 @@ export class Relay implements GroupMember, Host {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#allow = options.allow;
-    const { gather = 0 } = options;
-    this.#group = new Group({ clock: this.#clock, gather });
+    const { gather = 0, defer } = options;
+    this.#group = new Group({ clock: this.#clock, gather, ...(defer && { defer }) });
     this.#line = new Line(this.#clock, {
       atOnce: MAX_HANDSHAKES,
       perSecond: MAX_HANDSHAKES_PER_SECOND,

@@ -100,6 +100,7 @@ export async function measureRoom(
       const name = senders === 1 ? "flood" : `flood${senders}`;
       for (const [key, value] of Object.entries(result)) values[`${name}.${key}`] = value;
     }
+    await pace(bench, { near, far, scale: { ...scale, seconds: 1 }, rate: PACED_RATE });
     const paced = await pace(bench, { near, far, scale, rate: PACED_RATE });
     values["paced.cpu_us"] = paced.cpu;
     values["paced.load_us"] = paced.load;

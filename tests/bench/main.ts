@@ -39,6 +39,7 @@ const USAGE = `Usage: deno task bench [options]
 
   --quick          one short round, under a minute
   --rounds N       how many rounds (5)
+  --seconds N      how long the paced parts take (10)
   --only NAME,...  only these servers
   --skip PART,...  leave out: room, memory, client, room64, pipe
   --json FILE      where the results go (dist/bench.json)
@@ -61,7 +62,7 @@ const QUICK: Scale = {
   members: 50,
   oneByOne: 5,
   messages: 1000,
-  seconds: 1,
+  seconds: 2,
   crowds: [],
   manySenders: 0,
   slowReader: false,
@@ -76,6 +77,7 @@ const { values: flags } = parseArgs({
     keep: { type: "boolean" },
     help: { type: "boolean" },
     rounds: { type: "string" },
+    seconds: { type: "string" },
     only: { type: "string" },
     skip: { type: "string" },
     json: { type: "string" },
@@ -85,7 +87,10 @@ const { values: flags } = parseArgs({
 
 /** One run, from start to report. */
 class Run {
-  readonly scale: Scale = flags.quick ? QUICK : FULL;
+  readonly scale: Scale = {
+    ...(flags.quick ? QUICK : FULL),
+    ...(flags.seconds && { seconds: Number(flags.seconds) }),
+  };
   readonly rounds = Number(flags.rounds ?? (flags.quick ? 1 : 5));
   readonly skip = new Set(
     flags.skip?.split(",") ?? (flags.quick ? ["memory", "room64", "pipe"] : []),

@@ -61,9 +61,6 @@ export interface RecordOptions {
 /** A PING that could not go out is tried again. */
 const PING_RETRY_MS = 1_000;
 
-/** No record is being written. */
-const NOTHING = new Uint8Array(0);
-
 /** One connection whose handshake is done. */
 export class Connection implements GroupMember {
   /** Where the other side's bytes are counted that wait at others; while it is spent, nothing more is read. */
@@ -88,7 +85,8 @@ export class Connection implements GroupMember {
   #reading: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #writing: Batch | undefined;
-  #record: Uint8Array = NOTHING;
+  /** What is left of the record being written. */
+  #record: Uint8Array | undefined;
   #flushing = false;
   /** When the write under way last made progress, a record was last sent, one last verified. */
   #progressAt: number;
@@ -250,26 +248,23 @@ export class Connection implements GroupMember {
     if (this.#state === "open") {
       this.#group.wakeAt(Math.min(now + STALL_MS, batch.since + MAX_QUEUE_AGE_MS));
     }
-    this.#record = batch.seal(this.#seal);
-    this.#write();
+    this.#write(batch.seal(this.#seal));
   }
 
-  #write(): void {
-    this.#stream.write(this.#record).then(this.#onWritten, this.#onFailed);
+  #write(record: Uint8Array): void {
+    this.#record = record;
+    this.#stream.write(record).then(this.#onWritten, this.#cut);
   }
-
-  readonly #onFailed = (): void => this.#cut();
 
   readonly #onWritten = (length: number): void => {
     if (this.#state === "closed") return;
-    if (length < this.#record.length) {
+    if (length < this.#record!.length) {
       this.#progressAt = this.#group.now();
-      this.#record = this.#record.subarray(length);
-      return this.#write();
+      return this.#write(this.#record!.subarray(length));
     }
     const batch = this.#writing!;
     this.#writing = undefined;
-    this.#record = NOTHING;
+    this.#record = undefined;
     this.#queue.release(batch);
     if (this.#sealer.exhausted) return this.#cut(); // §4: the last record there can be
     this.#handlers.onDrain?.();
@@ -313,10 +308,10 @@ export class Connection implements GroupMember {
     this.#end(end, this.#verified ? reason : undefined); // §4
   }
 
-  #cut(): void {
+  readonly #cut = (): void => {
     if (this.#state === "open") this.#end({ type: "cut" });
     else this.#discard();
-  }
+  };
 
   /** Ends the connection; a `reason` is told, behind what is queued. */
   #end(end: End, reason?: number): void {

@@ -26,8 +26,8 @@ const RECONNECT_SECONDS: readonly number[] = [1, 2, 4, 8, 16, 30];
 /** A WELCOME that has lasted so long sets the wait back, §5. */
 const STABLE_MS = 30_000;
 const TICK_MS = 1000;
-/** Past so many bytes waiting in the connection, streams send nothing more until it has drained. */
-const CONGESTED_BYTES = 256 * 1024;
+/** Past so many bytes waiting in the connection nothing is added: an ACK must not seem overdue on a slow network. */
+const CONGESTED_BYTES = 32 * 1024;
 
 /** What a session needs. */
 export interface SessionOptions {

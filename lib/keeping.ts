@@ -15,6 +15,8 @@ import { WHY } from "./transport_frame.ts";
 
 /** (fingerprint, instance) pairs whose counter is kept; §6 asks for the 1024 seen last. */
 const MAX_INBOXES = 4096;
+/** Those lost who still are addressees; a whole room fits, and strangers who come and go cannot pile up. */
+export const MAX_LOST = 256;
 
 /** What {@linkcode Keeping} needs. */
 export interface KeepingOptions {
@@ -44,6 +46,7 @@ export class Keeping {
     member.target = target;
     if (before.instance !== undefined && before !== target && !roster.holds(before)) {
       before.lostAt = clock.now();
+      this.#limitLost();
     }
     return { target, inbox: this.#inbox(`${member.name} ${instance}`) };
   }
@@ -72,6 +75,16 @@ export class Keeping {
     const isOver = why === WHY.LEFT || why === WHY.REMOVED || member.refused;
     if (isOver) outbox.retire(target);
     else outbox.settleAll(target);
+    this.#limitLost();
+  }
+
+  /** Of too many who were lost, those that never were people are given up first, and then those lost first. */
+  #limitLost(): void {
+    const { outbox } = this.#options;
+    const lost = [...outbox.lost()];
+    if (lost.length <= MAX_LOST) return;
+    lost.sort((a, b) => a.lostAt! - b.lostAt!);
+    outbox.retire(lost.find(({ wasUp }) => !wasUp) ?? lost[0]!);
   }
 
   /** Something is kept for a member; before its HELLO also for the instances it may turn out to be. */

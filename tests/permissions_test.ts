@@ -187,3 +187,36 @@ Deno.test("a server that has given up what it can goes on as before", async () =
     equal(server.stderr, "");
   }
 });
+
+// --- Where the packages come from ---
+
+interface Lock {
+  readonly specifiers: Record<string, string>;
+  readonly npm: Record<string, { integrity?: string; scripts?: boolean; bin?: boolean }>;
+  readonly remote?: Record<string, string>;
+}
+
+Deno.test("deno.lock names every package of the programs and the tests with its checksum, and none has install scripts", async () => {
+  const lock: Lock = JSON.parse(await Deno.readTextFile(new URL("deno.lock", ROOT)));
+  const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  const named = new Set<string>(Object.values(imports));
+  for (const folder of ["", "lib/", "tests/", "tests/support/", "scripts/"]) {
+    for await (const { name } of Deno.readDir(new URL(`./${folder}`, ROOT))) {
+      if (!name.endsWith(".ts")) continue;
+      const text = await Deno.readTextFile(new URL(folder + name, ROOT));
+      for (const [, specifier] of text.matchAll(/from "(npm:[^"]+)"/g)) named.add(specifier!);
+    }
+  }
+  for (const specifier of named) {
+    const [, whole, version] = /^(npm:(?:@[^/]+\/)?[^/@]+@([^/]+))/.exec(specifier)!;
+    equal(lock.specifiers[whole!], version, specifier); // pinned, and locked to just that
+  }
+  const packages = Object.entries(lock.npm);
+  ok(packages.length >= 20);
+  for (const [name, { integrity, scripts }] of packages) {
+    ok(integrity?.startsWith("sha512-"), name);
+    ok(!scripts, `${name} wants to run something when it is installed`);
+  }
+  deepEqual(lock.remote ?? {}, {}); // no code straight from the web
+  for (const [name, command] of Object.entries(tasks)) ok(!command.includes("scripts="), name);
+});

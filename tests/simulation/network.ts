@@ -17,6 +17,8 @@ export interface Quality {
   jitter: number;
   /** Bytes under way before a write has to wait. */
   capacity: number;
+  /** To connect takes long now and then. */
+  slowDial: boolean;
   /** Most reads and writes move no more than so many bytes. */
   piece: number;
 }

@@ -15,10 +15,14 @@ import type { ServerBook } from "../../lib/servers.ts";
 import { Session } from "../../lib/session.ts";
 import type { PeerBook } from "../../lib/trust.ts";
 import { decodeHex, encodeHex } from "../../lib/bytes.ts";
+import { WHY } from "../../lib/transport_frame.ts";
 import { decodeCheapId } from "../support/cheap_key.ts";
 import { HostClock, type WorldClock } from "./clock.ts";
 import type { Wire } from "./network.ts";
 import type { Random } from "./random.ts";
+
+/** A JOINED that follows its LEFT(2) arrives within this. */
+const REPLACING_MS = 100;
 
 /** Somebody, who may be there with several processes, one after the other or at once. */
 export interface Identity {
@@ -101,6 +105,8 @@ export class Place {
   readonly absences: Map<Place, number> = new Map();
   /** When those who are lost were last connected together with it. */
   readonly #seen = new Map<Place, number>();
+  /** Who is lost, but was only replaced by itself: nothing of theirs moves. */
+  readonly #replaced = new Set<Place>();
   /** For how long at most it was not connected itself. */
   absence = 0;
   #absentSince: number | undefined;
@@ -224,8 +230,8 @@ export class Place {
 
   /** It was without a place at some time. */
   hasMissed(place: Place): boolean {
-    return this.absence > 0 || this.absences.has(place) || this.lost.has(place) ||
-      this.left.has(place);
+    return this.absence > 0 || this.absences.has(place) || this.left.has(place) ||
+      this.lost.has(place) && !this.#replaced.has(place);
   }
 
   /** It has had the HELLO of a place under the sid of its roster. */
@@ -322,8 +328,9 @@ export class Place {
     this.peers.delete(sid);
     const place = this.#world.placeOf(sid);
     if (place) {
-      if (why === 0 || why === 3) this.left.add(place);
+      if (why === WHY.LEFT || why === WHY.REMOVED) this.left.add(place);
       else this.#lose(place, this.#world.clock.now);
+      if (why === WHY.REPLACED) this.#replaced.add(place);
     }
     this.#changeView();
   }
@@ -335,7 +342,9 @@ export class Place {
 
   #regain(place: Place | undefined): void {
     if (!place || !this.lost.delete(place)) return;
+    const wasReplaced = this.#replaced.delete(place);
     const absence = Math.max(1, this.#world.clock.now - this.#seen.get(place)!);
+    if (wasReplaced && absence < REPLACING_MS) return;
     this.absences.set(place, Math.max(this.absences.get(place) ?? 0, absence));
   }
 

@@ -13,13 +13,11 @@ import { checkBounds, findRift } from "./invariants.ts";
 import { Random } from "./random.ts";
 import { makePlan, type Plan, Scenario } from "./scenario.ts";
 import { observe, undeliveredBytes } from "./taps.ts";
-import { type Passwords, RELAY_FINGERPRINT, type Totals, World } from "./world.ts";
+import { type Passwords, RELAY_FINGERPRINT, STOP_MS, type Totals, World } from "./world.ts";
 
 /** Once nothing is wrong any more, everybody has to be together again within this. */
 const HEAL_MS = 300_000;
 const POLL_MS = 1_000;
-/** A client that was told to end has ended by then: 2 s to write, 1 s to read on. */
-const STOP_MS = 5_000;
 /** More alarms than this within a run mean that it goes round in circles. */
 const MAX_STEPS = 3_000_000;
 
@@ -125,7 +123,7 @@ class Run {
     for (const place of world.places) {
       place.offlineUntil = Math.min(place.offlineUntil, world.clock.now);
     }
-    world.quality = { latency: 1, jitter: 0, capacity: 65_536, piece: Infinity };
+    world.quality = { latency: 1, jitter: 0, capacity: 65_536, piece: Infinity, slowDial: false };
     let rift: string | undefined;
     const isWhole = await this.#until(() => (rift = findRift(world)) === undefined, HEAL_MS);
     if (!isWhole) world.fail(`not whole after ${HEAL_MS / 1000} s: ${rift}`);
@@ -146,7 +144,7 @@ class Run {
   async #end(): Promise<void> {
     const world = this.#world;
     if (world.failure) return;
-    for (const place of world.alive) place.stop();
+    for (const place of world.alive) world.stop(place);
     const ended = () => world.places.every(({ fate }) => fate === "killed" || fate === "ended");
     if (!await this.#until(ended, STOP_MS)) world.fail("somebody does not end");
     for (const what of world.ledger.missing()) {

@@ -99,6 +99,7 @@ export function makePlan(random: Random): Plan {
       latency: slow ? random.pick([100, 400, 900]) : random.pick([0, 0, 1, 5, 20]),
       jitter: random.pick([0, 0, 1, 10, slow ? 500 : 30]),
       capacity: weights.flood ? 65_536 : random.pick([65_536, 65_536, 16_384, 2_048]),
+      slowDial: random.chance(0.3),
       piece: weights.flood ? Infinity : random.pick([Infinity, Infinity, 1_000, 100]),
     },
     actions: random.between(10, 50),
@@ -279,8 +280,7 @@ export class Scenario {
   }
 
   #stop(place: Place): void {
-    this.#world.log(`${place.name} stops`);
-    place.stop();
+    this.#world.stop(place);
     this.#restart(place.identity);
   }
 

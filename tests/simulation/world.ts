@@ -31,6 +31,10 @@ const RELAY_KEY = cheapKey(1);
 export const RELAY_FINGERPRINT: Uint8Array<ArrayBuffer> = RELAY_KEY.publicKey.fingerprint;
 /** One record may take a sender above its share of the relay's memory. */
 const SHARE_SLACK = 20_000;
+/** How long the operating system may try to connect. */
+const SLOW_DIAL_MS = 12_000;
+/** A client that was told to end has ended by then: 2 s to write, 1 s to read on. */
+export const STOP_MS = 5_000;
 /** How often a client looks for a relay before its first connection. */
 const FIRST_DIAL_MS = 400;
 /** Whatever was done to somebody, so much later everybody has noticed. */
@@ -196,6 +200,16 @@ export class World implements Surroundings, Course, Observer {
     if (place.wire) this.#crash(place.wire, crash);
   }
 
+  /** Ends a process in order. */
+  stop(place: Place): void {
+    this.log(`${place.name} stops`);
+    place.stop();
+    this.clock.after(STOP_MS, () => {
+      const isStuck = place.fate === "stopping" && place.clock.wokenAt < this.clock.now - STOP_MS;
+      if (isStuck && !place.clock.asleep) this.fail(`${place.name} does not end`);
+    });
+  }
+
   /** Breaks a place's connection. */
   cut(place: Place, crash: Crash): void {
     const { wire } = place;
@@ -262,7 +276,9 @@ export class World implements Surroundings, Course, Observer {
       else reject(new Error("connection refused"));
     };
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    place.clock.after(this.#network.below(2 * this.quality.latency + 5), attempt);
+    const isSlow = this.quality.slowDial && this.#network.chance(0.2);
+    const most = isSlow ? SLOW_DIAL_MS : 2 * this.quality.latency + 5;
+    place.clock.after(this.#network.below(most), attempt);
     return promise;
   }
 

@@ -13,12 +13,17 @@ interface Alarm {
   action: (() => void) | undefined;
 }
 
+/** More alarms at one time mean that something goes round in circles. */
+const MAX_INSTANT = 1_000_000;
+
 /** Virtual time: a heap of alarms, run one after the other, whatever they cause in between. */
 export class WorldClock {
   /** Milliseconds since the run began. */
   now = 0;
   /** Alarms that went off so far. */
   steps = 0;
+  /** Alarms that went off at the present time. */
+  #instant = 0;
   #nextId = 1;
   #heap: Alarm[] = [];
   #alarms = new Map<number, Alarm>();
@@ -62,6 +67,8 @@ export class WorldClock {
         this.now = Math.max(this.now, end);
         return;
       }
+      this.#instant = alarm.at === this.now ? this.#instant + 1 : 0;
+      if (this.#instant > MAX_INSTANT) throw new Error("time stands still");
       this.now = alarm.at;
       this.steps++;
       alarm.action!();

@@ -351,7 +351,7 @@ export class Ledger {
       const done = sent.delivered !== undefined || sent.undelivered.size > 0 || sent.nobody;
       // Somebody lost may be waited for, also somebody refused whose refusal has not been heard again.
       const isAwaited = sent.unsure.size > 0 ||
-        [...sent.refused].some((place) => !place.alive || sent.from.hasMissed(place)) ||
+        [...sent.refused].some((place) => !place.alive || sent.from.everLost.has(place)) ||
         [...sent.refused].some(({ identity }) => identity.password !== sent.from.identity.password);
       if (done || isAwaited) continue;
       if ([...sent.places].every((place) => place.alive && place.taken.has(sent.id))) {

@@ -105,6 +105,8 @@ export class Place {
   readonly absences: Map<Place, number> = new Map();
   /** When those who are lost were last connected together with it. */
   readonly #seen = new Map<Place, number>();
+  /** Who was ever out of its roster without a word. */
+  readonly everLost: Set<Place> = new Set();
   /** Who is lost, but was only replaced by itself: nothing of theirs moves. */
   readonly #replaced = new Set<Place>();
   /** For how long at most it was not connected itself. */
@@ -336,6 +338,7 @@ export class Place {
   }
 
   #lose(place: Place, seen: number): void {
+    this.everLost.add(place);
     this.lost.set(place, this.#world.clock.now);
     this.#seen.set(place, seen);
   }

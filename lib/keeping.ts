@@ -78,6 +78,17 @@ export class Keeping {
     this.#limitLost();
   }
 
+  /** A member was refused for good, §6; with it goes what waited for an earlier sid of its that never said HELLO. */
+  refuse({ name, target }: Member): void {
+    const { outbox } = this.#options;
+    outbox.exclude(target);
+    for (const lost of [...outbox.lost()]) {
+      if (lost.fingerprint !== name || lost.instance !== undefined) continue;
+      outbox.exclude(lost);
+      outbox.retire(lost);
+    }
+  }
+
   /** Of too many who were lost, those that never were people are given up first, and then those lost first. */
   #limitLost(): void {
     const { outbox } = this.#options;

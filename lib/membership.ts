@@ -343,7 +343,7 @@ export class Membership {
 
   #refused(member: Member, reason: number, byUs: boolean): void {
     member.refused = true;
-    this.outbox.exclude(member.target);
+    this.#keeping.refuse(member);
     this.#people.tellRefused(member, reason, byUs);
   }
 }

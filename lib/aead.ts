@@ -16,13 +16,13 @@ export const KEY_BYTES = 32;
 export const TAG_BYTES = 16;
 /** Bytes in a nonce. */
 export const NONCE_BYTES = 12;
+/** Bytes in a key and the nonce behind it. */
+export const KEY_NONCE_BYTES: number = KEY_BYTES + NONCE_BYTES;
 
 /** What one operation needs besides the text. */
 export interface AeadInput {
-  /** 32 bytes. */
-  readonly key: Uint8Array;
-  /** 12 bytes; never twice for one key. */
-  readonly nonce: Uint8Array;
+  /** Key and nonce in one, 44 bytes; no nonce twice for one key. */
+  readonly keyNonce: Uint8Array;
   /** Authenticated, not encrypted. */
   readonly ad: Uint8Array;
 }
@@ -43,13 +43,12 @@ const MIN_NATIVE_BYTES = 2048;
 const NATIVE = "chacha20-poly1305";
 /** Room for a whole record, so that none needs more. */
 const MIN_ROOM_BYTES = 17 * 1024;
-const NONCE_OFFSET = KEY_BYTES;
 const TEXT_OFFSET = 64;
 
 let heap: Heap;
 let encrypt: HeapFunction;
 let decrypt: HeapFunction;
-/** Where on the heap key, nonce, and then text and associated data are put. */
+/** Where on the heap key and nonce, and then text and associated data are put. */
 let base = 0;
 let room = 0;
 let isNative = false;
@@ -73,12 +72,11 @@ function reserve(size: number): void {
 }
 
 /** Puts everything onto the heap; the associated data lies behind the text and its tag. */
-function load(text: Uint8Array, { key, nonce, ad }: AeadInput): void {
+function load(text: Uint8Array, { keyNonce, ad }: AeadInput): void {
   const adOffset = TEXT_OFFSET + text.length + TAG_BYTES;
   reserve(adOffset + ad.length);
   const bytes = heap.HEAPU8;
-  bytes.set(key, base);
-  bytes.set(nonce, base + NONCE_OFFSET);
+  bytes.set(keyNonce, base);
   bytes.set(text, base + TEXT_OFFSET);
   if (ad.length > 0) bytes.set(ad, base + adOffset);
 }
@@ -101,7 +99,7 @@ export function encryptInPlace(buffer: Uint8Array, input: AeadInput): void {
   load(plaintext, input);
   const text = base + TEXT_OFFSET;
   const ad = text + length + TAG_BYTES;
-  encrypt(text, 0, text, length, 0, ad, input.ad.length, 0, 0, base + NONCE_OFFSET, base);
+  encrypt(text, 0, text, length, 0, ad, input.ad.length, 0, 0, base + KEY_BYTES, base);
   unload(buffer);
 }
 
@@ -120,7 +118,7 @@ export function decryptInPlace(buffer: Uint8Array, input: AeadInput): boolean {
   load(buffer, input);
   const text = base + TEXT_OFFSET;
   const ad = text + length + TAG_BYTES;
-  const nonce = base + NONCE_OFFSET;
+  const nonce = base + KEY_BYTES;
   const failed = decrypt(text, 0, 0, text, length, 0, ad, input.ad.length, 0, nonce, base);
   if (failed !== 0) return false;
   unload(buffer.subarray(0, plainLength));
@@ -129,8 +127,12 @@ export function decryptInPlace(buffer: Uint8Array, input: AeadInput): boolean {
 
 const NATIVE_OPTIONS = { authTagLength: TAG_BYTES };
 
+function split(keyNonce: Uint8Array): [key: Uint8Array, nonce: Uint8Array] {
+  return [keyNonce.subarray(0, KEY_BYTES), keyNonce.subarray(KEY_BYTES)];
+}
+
 function encryptNatively(buffer: Uint8Array, plaintext: Uint8Array, input: AeadInput): void {
-  const cipher = createCipheriv(NATIVE, input.key, input.nonce, NATIVE_OPTIONS);
+  const cipher = createCipheriv(NATIVE, ...split(input.keyNonce), NATIVE_OPTIONS);
   if (input.ad.length > 0) cipher.setAAD(input.ad, { plaintextLength: plaintext.length });
   buffer.set(cipher.update(plaintext));
   cipher.final();
@@ -138,7 +140,7 @@ function encryptNatively(buffer: Uint8Array, plaintext: Uint8Array, input: AeadI
 }
 
 function decryptNatively(buffer: Uint8Array, length: number, input: AeadInput): boolean {
-  const decipher = createDecipheriv(NATIVE, input.key, input.nonce, NATIVE_OPTIONS);
+  const decipher = createDecipheriv(NATIVE, ...split(input.keyNonce), NATIVE_OPTIONS);
   if (input.ad.length > 0) decipher.setAAD(input.ad, { plaintextLength: length });
   decipher.setAuthTag(buffer.subarray(length));
   const plaintext = decipher.update(buffer.subarray(0, length));

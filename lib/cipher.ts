@@ -12,7 +12,7 @@ import {
   decryptInPlace,
   encryptInPlace,
   KEY_BYTES,
-  NONCE_BYTES,
+  KEY_NONCE_BYTES,
   TAG_BYTES,
 } from "./aead.ts";
 import { type Bytes, encodeUtf8, MAX_COUNTER, writeU64 } from "./bytes.ts";
@@ -33,9 +33,16 @@ export async function cipherReady(): Promise<void> {
   await aeadReady();
 }
 
-function makeNonce(n: number, nonce: Bytes = new Uint8Array(NONCE_BYTES)): Bytes {
-  writeU64(nonce, 4, n); // §1: 00000000 || u64 n
-  return nonce;
+/** Puts the nonce of record `n` behind its key, §1: 00000000 || u64 n. */
+function setNonce(keyNonce: Uint8Array, n: number): void {
+  writeU64(keyNonce, KEY_NONCE_BYTES - 8, n);
+}
+
+function joinNonce(key: Bytes, n: number): Bytes {
+  const keyNonce = new Uint8Array(KEY_NONCE_BYTES);
+  keyNonce.set(key);
+  setNonce(keyNonce, n);
+  return keyNonce;
 }
 
 /**
@@ -47,7 +54,7 @@ function makeNonce(n: number, nonce: Bytes = new Uint8Array(NONCE_BYTES)): Bytes
  */
 export function sealAead(key: Bytes, n: number, ad: Uint8Array, plaintext: Uint8Array): Bytes {
   const ct = withRoomForTag(plaintext);
-  encryptInPlace(ct, { key, nonce: makeNonce(n), ad });
+  encryptInPlace(ct, { keyNonce: joinNonce(key, n), ad });
   return ct;
 }
 
@@ -58,7 +65,7 @@ export function sealAead(key: Bytes, n: number, ad: Uint8Array, plaintext: Uint8
  * @throws {DecryptError} When it does not verify: nothing of it may be used.
  */
 export function openAead(key: Bytes, n: number, ad: Uint8Array, ct: Uint8Array): Bytes {
-  return openWith(new Uint8Array(ct), { key, nonce: makeNonce(n), ad });
+  return openWith(new Uint8Array(ct), { keyNonce: joinNonce(key, n), ad });
 }
 
 function withRoomForTag(plaintext: Uint8Array): Bytes {
@@ -72,16 +79,18 @@ function openWith<T extends Uint8Array>(buffer: T, input: AeadInput): T {
   return buffer.subarray(0, buffer.length - TAG_BYTES) as T;
 }
 
-/** The keys of one direction: which key is due for which record. */
+/** The keys of one direction: which key is due for which record. All in one piece of memory: there are many of these. */
 class Chain {
-  #chainKey: Bytes;
-  readonly #input: { key: Bytes; nonce: Bytes; ad: Bytes };
+  readonly #chainKey: Bytes;
+  readonly #input: AeadInput;
   #n = 0;
 
   constructor(chainKey: Uint8Array) {
-    this.#chainKey = new Uint8Array(chainKey);
-    const key = hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES);
-    this.#input = { key, nonce: makeNonce(0), ad: NOTHING };
+    const bytes = new Uint8Array(KEY_NONCE_BYTES + KEY_BYTES);
+    this.#input = { keyNonce: bytes.subarray(0, KEY_NONCE_BYTES), ad: NOTHING };
+    this.#chainKey = bytes.subarray(KEY_NONCE_BYTES);
+    this.#chainKey.set(chainKey);
+    this.#setKey();
   }
 
   /** The number of the next record. */
@@ -100,13 +109,17 @@ class Chain {
     if (n >= MAX_COUNTER) throw new ProtocolError("counter");
     if (n > 0 && n % RECORDS_PER_KEY === 0) this.#turn();
     this.#n = n + 1;
-    makeNonce(n, this.#input.nonce);
+    setNonce(this.#input.keyNonce, n);
     return this.#input;
   }
 
   #turn(): void {
-    this.#chainKey = hkdfExpand(this.#chainKey, LABEL_NEXT, KEY_BYTES);
-    this.#input.key = hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES);
+    this.#chainKey.set(hkdfExpand(this.#chainKey, LABEL_NEXT, KEY_BYTES));
+    this.#setKey();
+  }
+
+  #setKey(): void {
+    this.#input.keyNonce.set(hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES));
   }
 }
 

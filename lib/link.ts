@@ -113,7 +113,7 @@ export class Connection implements GroupMember {
   start(handlers: Handlers): void {
     this.#handlers = handlers;
     this.#group.add(this, this.#sentAt + PING_DELAY_MS);
-    this.#reading = this.#read();
+    this.#read();
   }
 
   /** Bytes of frames that have not been written. */
@@ -160,29 +160,26 @@ export class Connection implements GroupMember {
 
   // --- Reading ---
 
-  async #read(): Promise<void> {
-    while (true) {
-      this.#takeRecords();
-      if (this.#state !== "open") return;
-      if (this.allowance.spent) {
-        const since = this.#group.now();
-        await this.allowance.wait();
-        this.#heardAt += this.#group.now() - since; // §5: time without reading does not count
-      } else {
-        const length = await this.#readSome();
-        if (this.#state !== "open") return;
-        if (length === null) return this.#cut();
-        this.#input.add(length);
-      }
-    }
+  #read(): void {
+    this.#takeRecords();
+    if (this.#state !== "open") return;
+    if (this.allowance.spent) return void this.#pause();
+    const reading = this.#stream.read(this.#input.space());
+    this.#reading = reading.then(this.#onRead, () => this.#onRead(null)); // a reset, or our own end
   }
 
-  async #readSome(): Promise<number | null> {
-    try {
-      return await this.#stream.read(this.#input.space());
-    } catch {
-      return null; // a reset, or our own end
-    }
+  readonly #onRead = (length: number | null): void => {
+    if (this.#state !== "open") return;
+    if (length === null) return this.#cut();
+    this.#input.add(length);
+    this.#read();
+  };
+
+  async #pause(): Promise<void> {
+    const since = this.#group.now();
+    await this.allowance.wait();
+    this.#heardAt += this.#group.now() - since; // §5: time without reading does not count
+    this.#read();
   }
 
   #takeRecords(): void {

@@ -19,11 +19,13 @@ const PONG_BYTES = FRAME_HEADER_BYTES + PONG_BODY_BYTES;
 /** What §10 counts for a frame besides its payload. */
 const COUNTED_BYTES = 14;
 
-/** A batch that holds one chat message; every busy connection keeps one. */
+/** A batch that holds one chat message or two. */
 const SMALL_BYTES = 512;
 const LARGE_BYTES = RECORD_HEADER_BYTES + MAX_RECORD_BYTES;
-/** Large buffers kept for all connections together. */
+/** Empty batches and large buffers kept for all connections together: as many as are busy at one time in a large room. */
+const MAX_SPARE = 256;
 const MAX_SPARE_LARGE = 64;
+const spare: Batch[] = [];
 const spareLarge: Uint8Array[] = [];
 
 /** The frames of one record, in the buffer in which it is sealed: room for its length, frames, room for its tag. */
@@ -122,7 +124,6 @@ export class Batch {
 export class OutputQueue {
   readonly #now: () => number;
   #batches: Batch[] = [];
-  #spare: Batch | undefined;
   #pong: Uint8Array | undefined;
   #pongOwner: Allowance | undefined;
 
@@ -212,7 +213,7 @@ export class OutputQueue {
   release(batch: Batch): void {
     batch.credit();
     batch.clear();
-    this.#spare = batch;
+    if (spare.length < MAX_SPARE) spare.push(batch);
   }
 
   /** A batch that was taken will never be written whole; its buffer may still be in use. */
@@ -223,10 +224,7 @@ export class OutputQueue {
   /** Forgets all that waits. */
   clear(): void {
     this.#dropPong();
-    for (const batch of this.#batches) {
-      batch.credit();
-      batch.clear();
-    }
+    for (const batch of this.#batches) this.release(batch);
     this.#batches = [];
   }
 
@@ -243,9 +241,8 @@ export class OutputQueue {
   }
 
   #begin(): Batch {
-    const batch = this.#spare ?? new Batch();
+    const batch = spare.pop() ?? new Batch();
     batch.since = this.#now();
-    this.#spare = undefined;
     this.#batches.push(batch);
     return batch;
   }

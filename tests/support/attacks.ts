@@ -17,7 +17,7 @@ import { decodeFrame, encodeFrame, KIND, MAX_PAYLOAD_BYTES } from "../../lib/tra
 
 /** Longer than it takes until a receiver that does not read is given up, §10. */
 const FLOOD_MS = 17_000;
-const FLOOD_BYTES = 200 * 1024 * 1024;
+const FLOOD_BYTES = 64 * 1024 * 1024;
 const BURST = 1000;
 
 const port = Number(Deno.args[0]);

@@ -11,6 +11,7 @@ import type { Inbox, Stream } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Member, Roster } from "./roster.ts";
+import type { Target } from "./target.ts";
 import { WHY } from "./transport_frame.ts";
 
 /** (fingerprint, instance) pairs whose counter is kept; §6 asks for the 1024 seen last. */
@@ -31,9 +32,20 @@ export interface KeepingOptions {
 export class Keeping {
   #options: KeepingOptions;
   #inboxes = new Map<string, Inbox>();
+  /** What is kept for a member that was replaced, until its successor joins. */
+  #replaced: Target | undefined;
 
   constructor(options: KeepingOptions) {
     this.#options = options;
+  }
+
+  /** What a newcomer gets: a waiting list, or what its predecessor had. */
+  targetFor(name: string): Target {
+    const target = this.#replaced;
+    this.#replaced = undefined;
+    if (target?.fingerprint !== name) return this.#options.outbox.addWaiting(name);
+    target.lostAt = undefined;
+    return target;
   }
 
   /** HELLO has told a member's instance: from now on it has that instance's stream. */
@@ -71,7 +83,11 @@ export class Keeping {
     if (roster.holds(target)) return; // its instance has a newer sid
     target.downAt ??= clock.now();
     target.lostAt = clock.now();
-    if (why !== WHY.REPLACED) this.adopt(member.name); // else its JOINED is on its way, §5
+    if (why === WHY.REPLACED) { // §5: the same client's JOINED comes next
+      this.#replaced = target;
+      return;
+    }
+    this.adopt(member.name);
     const isOver = why === WHY.LEFT || why === WHY.REMOVED || member.refused;
     if (isOver) outbox.retire(target);
     else outbox.settleAll(target);

@@ -284,7 +284,7 @@ export class Membership {
       fingerprint,
       name,
       serial: same?.serial ?? this.#writer.nextSerial(),
-      target: same?.target ?? this.outbox.addWaiting(name),
+      target: same?.target ?? this.#keeping.targetFor(name),
       clock: this.#options.clock,
       before: same,
     });

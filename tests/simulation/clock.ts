@@ -135,7 +135,9 @@ export class HostClock implements Clock, Host {
   /** How wrong the computer's calendar is, in milliseconds. */
   skew = 0;
   #world: WorldClock;
-  #timers = new Set<number>();
+  /** The world's alarms by the process's timers. */
+  #timers = new Map<number, number>();
+  #nextId = 1;
   /** What would have happened while the process was stopped, by timer. */
   #missed: Map<number, () => void> | undefined;
   #dead = false;
@@ -166,20 +168,27 @@ export class HostClock implements Clock, Host {
 
   after(delay: number, action: () => void): Timer {
     if (this.#dead) return 0;
-    const id: number = this.#world.after(delay, () => {
+    const id = this.#nextId++;
+    this.#set(id, delay, action);
+    return id;
+  }
+
+  #set(id: number, delay: number, action: () => void): void {
+    const alarm = this.#world.after(delay, () => {
       this.#timers.delete(id);
       if (this.#missed) this.#missed.set(id, action);
       else action();
     });
-    this.#timers.add(id);
-    return id;
+    this.#timers.set(id, alarm);
   }
 
   cancel(timer: Timer | undefined): void {
     if (typeof timer !== "number") return;
-    this.#timers.delete(timer);
     this.#missed?.delete(timer);
-    this.#world.cancel(timer);
+    const alarm = this.#timers.get(timer);
+    if (alarm === undefined) return;
+    this.#timers.delete(timer);
+    this.#world.cancel(alarm);
   }
 
   /** The process is stopped: its timers wait. */
@@ -192,12 +201,13 @@ export class HostClock implements Clock, Host {
     const missed = this.#missed;
     this.#missed = undefined;
     this.wokenAt = this.#world.now;
-    if (!this.#dead) { for (const action of missed?.values() ?? []) this.after(0, action); }
+    if (this.#dead || !missed) return;
+    for (const [id, action] of missed) this.#set(id, 0, action);
   }
 
   /** The process is gone: nothing happens there any more. */
   kill(): void {
-    for (const timer of this.#timers) this.#world.cancel(timer);
+    for (const alarm of this.#timers.values()) this.#world.cancel(alarm);
     this.#timers.clear();
     this.#dead = true;
   }

@@ -14,6 +14,8 @@ import type { Place } from "./place.ts";
 
 /** Limits are looked at about once a second. */
 const TICK_SLACK_MS = 1_500;
+/** Somebody may be gone for so long before the relay finds out. */
+const SILENT_MS = 125_000;
 /** Two members who were connected for so long, with nothing wrong anywhere, have sent each other everything. */
 export const CALM_MS = 100_000;
 
@@ -171,7 +173,7 @@ export class Ledger {
   #checkAddressed(sent: Sent, at: Place, late: boolean): void {
     if (sent.places.has(at) || sent.unsure.has(at)) return;
     const twin = [...sent.places, ...sent.unsure].some((place) =>
-      place.fingerprint === at.fingerprint && sent.from.hasMissed(place)
+      place.fingerprint === at.fingerprint && sent.from.hasMissed(place, sent.at)
     );
     const isTheirs = sent.to === undefined || sent.to === at.fingerprint;
     if (twin && isTheirs && late) return;
@@ -183,7 +185,7 @@ export class Ledger {
     const entered = sent.from.entered.get(at.sid ?? "");
     if (entered === undefined) return; // what was on its way when the sender lost sight
     const isOld = sent.order < entered;
-    const isMoved = sent.from.hasMissed(at) || !sent.places.has(at);
+    const isMoved = sent.from.hasMissed(at, sent.at) || !sent.places.has(at);
     if (isOld ? late : !late || isMoved) return;
     this.#fail(`#${sent.number} at ${at.name}: ${late ? "" : "not "}late`);
   }
@@ -270,9 +272,11 @@ export class Ledger {
    * instance was not known, so that it was only the person who was addressed.
    */
   #hasMoved(sent: Sent, place: Place): boolean {
-    return sent.from.hasMissed(place) &&
+    const { from } = sent;
+    const isKnown = sent.met.has(place);
+    return (from.hasMissed(place, sent.at) || !isKnown && from.everLost.has(place)) &&
       this.#takers(sent, place.fingerprint).some((twin) =>
-        !sent.places.has(twin) || !sent.met.has(twin) || !sent.met.has(place)
+        !sent.places.has(twin) || !sent.met.has(twin) || !isKnown
       );
   }
 
@@ -328,6 +332,10 @@ export class Ledger {
       return this.#fail(`${what} to ${theirs[0]!.name} after ${now - sent.at} ms`);
     }
     for (const place of theirs) {
+      const gone = sent.from.goneFor(place);
+      if (gone > 0 && gone + SILENT_MS < KEEP_MS) {
+        return this.#fail(`${what} to ${place.name}, gone for ${gone} ms only`);
+      }
       if (sharedCalm(sent.from, place, { from: since, to: now }) >= CALM_MS) {
         this.#fail(`${what}, but ${place.name} was there`);
       }
@@ -348,16 +356,41 @@ export class Ledger {
       for (const place of pending) {
         yield `#${sent.number} of ${sent.from.name} is not at ${place.name}, and nobody was told`;
       }
-      const done = sent.delivered !== undefined || sent.undelivered.size > 0 || sent.nobody;
+      const done = isReported(sent);
       // Somebody lost may be waited for, also somebody refused whose refusal has not been heard again.
       const isAwaited = sent.unsure.size > 0 ||
         [...sent.refused].some((place) => !place.alive || sent.from.everLost.has(place)) ||
         [...sent.refused].some(({ identity }) => identity.password !== sent.from.identity.password);
       if (done || isAwaited) continue;
-      if ([...sent.places].every((place) => place.alive && place.taken.has(sent.id))) {
+      if ([...sent.places].every((place) => this.#isDone(sent, place))) {
         yield `#${sent.number} of ${sent.from.name} is everywhere, and not reported as delivered`;
       }
     }
+  }
+
+  /** A place has a message; or it is gone, and another process of the same person has it. */
+  #isDone(sent: Sent, place: Place): boolean {
+    return place.alive ? place.taken.has(sent.id) : sent.from.lost.has(place) &&
+      this.#takers(sent, place.fingerprint).some(({ alive }) => alive);
+  }
+
+  /** Nothing is kept for longer than 10 minutes for somebody who is gone, with all their processes. */
+  checkKept(): void {
+    for (const sent of this.messages.values()) {
+      if (!sent.from.alive || isReported(sent)) continue;
+      for (const { fingerprint, name } of sent.places) {
+        const theirs = [...sent.places].filter((place) => place.fingerprint === fingerprint);
+        if (!theirs.every((place) => this.#isOverdue(sent, place))) continue;
+        return this.#fail(`#${sent.number} is still kept for ${name}`);
+      }
+    }
+  }
+
+  #isOverdue(sent: Sent, place: Place): boolean {
+    const since = sent.from.keepsSince(place);
+    if (since === undefined || this.#hasTaker(sent, place)) return false;
+    const from = sent.from.lost.has(place) ? since : Math.max(since, sent.at);
+    return this.#course.now() - from > KEEP_MS + 10 * TICK_SLACK_MS;
   }
 
   /** A place has a message, or its loss was reported, or another process of the same person has it instead. */
@@ -380,7 +413,7 @@ export class Ledger {
     for (const sent of this.messages.values()) {
       if (sent.from.fate === "killed") continue;
       const what = `#${sent.number} of ${sent.from.name}`;
-      if (sent.delivered === undefined && sent.undelivered.size === 0 && !sent.nobody) {
+      if (!isReported(sent)) {
         yield `${what} was neither reported as delivered nor as not delivered`;
       }
       for (const { fingerprint, name } of sent.places) {
@@ -403,6 +436,10 @@ export class Ledger {
     for (const { undelivered } of this.messages.values()) count += undelivered.size;
     return count;
   }
+}
+
+function isReported({ delivered, undelivered, nobody }: Sent): boolean {
+  return delivered !== undefined || undelivered.size > 0 || nobody;
 }
 
 /** The longest time for which both were members and nothing was wrong. */

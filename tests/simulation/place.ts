@@ -112,6 +112,9 @@ export class Place {
   /** For how long at most it was not connected itself. */
   absence = 0;
   #absentSince: number | undefined;
+  #connectedAt = 0;
+  /** When those who had been lost came back. */
+  readonly #backAt = new Map<Place, number>();
   /** Whose LEFT was final. */
   readonly left: Set<Place> = new Set();
   /** Whose HELLO it has had. */
@@ -230,10 +233,22 @@ export class Place {
     return Math.max(this.absence, this.absences.get(place) ?? 0);
   }
 
-  /** It was without a place at some time. */
-  hasMissed(place: Place): boolean {
-    return this.absence > 0 || this.absences.has(place) || this.left.has(place) ||
-      this.lost.has(place) && !this.#replaced.has(place);
+  /** It was without a place at some time since then. */
+  hasMissed(place: Place, since: number): boolean {
+    return this.left.has(place) || this.lost.has(place) && !this.#replaced.has(place) ||
+      (this.#backAt.get(place) ?? -1) >= since || this.#connectedAt >= since && this.absence > 0;
+  }
+
+  /** For how long it has been without a place, or without everybody; 0 if it is not. */
+  goneFor(place: Place): number {
+    const { now } = this.#world.clock;
+    if (this.lost.has(place)) return now - this.#seen.get(place)!;
+    return this.#absentSince === undefined ? 0 : now - this.#absentSince;
+  }
+
+  /** Since when it may give up what it keeps for a place: the later of both being gone. */
+  keepsSince(place: Place): number | undefined {
+    return this.lost.get(place) ?? this.#absentSince;
   }
 
   /** It has had the HELLO of a place under the sid of its roster. */
@@ -302,6 +317,7 @@ export class Place {
     const before = this.present();
     const seen = this.#absentSince ?? now;
     this.absence = Math.max(this.absence, now - seen);
+    this.#connectedAt = now;
     this.#absentSince = undefined;
     this.peers.clear();
     this.sid = frame.sid;
@@ -312,7 +328,11 @@ export class Place {
       this.entered.set(sid, entered.get(sid) ?? this.nextOrder());
     }
     const present = this.present();
-    for (const place of before) if (!present.includes(place)) this.#lose(place, seen);
+    for (const place of before) {
+      if (present.includes(place)) continue;
+      this.everLost.add(place);
+      this.#lose(place, seen);
+    }
     for (const place of present) this.#regain(place);
     this.#changeView();
   }
@@ -329,16 +349,16 @@ export class Place {
     this.entered.delete(sid);
     this.peers.delete(sid);
     const place = this.#world.placeOf(sid);
-    if (place) {
-      if (why === WHY.LEFT || why === WHY.REMOVED) this.left.add(place);
-      else this.#lose(place, this.#world.clock.now);
+    if (place && (why === WHY.LEFT || why === WHY.REMOVED)) this.left.add(place);
+    else if (place) {
       if (why === WHY.REPLACED) this.#replaced.add(place);
+      else this.everLost.add(place);
+      this.#lose(place, this.#world.clock.now);
     }
     this.#changeView();
   }
 
   #lose(place: Place, seen: number): void {
-    this.everLost.add(place);
     this.lost.set(place, this.#world.clock.now);
     this.#seen.set(place, seen);
   }
@@ -348,6 +368,7 @@ export class Place {
     const wasReplaced = this.#replaced.delete(place);
     const absence = Math.max(1, this.#world.clock.now - this.#seen.get(place)!);
     if (wasReplaced && absence < REPLACING_MS) return;
+    this.#backAt.set(place, this.#world.clock.now);
     this.absences.set(place, Math.max(this.absences.get(place) ?? 0, absence));
   }
 

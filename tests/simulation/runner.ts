@@ -107,10 +107,12 @@ class Run {
   async #until(condition: () => boolean, limit: number): Promise<boolean> {
     const world = this.#world;
     const deadline = world.clock.now + limit;
+    let polls = 0;
     while (!world.failure && !condition()) {
       if (world.clock.now >= deadline) return false;
       await world.clock.run(world.clock.now + POLL_MS, () => world.failure !== undefined);
       checkBounds(world);
+      if (++polls % 30 === 0) world.ledger.checkKept();
       if (world.clock.steps > MAX_STEPS) world.fail("the run goes round in circles");
     }
     return true;

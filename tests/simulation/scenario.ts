@@ -8,6 +8,7 @@
 import { UsageError } from "../../lib/errors.ts";
 import { MAX_TEXT_BYTES } from "../../lib/message.ts";
 import { MAX_ROOM_MEMBERS } from "../../lib/limits.ts";
+import { checkBounds } from "./invariants.ts";
 import type { Identity, Place } from "./place.ts";
 import type { Quality } from "./network.ts";
 import type { Random } from "./random.ts";
@@ -246,11 +247,12 @@ export class Scenario {
 
   #flood(place: Place): void {
     const large = this.#random.chance(0.3);
-    const count = large ? 560 : this.#random.pick([1_030, 1_100, 1_500, 2_100]);
+    const count = large ? 700 : this.#random.pick([1_030, 1_100, 1_500, 2_100]);
     this.#world.flooded = true;
     for (let i = 0; i < count; i++) {
       this.#say(place, `message ${++this.#number} ${large ? "y".repeat(8_000) : ""}`);
     }
+    checkBounds(this.#world);
   }
 
   #rename(place: Place): void {
@@ -264,7 +266,7 @@ export class Scenario {
 
   #stall(place: Place): void {
     const direction = this.#random.pick(["up", "down", "both"] as const);
-    const duration = this.#random.pick([200, 2_000, 7_000, 9_000, 14_000, 20_000, 50_000]);
+    const duration = this.#random.between(100, this.#random.pick([6_000, 15_000, 55_000]));
     this.#world.stall(place, direction, duration);
   }
 

@@ -188,6 +188,7 @@ export class World implements Surroundings, Course, Observer {
     this.#instances.set(place.instance, place);
     this.#outboxes.set(place.session.membership.outbox, place);
     this.log(`${name} starts`);
+    this.#trouble();
     place.start();
     return place;
   }
@@ -195,6 +196,7 @@ export class World implements Surroundings, Course, Observer {
   /** Ends a process in the middle of whatever it does. */
   kill(place: Place, crash: Crash): void {
     this.log(`${place.name} is killed (${crash})`);
+    this.#trouble();
     place.kill();
     this.#closeCalm(place);
     if (place.wire) this.#crash(place.wire, crash);
@@ -203,6 +205,7 @@ export class World implements Surroundings, Course, Observer {
   /** Ends a process in order. */
   stop(place: Place): void {
     this.log(`${place.name} stops`);
+    this.#trouble();
     place.stop();
     this.clock.after(STOP_MS, () => {
       const isStuck = place.fate === "stopping" && place.clock.wokenAt < this.clock.now - STOP_MS;
@@ -216,6 +219,7 @@ export class World implements Surroundings, Course, Observer {
     if (!wire || wire.over) return;
     this.totals.cuts++;
     this.log(`${place.name} is cut off (${crash})`);
+    this.#trouble();
     this.#closeCalm(place);
     this.#crash(wire, crash);
     // One's own computer notices at some time; the relay has to find out for itself.
@@ -332,6 +336,7 @@ export class World implements Surroundings, Course, Observer {
     const { passwords } = this.#options;
     const random = new Random(this.#options.seed, `relay ${this.#relayLives++}`);
     this.log("the relay starts");
+    this.#trouble();
     this.#relayClock = new HostClock(this.clock);
     this.#relay = new Relay({
       key: RELAY_KEY,
@@ -370,6 +375,7 @@ export class World implements Surroundings, Course, Observer {
   /** Ends the relay's process in the middle of whatever it does. */
   killRelay(crash: Crash): void {
     this.log(`the relay is killed (${crash})`);
+    this.#trouble();
     this.#relay = undefined;
     this.#backlog = [];
     this.#relayClock.kill();
@@ -384,6 +390,7 @@ export class World implements Surroundings, Course, Observer {
     const relay = this.#relay;
     if (!relay || this.#relayClock.asleep) return;
     this.log("the relay stops");
+    this.#trouble();
     this.#relay = undefined;
     await relay.stop();
     this.log("the relay has stopped");
@@ -393,6 +400,7 @@ export class World implements Surroundings, Course, Observer {
   /** The operator throws somebody out, and lets them in again. */
   remove(identity: Identity): void {
     this.log(`${identity.name} is removed`);
+    this.#trouble();
     const others = this.identities.filter((other) => other !== identity);
     this.#relay?.setAllow(new Set(others.map(({ fingerprint }) => fingerprint)));
     this.#relay?.setAllow(new Set(this.identities.map(({ fingerprint }) => fingerprint)));
@@ -446,7 +454,6 @@ export class World implements Surroundings, Course, Observer {
   }
 
   #closeCalm(place: Place): boolean {
-    this.#trouble();
     const last = place.calm.at(-1);
     if (last?.to !== Infinity) return false;
     last.to = this.clock.now;

@@ -43,7 +43,8 @@ export class Keeping {
   targetFor(name: string): Target {
     const target = this.#replaced;
     this.#replaced = undefined;
-    if (target?.fingerprint !== name) return this.#options.outbox.addWaiting(name);
+    const isKept = target?.fingerprint === name && target.lostAt !== undefined;
+    if (!isKept) return this.#options.outbox.addWaiting(name);
     target.lostAt = undefined;
     return target;
   }
@@ -85,6 +86,7 @@ export class Keeping {
     target.lostAt = clock.now();
     if (why === WHY.REPLACED) { // §5: the same client's JOINED comes next
       this.#replaced = target;
+      this.#limitLost(); // a relay may lie about who comes next
       return;
     }
     this.adopt(member.name);

@@ -173,7 +173,7 @@ export class Ledger {
   #checkAddressed(sent: Sent, at: Place, late: boolean): void {
     if (sent.places.has(at) || sent.unsure.has(at)) return;
     const twin = [...sent.places, ...sent.unsure].some((place) =>
-      place.fingerprint === at.fingerprint && sent.from.hasMissed(place, sent.at)
+      place.fingerprint === at.fingerprint && this.#mayMove(sent, place)
     );
     const isTheirs = sent.to === undefined || sent.to === at.fingerprint;
     if (twin && isTheirs && late) return;
@@ -272,12 +272,19 @@ export class Ledger {
    * instance was not known, so that it was only the person who was addressed.
    */
   #hasMoved(sent: Sent, place: Place): boolean {
-    const { from } = sent;
-    const isKnown = sent.met.has(place);
-    return (from.hasMissed(place, sent.at) || !isKnown && from.everLost.has(place)) &&
+    return this.#mayMove(sent, place) &&
       this.#takers(sent, place.fingerprint).some((twin) =>
-        !sent.places.has(twin) || !sent.met.has(twin) || !isKnown
+        !sent.places.has(twin) || !sent.met.has(twin) || !sent.met.has(place)
       );
+  }
+
+  /**
+   * A place was gone since then; or it had been lost before it said which process it is, and counts as the person; or
+   * the sender was away itself and has not heard yet who is back.
+   */
+  #mayMove({ from, met, at }: Sent, place: Place): boolean {
+    return from.hasMissed(place, at) || !met.has(place) && from.everLost.has(place) ||
+      from.absence > 0 && !from.hasHeard(place);
   }
 
   /** Messages flow from `from` to `place`. */
@@ -336,6 +343,9 @@ export class Ledger {
       if (gone > 0 && gone + SILENT_MS < KEEP_MS) {
         return this.#fail(`${what} to ${place.name}, gone for ${gone} ms only`);
       }
+      // Who was gone for too long has lost it, whoever of the same person it was kept for beyond that.
+      const absence = sent.from.absences.get(place) ?? 0;
+      if (absence >= KEEP_MS - TICK_SLACK_MS && sent.from.hasMissed(place, sent.at)) continue;
       if (sharedCalm(sent.from, place, { from: since, to: now }) >= CALM_MS) {
         this.#fail(`${what}, but ${place.name} was there`);
       }

@@ -431,9 +431,10 @@ export class World implements Surroundings, Course, Observer {
     }
   }
 
-  /** For how long nothing has been done to anybody. */
+  /** For how long nothing has been done to anybody, and nobody was stopped. */
   get #quietFor(): number {
-    return this.clock.now - this.#troubledAt;
+    const isStopped = this.#relayClock.asleep || this.alive.some(({ clock }) => clock.asleep);
+    return isStopped ? 0 : this.clock.now - this.#troubledAt;
   }
 
   #trouble(until = this.clock.now): void {

@@ -113,6 +113,8 @@ export class Place {
   absence = 0;
   #absentSince: number | undefined;
   #connectedAt = 0;
+  /** Until when it had a channel with those with whom it has none now. */
+  readonly #heardUntil = new Map<Place, number>();
   /** When those who had been lost came back. */
   readonly #backAt = new Map<Place, number>();
   /** Whose LEFT was final. */
@@ -239,11 +241,12 @@ export class Place {
       (this.#backAt.get(place) ?? -1) >= since || this.#connectedAt >= since && this.absence > 0;
   }
 
-  /** For how long it has been without a place, or without everybody; 0 if it is not. */
+  /** For how long it has been without a place, or without a channel with it; 0 if it is not. */
   goneFor(place: Place): number {
     const { now } = this.#world.clock;
-    if (this.lost.has(place)) return now - this.#seen.get(place)!;
-    return this.#absentSince === undefined ? 0 : now - this.#absentSince;
+    const seen = this.lost.has(place) ? this.#seen.get(place)! : this.#absentSince ?? now;
+    const heard = this.hasHeard(place) ? now : this.#heardUntil.get(place) ?? -Infinity;
+    return now - Math.min(seen, heard);
   }
 
   /** Since when it may give up what it keeps for a place: the later of both being gone. */
@@ -285,6 +288,7 @@ export class Place {
     const { membership } = this.session;
     const { welcome, enter, leave, receive, disconnected } = membership;
     membership.disconnected = () => {
+      for (const place of this.present()) this.#noteHeard(place);
       this.#absentSince ??= this.#world.clock.now;
       disconnected.call(membership);
     };
@@ -344,11 +348,16 @@ export class Place {
     this.#changeView();
   }
 
+  #noteHeard(place: Place): void {
+    if (this.hasHeard(place)) this.#heardUntil.set(place, this.#world.clock.now);
+  }
+
   #takeLeft(sid: string, why: number): void {
+    const place = this.#world.placeOf(sid);
+    if (place) this.#noteHeard(place);
     this.roster.delete(sid);
     this.entered.delete(sid);
     this.peers.delete(sid);
-    const place = this.#world.placeOf(sid);
     if (place && (why === WHY.LEFT || why === WHY.REMOVED)) this.left.add(place);
     else if (place) {
       if (why === WHY.REPLACED) this.#replaced.add(place);

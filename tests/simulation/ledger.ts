@@ -278,13 +278,11 @@ export class Ledger {
       );
   }
 
-  /**
-   * A place was gone since then; or it had been lost before it said which process it is, and counts as the person; or
-   * the sender was away itself and has not heard yet who is back.
-   */
+  /** A place was gone since then; or it was before, and it was or is not known which process has come back. */
   #mayMove({ from, met, at }: Sent, place: Place): boolean {
-    return from.hasMissed(place, at) || !met.has(place) && from.everLost.has(place) ||
-      from.absence > 0 && !from.hasHeard(place);
+    const isUnknown = !met.has(place) || !from.hasHeard(place);
+    return from.hasMissed(place, at) ||
+      isUnknown && (from.absence > 0 || from.everLost.has(place));
   }
 
   /** Messages flow from `from` to `place`. */
@@ -387,7 +385,9 @@ export class Ledger {
   /** Nothing is kept for longer than 10 minutes for somebody who is gone, with all their processes. */
   checkKept(): void {
     for (const sent of this.messages.values()) {
-      if (!sent.from.alive || isReported(sent)) continue;
+      const { alive, clock } = sent.from;
+      const isAwake = !clock.asleep && this.#course.now() - clock.wokenAt > TICK_SLACK_MS;
+      if (!alive || !isAwake || isReported(sent)) continue;
       for (const { fingerprint, name } of sent.places) {
         const theirs = [...sent.places].filter((place) => place.fingerprint === fingerprint);
         if (!theirs.every((place) => this.#isOverdue(sent, place))) continue;

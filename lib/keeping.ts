@@ -53,9 +53,9 @@ export class Keeping {
   bind(member: Member, instance: string): Stream {
     const { roster, outbox, clock } = this.#options;
     const before = member.target;
-    const target = outbox.bind(before, instance, {
-      adopt: !this.#expectsHello(member.name, member),
-    });
+    const adopt = !this.#expectsHello(member.name, member);
+    const target = outbox.bind(before, instance, { adopt });
+    if (adopt) this.#share(member.name);
     member.target = target;
     if (before.instance !== undefined && before !== target && !roster.holds(before)) {
       before.lostAt = clock.now();
@@ -123,14 +123,19 @@ export class Keeping {
     return targets.some(({ items }) => items.some(({ message }) => message !== undefined));
   }
 
-  /** §6, "A restarted client": what is kept for instances that are gone goes to one that has a channel. */
+  /** §6, "A restarted client": what is kept for instances that are gone goes to those that have a channel. */
   adopt(name: string): void {
-    if (this.#expectsHello(name)) return;
+    if (!this.#expectsHello(name)) this.#share(name);
+  }
+
+  /** What one of them was given before goes to the next. */
+  #share(name: string): void {
     const { roster, outbox, pump } = this.#options;
-    const heir = roster.placesOf(name).find(({ peer }) => peer?.channel?.stream);
-    if (!heir) return;
-    outbox.adopt(heir.target);
-    pump(heir);
+    for (const heir of roster.placesOf(name)) {
+      if (!heir.peer?.channel?.stream) continue;
+      outbox.adopt(heir.target);
+      pump(heir);
+    }
   }
 
   /** Some place of this person may still turn out to be an instance that seems gone. */

@@ -575,6 +575,33 @@ Deno.test("Membership: what moved to another terminal leaves a hole, shown when 
   });
 });
 
+Deno.test("Membership: what moved to a terminal that dies in turn goes to one that was never given it", async () => {
+  await TestRoom.use(async (room) => {
+    const [anna, first] = await meet(room, ANNA, BERT);
+    room.disconnect(first);
+    await room.notice(first);
+    anna.say("one");
+    const second = await room.client(BERT);
+    const passed = new Map<TestClient, number>();
+    room.filter = ({ from, to, kind, payload }) => {
+      if (kind !== KIND.RECORD || ![from, to].includes(second)) return payload;
+      const count = (passed.get(from) ?? 0) + 1;
+      passed.set(from, count);
+      return count <= 2 ? payload : undefined; // HELLO and ACK
+    };
+    await room.join(second); // "one" moves here
+    await room.join(first);
+    const third = await room.enter(BERT);
+    await room.advance(1000);
+    assert.deepEqual([first, second, third].map(texts), [[], [], []]);
+    second.kill();
+    await room.notice(second);
+    await room.advance(1000);
+    assert.deepEqual([first, second, third].map(texts), [[], [], ["one"]]);
+    assert.deepEqual(anna.take("delivered", "undelivered"), ["delivered one to bert"]);
+  });
+});
+
 Deno.test("Membership: holes before and behind what is kept are told, and what is between them arrives", async () => {
   await TestRoom.use(async (room) => {
     const [anna, first] = await meet(room, ANNA, BERT);

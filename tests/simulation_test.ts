@@ -12,6 +12,7 @@ const FAULT_SEEDS = 1_000;
 const NAMED_SEEDS = {
   "on a slow network a channel is not ended for what waits in one's own connection": 101367,
   "what waited for an earlier sid of somebody refused for good goes with them": 487,
+  "what moved to a terminal that dies in turn goes to another one": 60244,
 };
 
 for (const [mended, seed] of Object.entries(NAMED_SEEDS)) {

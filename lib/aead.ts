@@ -2,13 +2,13 @@
  * ChaCha20-Poly1305 (RFC 8439) in place: one buffer is plaintext before and ciphertext after, or the other way round.
  *
  * Short ones go through libsodium on its WebAssembly heap, where no call allocates; long ones through the runtime where
- * it has the cipher (Deno 2.8), which costs more to call and less for each byte. Knows neither keys' origin nor records.
+ * it has the cipher (Deno 2.8), which costs more to call and less for each byte. There libsodium is loaded while other
+ * things go on, and not waited for. Knows neither keys' origin nor records.
  *
  * @module
  */
 
 import { createCipheriv, createDecipheriv, getCiphers } from "node:crypto";
-import sodium from "libsodium-wrappers";
 
 /** Bytes in an AEAD key. */
 export const KEY_BYTES = 32;
@@ -45,9 +45,10 @@ const NATIVE = "chacha20-poly1305";
 const MIN_ROOM_BYTES = 17 * 1024;
 const TEXT_OFFSET = 64;
 
-let heap: Heap;
+let heap: Heap | undefined;
 let encrypt: HeapFunction;
 let decrypt: HeapFunction;
+let loading: Promise<void> | undefined;
 /** Where on the heap key and nonce, and then text and associated data are put. */
 let base = 0;
 let room = 0;
@@ -55,26 +56,35 @@ let isNative = false;
 
 /** Resolves once everything here can be used. */
 export async function aeadReady(): Promise<void> {
+  isNative = getCiphers().includes(NATIVE);
+  loading ??= loadHeap();
+  if (!isNative) await loading;
+}
+
+/** Resolves once short texts are done as fast as they can be. */
+export async function aeadFast(): Promise<void> {
+  await (loading ??= loadHeap());
+}
+
+async function loadHeap(): Promise<void> {
+  const { default: sodium } = await import("libsodium-wrappers");
   await sodium.ready;
-  if (base !== 0) return;
   heap = (sodium as unknown as { readonly libsodium: Heap }).libsodium;
   encrypt = heap._crypto_aead_chacha20poly1305_ietf_encrypt;
   decrypt = heap._crypto_aead_chacha20poly1305_ietf_decrypt;
-  reserve(MIN_ROOM_BYTES);
-  isNative = getCiphers().includes(NATIVE);
 }
 
-function reserve(size: number): void {
+function reserve(heap: Heap, size: number): void {
   if (size <= room) return;
   if (base !== 0) heap._free(base);
-  base = heap._malloc(size);
-  room = size;
+  room = Math.max(size, MIN_ROOM_BYTES);
+  base = heap._malloc(room);
 }
 
 /** Puts everything onto the heap; the associated data lies behind the text and its tag. */
-function load(text: Uint8Array, { keyNonce, ad }: AeadInput): void {
+function load(heap: Heap, text: Uint8Array, { keyNonce, ad }: AeadInput): void {
   const adOffset = TEXT_OFFSET + text.length + TAG_BYTES;
-  reserve(adOffset + ad.length);
+  reserve(heap, adOffset + ad.length);
   const bytes = heap.HEAPU8;
   bytes.set(keyNonce, base);
   bytes.set(text, base + TEXT_OFFSET);
@@ -82,7 +92,7 @@ function load(text: Uint8Array, { keyNonce, ad }: AeadInput): void {
 }
 
 /** Takes the text back from the heap. */
-function unload(into: Uint8Array): void {
+function unload(heap: Heap, into: Uint8Array): void {
   const start = base + TEXT_OFFSET;
   into.set(heap.HEAPU8.subarray(start, start + into.length));
 }
@@ -95,12 +105,14 @@ function unload(into: Uint8Array): void {
 export function encryptInPlace(buffer: Uint8Array, input: AeadInput): void {
   const length = buffer.length - TAG_BYTES;
   const plaintext = buffer.subarray(0, length);
-  if (isNative && length >= MIN_NATIVE_BYTES) return encryptNatively(buffer, plaintext, input);
-  load(plaintext, input);
+  if (!heap || isNative && length >= MIN_NATIVE_BYTES) {
+    return encryptNatively(buffer, plaintext, input);
+  }
+  load(heap, plaintext, input);
   const text = base + TEXT_OFFSET;
   const ad = text + length + TAG_BYTES;
   encrypt(text, 0, text, length, 0, ad, input.ad.length, 0, 0, base + KEY_BYTES, base);
-  unload(buffer);
+  unload(heap, buffer);
 }
 
 /**
@@ -112,16 +124,16 @@ export function encryptInPlace(buffer: Uint8Array, input: AeadInput): void {
 export function decryptInPlace(buffer: Uint8Array, input: AeadInput): boolean {
   const { length } = buffer;
   const plainLength = length - TAG_BYTES;
-  if (isNative && plainLength >= MIN_NATIVE_BYTES) {
+  if (!heap || isNative && plainLength >= MIN_NATIVE_BYTES) {
     return decryptNatively(buffer, plainLength, input);
   }
-  load(buffer, input);
+  load(heap, buffer, input);
   const text = base + TEXT_OFFSET;
   const ad = text + length + TAG_BYTES;
   const nonce = base + KEY_BYTES;
   const failed = decrypt(text, 0, 0, text, length, 0, ad, input.ad.length, 0, nonce, base);
   if (failed !== 0) return false;
-  unload(buffer.subarray(0, plainLength));
+  unload(heap, buffer.subarray(0, plainLength));
   return true;
 }
 

@@ -81,16 +81,19 @@ function openWith<T extends Uint8Array>(buffer: T, input: AeadInput): T {
 
 /** The keys of one direction: which key is due for which record. All in one piece of memory: there are many of these. */
 class Chain {
-  readonly #chainKey: Bytes;
+  /** Key and nonce of the present record, and behind them the chain key. */
+  readonly #bytes = new Uint8Array(KEY_NONCE_BYTES + KEY_BYTES);
   readonly #input: AeadInput;
   #n = 0;
 
   constructor(chainKey: Uint8Array) {
-    const bytes = new Uint8Array(KEY_NONCE_BYTES + KEY_BYTES);
-    this.#input = { keyNonce: bytes.subarray(0, KEY_NONCE_BYTES), ad: NOTHING };
-    this.#chainKey = bytes.subarray(KEY_NONCE_BYTES);
+    this.#input = { keyNonce: this.#bytes.subarray(0, KEY_NONCE_BYTES), ad: NOTHING };
     this.#chainKey.set(chainKey);
     this.#setKey();
+  }
+
+  get #chainKey(): Bytes {
+    return this.#bytes.subarray(KEY_NONCE_BYTES);
   }
 
   /** The number of the next record. */
@@ -119,7 +122,7 @@ class Chain {
   }
 
   #setKey(): void {
-    this.#input.keyNonce.set(hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES));
+    this.#bytes.set(hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES));
   }
 }
 

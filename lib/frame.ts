@@ -18,8 +18,8 @@ export const RECORD_HEADER_BYTES = 2;
 /** The only type that matters here: FRAME.CLOSE of transport_frame.ts, which ranks higher. */
 const CLOSE = 0x00;
 
-/** What a quiet connection keeps: a few records of chat. */
-const MIN_BUFFER_BYTES = 1024;
+/** What a quiet connection keeps: a record of chat or two. */
+const MIN_BUFFER_BYTES = 512;
 /** What a busy one may use: one whole record and most of the next. */
 const MAX_BUFFER_BYTES = 32 * 1024;
 /** After so many reads that the small buffer would have held, it comes back. */

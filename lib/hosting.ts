@@ -13,8 +13,8 @@ import { type PortUser, probePort } from "./probe.ts";
 import { Relay, type RelayOptions } from "./relay.ts";
 import { encodeFingerprint } from "./rsa.ts";
 
-/** Nobody sees it in a chat, and under load it saves most of the system calls. */
-const GATHER_MS = 4;
+/** Nobody sees it in a chat, and where much is said it saves most of the system calls. */
+const GATHER_MS = 25;
 /** The wait after an accept that failed: too many open files, most likely. */
 const ACCEPT_RETRY_MS = 100;
 /** Names of network interfaces that lead to no other computer in the room. */

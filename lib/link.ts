@@ -58,6 +58,10 @@ export interface RecordOptions {
   readonly random?: RandomBytes;
 }
 
+/** So many writes may follow each other at once; from then on each waits for more to gather. */
+const BURST_WRITES = 4;
+/** So much is worth a write of its own at any time. */
+const WORTHWHILE_BYTES = 8 * 1024;
 /** A PING that could not go out is tried again. */
 const PING_RETRY_MS = 1_000;
 
@@ -72,7 +76,6 @@ export class Connection implements GroupMember {
   #handlers!: Handlers;
   readonly #opener: Opener;
   readonly #sealer: Sealer;
-  readonly #seal = (buffer: Uint8Array): void => this.#sealer.sealInPlace(buffer);
   readonly #take = (type: number, body: Uint8Array): void => this.#takeFrame(type, body);
   readonly #queue: OutputQueue;
   readonly #isRelay: boolean;
@@ -91,7 +94,8 @@ export class Connection implements GroupMember {
   /** When the write under way last made progress, a record was last sent, one last verified. */
   #progressAt: number;
   #sentAt: number;
-  #flushedAt = -Infinity;
+  /** Each write takes its time from the burst; see {@linkcode Connection.flush}. */
+  #restedAt = -Infinity;
   #heardAt: number;
   #written: (() => void) | undefined;
 
@@ -103,7 +107,7 @@ export class Connection implements GroupMember {
     this.#random = options.random ?? systemRandom;
     this.#opener = options.opener;
     this.#sealer = options.sealer;
-    this.#queue = new OutputQueue(() => this.#group.now());
+    this.#queue = new OutputQueue(this.#group);
     this.#isRelay = options.role === "relay";
     this.#held = this.#isFirst = this.#isRelay;
     this.#progressAt = this.#heardAt = this.#sentAt = this.#group.now();
@@ -226,10 +230,10 @@ export class Connection implements GroupMember {
     this.#group.flushSoon(this);
   }
 
-  /** Writes what is queued, or says when: a receiver that was just written to waits for more to gather. */
+  /** Writes what is queued, or says when: a receiver that was written to often of late waits for more to gather. */
   flush(now: number): number {
-    const gathered = this.#flushedAt + this.#group.gather;
-    if (now < gathered && !this.#queue.hasFullRecord) return gathered;
+    const gathered = this.#restedAt - (BURST_WRITES - 1) * this.#group.gather;
+    if (now < gathered && this.#queue.bytes < WORTHWHILE_BYTES) return gathered;
     this.#flushing = false;
     this.#writeNext(now);
     return now;
@@ -240,12 +244,15 @@ export class Connection implements GroupMember {
     if (this.#writing || this.#held || this.#state === "closed") return;
     const batch = this.#queue.take();
     if (!batch) return this.#written?.();
-    this.#flushedAt = this.#sentAt = this.#progressAt = now;
+    this.#sentAt = this.#progressAt = now;
+    const { gather } = this.#group;
+    const latest = now + (BURST_WRITES - 1) * gather;
+    this.#restedAt = Math.min(Math.max(this.#restedAt, now), latest) + gather;
     this.#writing = batch;
     if (this.#state === "open") {
       this.#group.wakeAt(Math.min(now + STALL_MS, batch.since + MAX_QUEUE_AGE_MS));
     }
-    this.#write(batch.seal(this.#seal));
+    this.#write(batch.seal(this.#sealer));
   }
 
   #write(record: Uint8Array): void {

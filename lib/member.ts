@@ -7,7 +7,7 @@
  */
 
 import type { Allowance } from "./allowance.ts";
-import { type Bytes, encodeHex, equalBytes, isZero } from "./bytes.ts";
+import { type Bytes, concat, encodeHex, equalBytes, isZero } from "./bytes.ts";
 import type { RandomBytes } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import { ProtocolError } from "./errors.ts";
@@ -41,9 +41,12 @@ export class Member {
     this.#index = index;
     this.room = room;
     this.connection = options.connection;
-    this.fingerprint = options.fingerprint;
-    this.instance = options.instance;
-    this.source = { sid, allowance: options.connection.allowance };
+    // One piece of memory for all three: there are many members.
+    const ids = concat(sid, options.fingerprint, options.instance);
+    const fingerprintEnd = SID_BYTES + options.fingerprint.length;
+    this.fingerprint = ids.subarray(SID_BYTES, fingerprintEnd);
+    this.instance = ids.subarray(fingerprintEnd);
+    this.source = { sid: ids.subarray(0, SID_BYTES), allowance: options.connection.allowance };
   }
 
   /** The sid as 16 hex digits. */

@@ -9,7 +9,8 @@
 
 import type { Allowance } from "./allowance.ts";
 import { writeU16 } from "./bytes.ts";
-import { TAG_BYTES } from "./cipher.ts";
+import { type Sealer, TAG_BYTES } from "./cipher.ts";
+import type { Clock } from "./clock.ts";
 import { FRAME_HEADER_BYTES, RECORD_HEADER_BYTES } from "./frame.ts";
 import { MAX_RECORD_BYTES } from "./limits.ts";
 import { FRAME, ROUTE_BYTES } from "./transport_frame.ts";
@@ -81,13 +82,13 @@ export class Batch {
   /**
    * Turns the frames into a record, in place.
    *
-   * @param sealInPlace Gets the plaintext and room for the tag, and makes it the ciphertext.
+   * @param sealer Seals the plaintext where it is.
    * @returns `L(ct)`, valid until the batch is released.
    */
-  seal(sealInPlace: (buffer: Uint8Array) => void): Uint8Array {
+  seal(sealer: Pick<Sealer, "sealInPlace">): Uint8Array {
     const record = this.#bytes.subarray(0, this.#end + TAG_BYTES);
     writeU16(record, 0, record.length - RECORD_HEADER_BYTES);
-    sealInPlace(record.subarray(RECORD_HEADER_BYTES));
+    sealer.sealInPlace(record.subarray(RECORD_HEADER_BYTES));
     return record;
   }
 
@@ -122,14 +123,14 @@ export class Batch {
 
 /** The batches of one connection that have not been taken for writing. */
 export class OutputQueue {
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, "now">;
   #batches: Batch[] = [];
   #pong: Uint8Array | undefined;
   #pongOwner: Allowance | undefined;
 
-  /** @param now The present time in milliseconds. */
-  constructor(now: () => number) {
-    this.#now = now;
+  /** @param clock Tells the present time. */
+  constructor(clock: Pick<Clock, "now">) {
+    this.#clock = clock;
   }
 
   /** Bytes of frames that wait here. */
@@ -142,11 +143,6 @@ export class OutputQueue {
   /** Nothing waits. */
   get empty(): boolean {
     return this.#batches.length === 0 && !this.#pong;
-  }
-
-  /** What waits fills at least one record. */
-  get hasFullRecord(): boolean {
-    return this.#batches.length > 1;
   }
 
   /** When the oldest frame was queued; a PONG has no age. */
@@ -242,7 +238,7 @@ export class OutputQueue {
 
   #begin(): Batch {
     const batch = spare.pop() ?? new Batch();
-    batch.since = this.#now();
+    batch.since = this.#clock.now();
     this.#batches.push(batch);
     return batch;
   }

@@ -70,7 +70,8 @@ Deno.test("runFlags() are the flags of the tasks: no prompts, nothing allowed wh
     const whole = ["--no-prompt", "--allow-net", "--allow-read", "--allow-write"];
     for (const flag of flags) {
       assert.ok(
-        whole.includes(flag) || /^--(?:allow-(?:env|sys|run)=.|unstable-)/.test(flag),
+        whole.includes(flag) ||
+          /^--(?:allow-(?:env|sys|run)=.|unstable-|v8-flags=--max-)/.test(flag),
         flag,
       );
     }

@@ -30,8 +30,14 @@ const PACED_RATE = 100;
 const LATENCY_RATE = 20;
 const AT_ONCE = 8;
 const SLOW_BYTES_PER_SECOND = 10_000;
+/** Until everybody has heard of the last newcomer. */
+const HEARD_MS = 500;
+/** A crowd that has just come leaves garbage: its memory is looked at when each server had time to give that back. */
+const QUIET_MS = 20_000;
 /** Members in the process of the sender: their latency is measured, so they are few. */
 const PROBES = 3;
+
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 type Generator = Remote<LoadActions>;
 type Setup = Omit<LoadOptions, "name" | "speech" | "tls" | "port">;
@@ -92,7 +98,7 @@ export async function measureRoom(
       values[`connect.${name}_cpu_ms`] = cpu / batch.count / 1000;
     }
     await near.tell("connect", one);
-    values["memory.room_kb"] = residentKb(server.pid);
+    await sleep(HEARD_MS);
 
     await flood(bench, { ...scale, near, far, senders: 1 }); // until everything is compiled
     for (const senders of [1, PROBES + 1]) {
@@ -129,6 +135,7 @@ async function manySenders(
   if (members === 0) return;
   const near = await bench.start("c");
   await near.tell("connect", { count: members, atOnce: AT_ONCE, rooms: false });
+  await sleep(HEARD_MS);
   const result = await flood(bench, { near, messages, senders: members, members });
   for (const [key, value] of Object.entries(result)) values[`flood64.${key}`] = value;
 }
@@ -199,6 +206,7 @@ export async function measureMemory(
     for (const crowd of scale.crowds) {
       await load.tell("connect", { count: crowd - members, atOnce: AT_ONCE, rooms: true });
       members = crowd;
+      await sleep(QUIET_MS);
       const died = server.died();
       if (died) throw new ServerError(`died: ${died}`);
       const resident = residentKb(server.pid);

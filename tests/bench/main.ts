@@ -30,6 +30,7 @@ import {
   makeCertificate,
   type Place,
   type RunningServer,
+  serverFlags,
   type ServerKind,
   SERVERS,
   startServer,
@@ -187,7 +188,7 @@ class Run {
 async function measureIdle(): Promise<number> {
   const script = fileURLToPath(new URL("idle.ts", import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", script, "0"],
+    args: ["run", "--quiet", ...serverFlags(), script, "0"],
     stdout: "null",
   }).spawn();
   await new Promise((resolve) => setTimeout(resolve, 1500));

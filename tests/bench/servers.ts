@@ -69,7 +69,7 @@ function isFile(path: string): boolean {
 const needs = (name: string) => () => program(name) ? undefined : `${name} is not installed`;
 
 /** Words of the `server` task between `deno run` and the program: what the relay is really started with. */
-function serverFlags(): string[] {
+export function serverFlags(): string[] {
   const words = settings.tasks.server.split(" ");
   return words.slice(2, words.indexOf("server.ts"));
 }
@@ -78,12 +78,14 @@ const hearth: ServerKind = {
   name: "hearth",
   speech: "hearth",
   tls: true,
-  settings: "--room-capacity 256, 3072-bit RSA on both sides",
+  settings: "--room-capacity 256; its key is that of the others' certificate",
   missing: () => undefined,
-  prepare: ({ port, folder }) => {
+  async prepare({ port, folder, key }) {
+    await Deno.copyFile(key, `${folder}/server.pem`);
+    await Deno.chmod(`${folder}/server.pem`, 0o600);
     const own = Deno.env.get("HEARTH_SERVER"); // a compiled one
     const start = own ? [] : ["run", ...serverFlags(), `${ROOT}server.ts`];
-    return Promise.resolve({
+    return {
       program: own ?? Deno.execPath(),
       args: [
         ...start,
@@ -96,7 +98,7 @@ const hearth: ServerKind = {
         "127.0.0.1",
       ],
       env: { HEARTH_HOME: folder },
-    });
+    };
   },
 };
 

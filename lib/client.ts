@@ -22,7 +22,7 @@ import { findRelay, type Relay } from "./relays.ts";
 import { decodeFingerprint, encodeFingerprint, type PrivateKey } from "./rsa.ts";
 import { serverAddress, ServerBook } from "./servers.ts";
 import { Session } from "./session.ts";
-import { loadSettings, saveSettings, type Settings } from "./settings.ts";
+import { loadSettings, type Settings, SettingsKeeper } from "./settings.ts";
 import { alignCells } from "./table.ts";
 import { PeerBook } from "./trust.ts";
 import { makeChatUi, makeJsonUi, makePipeUi, type Ui } from "./ui.ts";
@@ -69,10 +69,15 @@ export async function runClient(options: ClientOptions): Promise<number> {
   });
   const folder = stateFolder(env);
   const settings = await loadSettings(folder);
-  const ui = makeUi(options, { onTerminal, settings, folder, ending });
+  // What cannot be kept is said; the chat goes on.
+  const keeper = new SettingsKeeper(
+    folder,
+    (error) => ui.say(`this cannot be kept for the next time: ${describeError(error)}`),
+  );
+  const ui = makeUi(options, { onTerminal, settings, keeper, ending });
   endOnBug(ui);
   try {
-    const conversation = converse(options, { ui, folder, settings, ending, onTerminal });
+    const conversation = converse(options, { ui, folder, settings, keeper, ending, onTerminal });
     // Before there is a session, questions and key making need not come to their end.
     const interrupted = ending.asked.then((code) => ending.isOrderly ? conversation : code);
     return await Promise.race([conversation, interrupted]);
@@ -99,41 +104,32 @@ interface Frame {
   readonly ui: Ui;
   readonly folder: string;
   readonly settings: Settings;
+  readonly keeper: SettingsKeeper;
   readonly ending: Ending;
   readonly onTerminal: boolean;
 }
 
 function makeUi(
   options: ClientOptions,
-  { onTerminal, settings, folder, ending }: Omit<Frame, "ui">,
+  { onTerminal, settings, keeper, ending }: Omit<Frame, "ui" | "folder">,
 ): Ui {
   if (options.json) return makeJsonUi(options);
   if (!onTerminal) return makePipeUi(options);
-  const ui = makeChatUi({
+  return makeChatUi({
     color: colorDepth(env, true),
     utf8: isUtf8Locale(env, Deno.build.os),
     quiet: options.quiet,
     qr: options.qr,
     settings,
-    save: (patch) => void save(folder, patch, ui),
+    save: (patch) => keeper.keep(patch),
     onQuit: () => ending.end(0),
     onHangup: () => ending.end(SIGNAL_EXITS.SIGHUP!),
     finished: ending.asked.then((code) => code === 0),
   });
-  return ui;
-}
-
-/** What cannot be kept is said; the chat goes on. */
-async function save(folder: string, patch: Settings, ui: Ui): Promise<void> {
-  try {
-    await saveSettings(folder, patch);
-  } catch (error) {
-    ui.say(`this cannot be kept for the next time: ${describeError(error)}`);
-  }
 }
 
 async function converse(options: ClientOptions, frame: Frame): Promise<number> {
-  const { ui, folder, settings, ending, onTerminal } = frame;
+  const { ui, folder, settings, keeper, ending, onTerminal } = frame;
   const [servers, book, key] = await Promise.all([
     ServerBook.load(folder),
     PeerBook.load(
@@ -149,7 +145,7 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
   const found = await findRelay(options, { key, ui, folder, password, servers });
   const relay = inviteHere(found, { room: options.room, locked: password !== "" });
   const nick = options.nick ?? settings.nick ?? nickFromLogin(loginName());
-  const saved = nick === settings.nick ? undefined : save(folder, { nick }, ui);
+  if (nick !== settings.nick) keeper.keep({ nick });
   const session = new Session({
     key,
     nick,
@@ -169,6 +165,7 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     book,
     key: key.publicKey,
     invitation: () => relay.invitation(servers.find(relay.address)?.fingerprint),
+    keepNick: (changed) => keeper.keep({ nick: changed }),
     info: () => describe(session, { relay, servers, fingerprint, room: options.room }),
   });
   ui.attach({ session, actions, fingerprint, serving: relay.serving });
@@ -179,7 +176,7 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     return await hold(session, ui, ending);
   } finally {
     await relay.stop();
-    await Promise.all([saved, book.flush()]);
+    await Promise.all([keeper.flush(), book.flush()]);
   }
 }
 

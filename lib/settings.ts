@@ -56,6 +56,29 @@ export async function saveSettings(folder: string, patch: Settings): Promise<voi
   });
 }
 
+/** Settings that change while the program runs, kept one after another. */
+export class SettingsKeeper {
+  readonly #folder: string;
+  readonly #onFault: (error: unknown) => void;
+  #kept: Promise<void> = Promise.resolve();
+
+  /** @param onFault Told when something cannot be kept; it holds for this run all the same. */
+  constructor(folder: string, onFault: (error: unknown) => void) {
+    this.#folder = folder;
+    this.#onFault = onFault;
+  }
+
+  /** Keeps some settings, soon. */
+  keep(patch: Settings): void {
+    this.#kept = this.#kept.then(() => saveSettings(this.#folder, patch)).catch(this.#onFault);
+  }
+
+  /** Resolves when all of them are kept. */
+  async flush(): Promise<void> {
+    await this.#kept;
+  }
+}
+
 function settingsPath(folder: string): string {
   return `${folder}/settings.json`;
 }

@@ -131,19 +131,22 @@ async function rememberTheNick(world: World): Promise<void> {
   const server = await world.server();
   const ann = await world.client("ann");
   await ann.waitFor("welcome");
-  const join = async (...args: string[]) => {
+  const join = async (args: readonly string[] = [], command?: string) => {
     const client = world.start("client", {
       args: ["--host", "127.0.0.1", "--port", String(server.port), "--json", ...args],
       home: await world.home("bob"),
     });
     await client.waitFor("joined");
+    if (command !== undefined) await client.command(command);
     assert.equal(await client.leave(), 0);
   };
   await join();
   await ann.waitFor("joined", { nick: "somebody" }); // the login name
-  await join("--nick", "Robert");
-  await join();
+  await join(["--nick", "Robert"]);
+  await join([], "/nick Bert");
   await ann.waitFor("joined", { nick: "Robert" }, { count: 2 });
+  await join();
+  await ann.waitFor("joined", { nick: "Bert" });
 }
 
 async function endWithoutAWelcome(world: World): Promise<void> {

@@ -14,7 +14,14 @@ import { loadIdentity } from "./identity.ts";
 import { isUtf8Locale } from "./locale.ts";
 import { nickFromLogin } from "./nick.ts";
 import { colorDepth } from "./palette.ts";
-import { describeError, dropPermissions, EXIT_FAILURE, onEndSignal, readPassword } from "./cli.ts";
+import {
+  describeError,
+  dropPermissions,
+  EXIT_FAILURE,
+  onEndSignal,
+  readPassphrase,
+  readPassword,
+} from "./cli.ts";
 import { derivePassword, encodeJoinKey } from "./password.ts";
 import { askSecretly } from "./secret.ts";
 import { DEFAULT_ROOM } from "./programs.ts";
@@ -203,16 +210,12 @@ async function loadKey(options: ClientOptions, { ui, folder }: Frame): Promise<P
       keyFile: options.key,
       bits: options.keyBits,
       onMaking: (path, bits) => ui.progress(`making your key of ${bits} bits: ${path}`),
-      askPassphrase: (path) => askPassphrase(path, ui),
+      askPassphrase: (path) =>
+        readPassphrase(path, (question) => ui.ask(question, { secret: true })),
     });
   } finally {
     ui.progress("");
   }
-}
-
-async function askPassphrase(path: string, ui: Ui): Promise<string | undefined> {
-  return env("HEARTH_KEY_PASSPHRASE") ??
-    await ui.ask(`Passphrase of ${path}: `, { secret: true });
 }
 
 function loginName(): string | undefined {

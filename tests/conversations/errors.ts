@@ -160,6 +160,20 @@ async function nameWrongFiles(world: World): Promise<void> {
     { which: "client", args: [...host, "--password-file", empty], message: /first line is empty/ },
     {
       which: "client",
+      args: [
+        ...host,
+        "--password-file",
+        await world.file("latin1", new Uint8Array([0x70, 0xe4, 0x0a])),
+      ],
+      message: /latin1: not UTF-8 text/,
+    },
+    {
+      which: "client",
+      args: [...host, "--password-file", world.path("me")],
+      message: /me: a folder, not a file/,
+    },
+    {
+      which: "client",
       args: [...host, "--password"],
       message: /nobody to ask/,
       hint: /--password-file/,
@@ -172,7 +186,11 @@ async function nameWrongFiles(world: World): Promise<void> {
     },
     { ...server("--password-file", missing), message: /missing: there is no such file/ },
     { ...server("--password"), message: /nobody to ask/, hint: /--password-file/ },
-    { ...server("--join-key-file", noKey), message: /no\.pem: / },
+    { ...server("--join-key-file", noKey), message: /no\.pem: this is no join key/ },
+    {
+      ...server("--join-key-file", missing),
+      message: /^[^:]+: error: [^:]+: there is no such file$/,
+    },
     { ...server("--allow", missing), message: /missing: there is no such file/ },
     { ...server("--allow", badList), message: /list.* line 2/ },
     { ...server("--key", open), message: /others than its owner may read it/, hint: /chmod 600 / },

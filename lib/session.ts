@@ -99,6 +99,11 @@ export class Session {
     });
   }
 
+  /** Attempts to connect that have ended, since the last connection that stood for a while. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
   /**
    * Connects, and again after every loss, until {@linkcode Session.stop} or a refusal that is final.
    *

@@ -74,6 +74,11 @@ export async function runClient(options: ClientOptions): Promise<number> {
   onEndSignal(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
     ending.end(onTerminal && signal === "SIGINT" ? 0 : SIGNAL_EXITS[signal]!);
   });
+  if (onTerminal && options.to !== undefined) {
+    throw new UsageError("--to is for a standard input that is no terminal", [
+      "in the chat type /msg NICK text",
+    ]);
+  }
   const folder = stateFolder(env);
   const settings = await loadSettings(folder);
   // What cannot be kept is said; the chat goes on.

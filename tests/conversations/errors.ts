@@ -59,6 +59,7 @@ const WRONG_LINES: readonly Mistake[] = [
   wrongLine("client", ["--nick", "a\u0430"], /nick|script|letters/),
   wrongLine("client", ["--nick", "\u202ebob"], /nick|⟨202E⟩/),
   wrongLine("client", ["--nick", "x".repeat(25)], /24 columns/),
+  wrongLine("client", ["--to", "ann", "--json"], /--to and --json/, /"type":"private"/),
   wrongLine("client", ["--room", "x".repeat(65)], /room/),
   wrongLine("client", ["forget"], /forget needs to know what/, /forget HOST/),
   wrongLine("client", ["join-key", "SHA256:short"], /no fingerprint/, /43 characters/),

@@ -180,6 +180,12 @@ export function connectError(address: string, error: unknown): UsageError {
       "give the address the server prints instead",
     );
   }
+  if (/EINVAL|Invalid argument/i.test(text) && /^\[fe[89ab]/i.test(address)) {
+    return fault(
+      "an address of this kind needs the network interface that leads there",
+      "write it behind a percent sign, as in fe80::1%eth0",
+    );
+  }
   if (/EHOSTUNREACH|No route to host/i.test(text)) {
     return Deno.build.os === "darwin"
       ? fault(

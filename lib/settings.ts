@@ -10,7 +10,7 @@
 import { decodeUtf8 } from "./bytes.ts";
 import { BELL_MODES, type BellMode, TIMESTAMP_MODES, type TimestampMode } from "./commands.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
-import { makeFolder, withLock, writeWhole } from "./files.ts";
+import { makeFolder, readWhole, withLock, writeWhole } from "./files.ts";
 
 /** The settings; one that is missing has never been set. */
 export interface Settings {
@@ -33,8 +33,8 @@ const CHECKS: { readonly [field in keyof Settings]-?: (value: unknown) => boolea
 /**
  * Reads `settings.json` of the state folder; a missing file sets nothing.
  *
- * @throws {UsageError} When it is not an object as JSON, or a field has a value that it cannot
- * have.
+ * @throws {UsageError} When it cannot be read, is not an object as JSON, or a field has a value that
+ * it cannot have.
  */
 export async function loadSettings(folder: string): Promise<Settings> {
   return await readSettings(settingsPath(folder));
@@ -85,13 +85,8 @@ function settingsPath(folder: string): string {
 
 /** Reads a file with the fields that are not known here, too. */
 async function readSettings(path: string): Promise<Settings> {
-  let content;
-  try {
-    content = await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return {};
-    throw error;
-  }
+  const content = await readWhole(path);
+  if (content === undefined) return {};
   const settings = parseJson(path, content);
   if (!isObject(settings)) throw badSettings(path, "is not an object");
   for (const [field, isValid] of Object.entries(CHECKS)) {

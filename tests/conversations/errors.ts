@@ -152,6 +152,13 @@ async function nameWrongFiles(world: World): Promise<void> {
       message: /identity\.pem: others than its owner may read it/,
       hint: /chmod 600 /,
     },
+    ...["client", "server"].map((which) => ({
+      which: which as Which,
+      args: ["--port", "1"],
+      env: { HEARTH_HOME: noKey },
+      message: /no\.pem\/(settings\.json|server\.pem): cannot be read: .*[Nn]ot a directory/,
+      hint: /HEARTH_HOME/,
+    })),
     { which: "client", args: host, home: "bad_state", message: /known_servers.* line [12]/ },
     {
       which: "client",
@@ -225,6 +232,14 @@ async function goNowhere(world: World): Promise<void> {
       message: /cannot connect to \[::1\]:/,
       hint: /./,
     },
+    ...Deno.build.os === "linux"
+      ? [{
+        which: "client" as const,
+        args: ["--host", "fe80::1"],
+        message: /cannot connect to \[fe80::1\]:\d+: .* needs the network interface/,
+        hint: /fe80::1%eth0/,
+      }]
+      : [],
     {
       which: "client",
       args: ["--host", "no-such-host.invalid"],

@@ -141,11 +141,7 @@ export class Session {
     await closed;
   }
 
-  /**
-   * Waits until a condition holds, looking whenever something has happened.
-   *
-   * @returns Whether it held before the time was over.
-   */
+  /** Waits until a condition holds, looking whenever something has happened. @returns Whether it held in time. */
   async until(condition: () => boolean, timeoutMs = Infinity): Promise<boolean> {
     const deadline = this.#clock.now() + timeoutMs;
     while (!condition()) {

@@ -11,10 +11,11 @@ import { decodeUtf8 } from "./bytes.ts";
 import { BELL_MODES, type BellMode, TIMESTAMP_MODES, type TimestampMode } from "./commands.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
 import { makeFolder, readWhole, withLock, writeWhole } from "./files.ts";
+import { isGoodNick } from "./nick.ts";
 
 /** The settings; one that is missing has never been set. */
 export interface Settings {
-  /** The last nick used; to be checked like one that was typed. */
+  /** The last nick used; one that §9 allows. */
   nick?: string;
   bell?: BellMode;
   /** Join and leave notices are not shown. */
@@ -24,7 +25,7 @@ export interface Settings {
 
 /** Tells for each field whether a value of the file is one it can have. */
 const CHECKS: { readonly [field in keyof Settings]-?: (value: unknown) => boolean } = {
-  nick: (value) => typeof value === "string",
+  nick: (value) => typeof value === "string" && isGoodNick(value),
   bell: (value) => (BELL_MODES as readonly unknown[]).includes(value),
   quiet: (value) => typeof value === "boolean",
   timestamp: (value) => (TIMESTAMP_MODES as readonly unknown[]).includes(value),

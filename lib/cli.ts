@@ -10,6 +10,7 @@
 import type { PasswordSource } from "./arguments.ts";
 import { decodeUtf8 } from "./bytes.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
+import { cannotRead } from "./files.ts";
 import { cleanLine } from "./text.ts";
 
 /** Exit code of a command line that means nothing. */
@@ -152,6 +153,7 @@ export function fileError(path: string, error: unknown): UsageError {
   if (error instanceof Deno.errors.IsADirectory) {
     return new UsageError(`${path}: a folder, not a file`);
   }
+  if (error instanceof Deno.errors.NotCapable) return cannotRead(path, error);
   if (error instanceof ProtocolError) return new UsageError(`${path}: not UTF-8 text`);
   return new UsageError(`${path}: ${describeError(error)}`);
 }

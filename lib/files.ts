@@ -76,6 +76,10 @@ export async function readWhole(path: string): Promise<Uint8Array | undefined> {
 
 /** Says which file the operating system does not let us read, and what helps. */
 export function cannotRead(path: string, error: unknown): UsageError {
+  // Deno keeps programs from most of /dev and /proc, and its message would name a flag that is not ours.
+  if (error instanceof Deno.errors.NotCapable) {
+    return new UsageError(`${path}: not a plain file, and cannot be read`);
+  }
   // Deno's own mention of the file is left out: it stands before it already.
   const why = error instanceof Error ? error.message.replace(/: \w+ '.*'$/s, "") : String(error);
   return new UsageError(`${path}: cannot be read: ${why}`, [

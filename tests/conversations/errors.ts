@@ -180,6 +180,13 @@ async function nameWrongFiles(world: World): Promise<void> {
       args: [...host, "--password-file", world.path("me")],
       message: /me: a folder, not a file/,
     },
+    ...Deno.build.os === "linux"
+      ? ["--password-file", "--key"].map((option): Mistake => ({
+        which: "client",
+        args: [...host, option, "/dev/fd/0"],
+        message: /\/dev\/fd\/0: not a plain file/,
+      }))
+      : [],
     {
       which: "client",
       args: [...host, "--password"],

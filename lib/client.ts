@@ -74,21 +74,23 @@ export async function runClient(options: ClientOptions): Promise<number> {
   onEndSignal(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
     ending.end(onTerminal && signal === "SIGINT" ? 0 : SIGNAL_EXITS[signal]!);
   });
-  if (onTerminal && options.to !== undefined) {
-    throw new UsageError("--to is for a standard input that is no terminal", [
-      "in the chat type /msg NICK text",
-    ]);
-  }
-  const folder = stateFolder(env);
-  const settings = await loadSettings(folder);
-  // What cannot be kept is said; the chat goes on.
-  const keeper = new SettingsKeeper(
-    folder,
-    (error) => ui.say(`this cannot be kept for the next time: ${describeError(error)}`),
-  );
-  const ui = makeUi(options, { onTerminal, settings, keeper, ending });
-  endOnBug(ui);
+  // What the chat looks like is among the settings: until they are read, the terminal has a plain face.
+  let ui = options.json ? makeJsonUi(options) : makePipeUi(options);
   try {
+    if (onTerminal && options.to !== undefined) {
+      throw new UsageError("--to is for a standard input that is no terminal", [
+        "in the chat type /msg NICK text",
+      ]);
+    }
+    const folder = stateFolder(env);
+    const settings = await loadSettings(folder);
+    // What cannot be kept is said; the chat goes on.
+    const keeper = new SettingsKeeper(
+      folder,
+      (error) => ui.say(`this cannot be kept for the next time: ${describeError(error)}`),
+    );
+    if (onTerminal) ui = makeChat(options, { settings, keeper, ending });
+    endOnBug(ui);
     const conversation = converse(options, { ui, folder, settings, keeper, ending, onTerminal });
     // Before there is a session, questions and key making need not come to their end.
     const interrupted = ending.asked.then((code) => ending.isOrderly ? conversation : code);
@@ -121,12 +123,10 @@ interface Frame {
   readonly onTerminal: boolean;
 }
 
-function makeUi(
+function makeChat(
   options: ClientOptions,
-  { onTerminal, settings, keeper, ending }: Omit<Frame, "ui" | "folder">,
+  { settings, keeper, ending }: Pick<Frame, "settings" | "keeper" | "ending">,
 ): Ui {
-  if (options.json) return makeJsonUi(options);
-  if (!onTerminal) return makePipeUi(options);
   return makeChatUi({
     color: colorDepth(env, true),
     utf8: isUtf8Locale(env, Deno.build.os),

@@ -347,18 +347,21 @@ async function writeBadLines(world: World): Promise<void> {
 
 async function failInJson(world: World): Promise<void> {
   const home = await world.emptyHome("me");
-  const key = world.path("missing");
-  const { code, stdout, stderr } = await world.run("client", {
-    args: ["--key", key, "--json"],
-    home,
-  });
-  assert.equal(code, 1);
-  const [error, bye, ...more] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
-  const { message, hint, ...rest } = error;
-  assert.deepEqual(rest, { event: "error", code: "fatal" });
-  assert.deepEqual(bye, { event: "bye" });
-  assert.deepEqual(more, []);
-  assert.equal(stderr, `client: error: ${message}\nclient: hint: ${hint}\n`);
+  const damaged = await world.emptyHome("damaged");
+  await Deno.writeTextFile(`${damaged}/settings.json`, "{");
+  for (const [args, folder] of [[["--key", world.path("missing")], home], [[], damaged]] as const) {
+    const { code, stdout, stderr } = await world.run("client", {
+      args: [...args, "--json"],
+      home: folder,
+    });
+    assert.equal(code, 1);
+    const [error, bye, ...more] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+    const { message, hint, ...rest } = error;
+    assert.deepEqual(rest, { event: "error", code: "fatal" });
+    assert.deepEqual(bye, { event: "bye" });
+    assert.deepEqual(more, []);
+    assert.equal(stderr, `client: error: ${message}\nclient: hint: ${hint}\n`);
+  }
 }
 
 async function answerQuestions(world: World): Promise<void> {

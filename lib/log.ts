@@ -61,10 +61,10 @@ export class ServerLog {
     }
   }
 
-  /** Shows a password that was made, even where little is to be said: it is shown nowhere else. */
+  /** Shows a password that was made, even where little is to be said: it is shown nowhere else, and kept in no file. */
   password(password: string): void {
     const line = `the password is: ${password}`;
-    if (this.#options.json) console.error(line);
+    if (this.#options.json || !Deno.stdout.isTerminal()) console.error(line);
     else console.log(line);
   }
 

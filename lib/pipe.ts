@@ -63,7 +63,7 @@ async function arrive(
   }
   if (input.blank) return undefined;
   throw new UsageError("nothing was sent: the server did not let this program in", [
-    "is it a HEARTH server that listens there? client doctor --host ADDRESS looks",
+    "client doctor --host ADDRESS looks for what is in the way",
   ]);
 }
 

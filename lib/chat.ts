@@ -306,7 +306,6 @@ export class Chat {
         this.#answer(actions.run(command) ?? []);
         presence.refresh();
         this.#showPrompt(attached);
-        if (command.name === "nick") this.#options.save({ nick: membership.nick });
     }
   }
 

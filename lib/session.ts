@@ -99,6 +99,11 @@ export class Session {
     });
   }
 
+  /** Attempts to connect that have ended, since the last connection that stood for a while. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
   /**
    * Connects, and again after every loss, until {@linkcode Session.stop} or a refusal that is final.
    *
@@ -136,11 +141,7 @@ export class Session {
     await closed;
   }
 
-  /**
-   * Waits until a condition holds, looking whenever something has happened.
-   *
-   * @returns Whether it held before the time was over.
-   */
+  /** Waits until a condition holds, looking whenever something has happened. @returns Whether it held in time. */
   async until(condition: () => boolean, timeoutMs = Infinity): Promise<boolean> {
     const deadline = this.#clock.now() + timeoutMs;
     while (!condition()) {

@@ -42,14 +42,18 @@ async function readInput(): Promise<Uint8Array | null> {
   }
 }
 
-/** Opens the terminal on standard input and output. */
-export function openTty(): Tty {
+/**
+ * Opens the terminal on standard input and output.
+ *
+ * @param screen What to write to, if standard output is no terminal.
+ */
+export function openTty(screen: Pick<typeof Deno.stdout, "writeSync"> = Deno.stdout): Tty {
   const signals: [Deno.Signal, () => void][] = [];
   return {
     read: () => reading ??= readInput(),
     write(text) {
       let bytes = encoder.encode(text);
-      while (bytes.length > 0) bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
+      while (bytes.length > 0) bytes = bytes.subarray(screen.writeSync(bytes));
     },
     setRaw: (raw) => Deno.stdin.setRaw(raw),
     size() {

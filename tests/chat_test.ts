@@ -651,6 +651,17 @@ test("Chat asks for the password, says that it is wrong, and leaves at Ctrl-C", 
   assert.doesNotMatch(all, /secret|wrong!/);
 });
 
+withServer("Chat does not take --to: all would read what is meant for one", async (chats) => {
+  const args = ["--to", "bob"];
+  const anna = await chats.start("anna", { columns: 120, args, shell: AFTERWARDS });
+  await expectRestored(
+    anna,
+    1,
+    "client: error: --to is for a standard input that is no terminal",
+    "client: hint: in the chat type /msg NICK text",
+  );
+});
+
 withServer("Chat stops with Ctrl-Z and comes back with fg", async (chats) => {
   const { world } = chats;
   const bob = await world.client("bob");

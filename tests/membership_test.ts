@@ -409,6 +409,34 @@ Deno.test("Membership.blocked: 1024 messages unacknowledged in a live channel, u
   });
 });
 
+Deno.test("Membership.blocked: also while a live channel gives way to a new one, but only once", async () => {
+  await TestRoom.use(async (room) => {
+    const [anna, bert] = await meet(room, ANNA, BERT);
+    // Of Anna's channels to come only the first record arrives: Bert never hears an ACK.
+    const opened = new Set([room.log.at(-1)!.tag]);
+    room.filter = ({ from, kind, tag, payload }) => {
+      if (from === bert || kind !== KIND.RECORD) return payload;
+      return opened.has(tag) ? undefined : (opened.add(tag), payload);
+    };
+    const endsAnnasChannel = async (delay: number) => {
+      const { tag } = room.log.at(-1)!;
+      const payload = new Uint8Array(40);
+      await room.inject(anna, { type: "recv", sid: bert.sid, kind: KIND.RECORD, tag, payload });
+      await room.advance(delay);
+    };
+    for (let i = 0; i < MAX_KEPT_MESSAGES; i++) bert.say(`m${i}`);
+    assert.ok(bert.membership.blocked);
+    await endsAnnasChannel(1500);
+    assert.equal(opened.size, 2);
+    assert.ok(bert.membership.blocked);
+    await endsAnnasChannel(2500);
+    assert.equal(opened.size, 3);
+    assert.ok(!bert.membership.blocked);
+    bert.say("more");
+    assert.deepEqual(bert.take("undelivered"), ["undelivered m0 to anna"]);
+  });
+});
+
 Deno.test("Membership.blocked: 4 MiB unacknowledged in a live channel", async () => {
   await TestRoom.use(async (room) => {
     const [anna, bert] = await meet(room, ANNA, BERT);

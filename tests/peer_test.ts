@@ -900,6 +900,16 @@ Deno.test("Peer as responder moves to the new channel when the first record on i
   );
 });
 
+Deno.test("Peer as responder: who begins anew before the last channel was live has none", async () => {
+  const rig = new Rig({ initiates: false });
+  await rig.connect("000000c1");
+  await rig.say(await rig.begin("000000c2"), HELLO);
+  assert.deepEqual(rig.happened(), ["hello Anna"]); // on its way from a live channel to the next
+  rig.take();
+  await rig.say(await rig.begin("000000c3"), HELLO);
+  assert.deepEqual(rig.happened(), ["down", "hello Anna"]);
+});
+
 Deno.test("Peer as responder: a handshake that fails beside an established channel disturbs nothing", async () => {
   const failures: ((rig: Rig) => Promise<void>)[] = [
     async (rig) => { // no M3

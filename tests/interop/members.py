@@ -561,8 +561,11 @@ def check_initiator(client, port):
         place.inbox.insert(0, got)
         talk = place.answer()
         talk.hear(h.HELLO, "HELLO")
+        talk.hello()
+        talk.hear(h.ACK, "ACK")
+        talk.say(h.build_ack(0))       # after any other end it would begin anew after 1 s
         talk.say(h.build_close(0))
-        place.quiet("CLOSE(0)", 3)
+        place.quiet("CLOSE(0)", 2)
 
 
 # --- what takes long ----------------------------------------------------------------------

@@ -422,12 +422,25 @@ def test_version():
             check(data == b"HEARTH/?", data)
 
 
+def probe(w, *more):
+    subprocess.run([PYTHON, os.path.join(HERE, "probe.py"), "--port", str(w.port), *more],
+                   check=True, stdout=subprocess.DEVNULL)
+
+
 def test_probe():
     """probe.py against the relay."""
     with World() as w:
-        w.relay()
-        subprocess.run([PYTHON, os.path.join(HERE, "probe.py"), "--port", str(w.port)],
-                       check=True, stdout=subprocess.DEVNULL)
+        w.relay("--room-capacity", "3")
+        probe(w, *(["--slow"] if OPTIONS.slow else []))
+
+
+def test_probe_password():
+    """probe.py against a relay with a password: addresses of loopback, so Linux only."""
+    with World() as w:
+        given = w.password("given", "pässwörd Å")
+        w.relay("--password-file", given)
+        if sys.platform == "linux":
+            probe(w, "--password-file", given)
 
 
 def test_members():
@@ -440,7 +453,7 @@ def test_members():
 
 TESTS = [test_room, test_password, test_ghost, test_refusals, test_restart, test_faults,
          test_new_channels, test_gap, test_replaced, test_two_terminals, test_restarted_client,
-         test_version, test_probe, test_members]
+         test_version, test_probe, test_probe_password, test_members]
 # test_refusals and OWN_CLIENTS need faults on standard input; test_members is about clients
 OWN_RELAY = {"test_refusals", "test_members"}
 OWN_CLIENTS = {"test_refusals", "test_faults", "test_new_channels", "test_replaced"}

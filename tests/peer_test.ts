@@ -845,6 +845,14 @@ Deno.test("Peers of one room make at most 4 signatures at once, and none for who
   assert.equal(waiting.length, 0);
 });
 
+Deno.test("Peers of one room: who is gone takes no turn of the others", async () => {
+  const { clock, rigs, answered } = await makeCrowd(100);
+  assert.equal(answered(), 20);
+  for (const rig of rigs.slice(20, 90)) rig.dispose();
+  await clock.advance(1000);
+  assert.equal(answered(), 30);
+});
+
 // A new channel beside an old one.
 
 Deno.test("Peer as initiator: from M3 on it sends on the new channel, and receives on both until the other moves", async () => {

@@ -718,6 +718,36 @@ Deno.test("Peer ends with CLOSE(3) when the first message is not HELLO", async (
   }
 });
 
+Deno.test("Peer takes nobody who proves another key than the roster names", async () => {
+  for (const { initiates } of BOTH) {
+    const rig = new Rig({ initiates });
+    const options = { ...rig.otherOptions(), key: cheapKey(3) };
+    if (initiates) {
+      rig.peer.start();
+      const m1 = rig.one(KIND.M1);
+      await rig.give(KIND.M2, m1.tag, await new Responder(options).consumeM1(m1.payload));
+    } else {
+      const initiator = new Initiator(options);
+      await rig.give(KIND.M1, "000000c1", initiator.m1);
+      const { m3, sendKey } = await initiator.consumeM2(rig.one(KIND.M2).payload);
+      await rig.give(KIND.M3, "000000c1", m3);
+      await rig.give(KIND.RECORD, "000000c1", new Sealer(sendKey).seal(encodeMessage(HELLO)));
+    }
+    assert.deepEqual([rig.take(), rig.happened()], [[], []]);
+    assert.ok(!rig.peer.channel);
+  }
+});
+
+Deno.test("Peer as responder answers nothing to CLOSE as the first record", async () => {
+  for (const reason of [4, 9]) {
+    const rig = new Rig({ initiates: false });
+    const end = await rig.begin("000000c1");
+    await rig.say(end, { type: "close", reason });
+    assert.deepEqual(rig.take(), []);
+    assert.equal(rig.peer.refused, reason === 9);
+  }
+});
+
 Deno.test("Peer as responder: a c that cannot be decrypted ends in silence at the first record", async () => {
   const rig = new Rig({
     initiates: false,

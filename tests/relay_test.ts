@@ -14,7 +14,7 @@ import { cheapKey } from "./support/cheap_key.ts";
 import { settle } from "./support/fake_clock.ts";
 import { memoryPair } from "./support/memory_stream.ts";
 import { RawClient } from "./support/raw_client.ts";
-import { LOBBY, RelayRig, repeated, type RigClient } from "./support/relay_rig.ts";
+import { LOBBY, RelayRig, repeated, type RigClient, TAG } from "./support/relay_rig.ts";
 
 const OTHER_ROOM = new Uint8Array(32).fill(7);
 const JOIN_KEY: Bytes = new Uint8Array(32).fill(5);
@@ -368,6 +368,40 @@ Deno.test("Relay drops SEND and refuses a second JOIN while the first one waits"
   await settle();
   assert.equal(client.reason, REASON.PROTOCOL);
   assert.equal(rig.relay.pending, 0);
+});
+
+Deno.test("Relay looks at SEND while a JOIN waits as it does later", async () => {
+  for (const [kind, length] of [[0, 1], [5, 1], [4, 0], [4, 16_001]] as const) {
+    const rig = new RelayRig({ joinKey: JOIN_KEY });
+    const client = await rig.start({ joinKey: WRONG_KEY });
+    const payload = new Uint8Array(length);
+    client.connection.send(
+      encodeFrame({ type: "send", sid: "00112233445566aa", kind, tag: TAG, payload }),
+    );
+    await settle();
+    assert.equal(client.reason, REASON.PROTOCOL);
+  }
+});
+
+Deno.test("Relay applies a list that came while a JOIN waited", async () => {
+  const rig = new RelayRig({ joinKey: JOIN_KEY });
+  await rig.start({ joinKey: WRONG_KEY });
+  const behind = await rig.start({ joinKey: JOIN_KEY });
+  await settle();
+  rig.relay.setAllow(new Set());
+  await rig.clock.advance(1000);
+  assert.equal(behind.reason, REASON.NOT_ALLOWED);
+});
+
+Deno.test("Relay gives no sid of zeros, and none that a member has", async () => {
+  const sids = [0, 7, 7, 0, 8].map((byte) => new Uint8Array(8).fill(byte));
+  const random = (length: number) =>
+    length === 8 && sids.length > 0
+      ? sids.shift()!
+      : crypto.getRandomValues(new Uint8Array(length));
+  const rig = new RelayRig({ random });
+  const members = await rig.room(2);
+  assert.deepEqual(members.map(({ sid }) => sid), ["07".repeat(8), "08".repeat(8)]);
 });
 
 // --- Replacement ---

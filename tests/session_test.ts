@@ -24,6 +24,12 @@ function close(reason: number): Uint8Array {
   return encodeFrame({ type: "close", reason });
 }
 
+interface RigOptions {
+  /** The random byte that a wait is multiplied by: 0 is 0.5, 255 is 1. */
+  readonly factor?: number;
+  readonly minKeyBits?: number;
+}
+
 /** A session whose every connection is the test's. */
 class Rig {
   readonly clock = new FakeClock();
@@ -35,12 +41,13 @@ class Rig {
   #session: Session;
   #running: Promise<void>;
 
-  private constructor(book: PeerBook, servers: ServerBook, factor: number) {
+  private constructor(book: PeerBook, servers: ServerBook, options: RigOptions) {
+    const { factor = FULL, minKeyBits = 2048 } = options;
     this.#session = new Session({
       key: cheapKey(5),
       nick: "anna",
       room: "lobby",
-      minKeyBits: 2048,
+      minKeyBits,
       address: "localhost:40623",
       servers,
       book,
@@ -61,13 +68,12 @@ class Rig {
     );
   }
 
-  /** @param factor The random byte that a wait is multiplied by: 0 is 0.5, 255 is 1. */
-  static async use(run: (rig: Rig) => Promise<void>, factor = FULL): Promise<void> {
+  static async use(run: (rig: Rig) => Promise<void>, options: RigOptions = {}): Promise<void> {
     const folder = await Deno.makeTempDir();
     const book = await PeerBook.load(folder, (error) => {
       throw error;
     });
-    const rig = new Rig(book, await ServerBook.load(folder), factor);
+    const rig = new Rig(book, await ServerBook.load(folder), options);
     try {
       await run(rig);
     } finally {
@@ -111,7 +117,7 @@ Deno.test("Session connects again after 1, 2, 4, 8, 16, 30, 30 s, each times 0.5
     await Rig.use(async (rig) => {
       for (let i = 0; i < 7; i++) await rig.lose((stream) => stream.close());
       assert.deepEqual(rig.waits, [1, 2, 4, 8, 16, 30, 30].map((seconds) => seconds * share));
-    }, factor);
+    }, { factor });
   }
 });
 
@@ -200,4 +206,15 @@ Deno.test("Session tells a relay that stays silent after its JOIN CLOSE(4) after
     assert.equal(relay.reason, REASON.TIMEOUT);
     await until(() => rig.waits.length > 0);
   });
+});
+
+Deno.test("Session closes instead of M3 when the relay's key is too small, and ends", async () => {
+  for (const [minKeyBits, accepted] of [[3072, true], [3073, false]] as const) {
+    await Rig.use(async (rig) => {
+      if (accepted) return void await rig.accept();
+      await assert.rejects(rig.accept(), /^Error: end$/);
+      await until(() => rig.ended !== undefined);
+      assert.ok(rig.ended!.error instanceof UsageError);
+    }, { minKeyBits });
+  }
 });

@@ -480,6 +480,22 @@ Deno.test("Relay cuts the oldest pending of an address that has more than 16", a
   assert.equal(rig.relay.pending, MAX_PENDING_PER_ADDRESS + 1);
 });
 
+Deno.test("Relay forgets none that it cuts, at whatever moment that is", async () => {
+  for (const joinKey of [undefined, JOIN_KEY]) {
+    for (let turns = 0; turns < 40; turns++) {
+      const rig = new RelayRig({ joinKey });
+      const [near, far] = memoryPair();
+      rig.relay.accept(far, "192.0.2.1");
+      const raw = await RawClient.open(near, cheapKey(3));
+      void raw.begin(join());
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      for (let i = 0; i < 16; i++) rig.relay.accept(memoryPair()[1], "192.0.2.1");
+      await settle();
+      assert.equal(far.closed, rig.relay.members + rig.relay.pending === 16, `${turns}`);
+    }
+  }
+});
+
 Deno.test("Relay cuts the oldest pending of the address with the most when there are more than 64", async () => {
   const rig = new RelayRig();
   const single = rig.dial({ address: "192.0.2.9" });

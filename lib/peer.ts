@@ -31,7 +31,7 @@ const FINAL_REASONS: readonly number[] = [REASON.NORMAL, REASON.NOT_ALLOWED, REA
 /** What a peer tells its session. */
 export interface PeerListener
   extends Pick<ChannelListener, "chat" | "nick" | "lost" | "away" | "hello" | "ready"> {
-  /** There is no channel any more. */
+  /** There is no live channel any more, and none about to follow a live one. */
   down(): void;
   /** Nothing more will be tried with this sid. */
   refused(reason: number, byUs: boolean): void;
@@ -209,8 +209,10 @@ export class Peer {
     if (!plaintext) return;
     const isClose = plaintext[0] === MESSAGE.CLOSE; // §4: closed without answering
     if (!isClose && this.#refuseWeak(channel)) return;
+    const isDown = this.#current?.live === false; // who only ever begins anew is gone, §6
     this.#current?.close();
     this.#current = channel;
+    if (isDown) this.#listener.down();
     if (!isClose) this.#greet(channel);
     this.#act(channel, plaintext);
   }

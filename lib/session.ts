@@ -165,9 +165,6 @@ export class Session {
   #tick(): void {
     this.membership.tick();
     this.membership.pump();
-    if (this.#welcomedAt !== undefined && this.#clock.now() - this.#welcomedAt >= STABLE_MS) {
-      this.#attempts = 0;
-    }
     this.wake();
     this.#ticker = this.#clock.after(TICK_MS, () => this.#tick());
   }
@@ -227,6 +224,8 @@ export class Session {
       return this.#describeFailure(error);
     } finally {
       this.#connection = undefined;
+      const welcomedAt = this.#welcomedAt ?? Infinity;
+      if (this.#clock.now() - welcomedAt >= STABLE_MS) this.#attempts = 0;
       this.#welcomedAt = undefined;
       this.membership.disconnected();
     }

@@ -729,6 +729,36 @@ Deno.test("Peer ends with CLOSE(3) when the first message is not HELLO", async (
   }
 });
 
+Deno.test("Peer takes nobody who proves another key than the roster names", async () => {
+  for (const { initiates } of BOTH) {
+    const rig = new Rig({ initiates });
+    const options = { ...rig.otherOptions(), key: cheapKey(3) };
+    if (initiates) {
+      rig.peer.start();
+      const m1 = rig.one(KIND.M1);
+      await rig.give(KIND.M2, m1.tag, await new Responder(options).consumeM1(m1.payload));
+    } else {
+      const initiator = new Initiator(options);
+      await rig.give(KIND.M1, "000000c1", initiator.m1);
+      const { m3, sendKey } = await initiator.consumeM2(rig.one(KIND.M2).payload);
+      await rig.give(KIND.M3, "000000c1", m3);
+      await rig.give(KIND.RECORD, "000000c1", new Sealer(sendKey).seal(encodeMessage(HELLO)));
+    }
+    assert.deepEqual([rig.take(), rig.happened()], [[], []]);
+    assert.ok(!rig.peer.channel);
+  }
+});
+
+Deno.test("Peer as responder answers nothing to CLOSE as the first record", async () => {
+  for (const reason of [4, 9]) {
+    const rig = new Rig({ initiates: false });
+    const end = await rig.begin("000000c1");
+    await rig.say(end, { type: "close", reason });
+    assert.deepEqual(rig.take(), []);
+    assert.equal(rig.peer.refused, reason === 9);
+  }
+});
+
 Deno.test("Peer as responder: a c that cannot be decrypted ends in silence at the first record", async () => {
   const rig = new Rig({
     initiates: false,
@@ -856,6 +886,14 @@ Deno.test("Peers of one room make at most 4 signatures at once, and none for who
   assert.equal(waiting.length, 0);
 });
 
+Deno.test("Peers of one room: who is gone takes no turn of the others", async () => {
+  const { clock, rigs, answered } = await makeCrowd(100);
+  assert.equal(answered(), 20);
+  for (const rig of rigs.slice(20, 90)) rig.dispose();
+  await clock.advance(1000);
+  assert.equal(answered(), 30);
+});
+
 // A new channel beside an old one.
 
 Deno.test("Peer as initiator: from M3 on it sends on the new channel, and receives on both until the other moves", async () => {
@@ -909,6 +947,16 @@ Deno.test("Peer as responder moves to the new channel when the first record on i
     rig.happened(),
     ["chat 1 x", "hello Anna", "delivered a", "ready"],
   );
+});
+
+Deno.test("Peer as responder: who begins anew before the last channel was live has none", async () => {
+  const rig = new Rig({ initiates: false });
+  await rig.connect("000000c1");
+  await rig.say(await rig.begin("000000c2"), HELLO);
+  assert.deepEqual(rig.happened(), ["hello Anna"]); // on its way from a live channel to the next
+  rig.take();
+  await rig.say(await rig.begin("000000c3"), HELLO);
+  assert.deepEqual(rig.happened(), ["down", "hello Anna"]);
 });
 
 Deno.test("Peer as responder: a handshake that fails beside an established channel disturbs nothing", async () => {

@@ -341,6 +341,16 @@ Deno.test("mentions() finds whole words without case", () => {
   assert.equal(mentions("a.b", "a.b"), true);
 });
 
+Deno.test("mentions() takes every nick as it is", () => {
+  for (const nick of ["jean-luc", "a.b-c_d", "bob#a1b2", "?a+/b", "j<F6>rg", "日本-2"]) {
+    assert.equal(mentions(`hi ${nick}, look`, nick), true, nick);
+    assert.equal(mentions("hi there", nick), false, nick);
+    assert.deepEqual(chat({ text: `hi ${nick}` }, { ownNick: nick, columns: 80 }), [
+      `12:04 bob∙: hi ${nick}`,
+    ]);
+  }
+});
+
 Deno.test("renderPlain() writes nick and text, further lines behind a tab", () => {
   assert.equal(renderPlain(CHAT), "bob: hello");
   assert.equal(renderPlain({ ...CHAT, text: "a\nb\tc\n\x1b[2J" }), "bob: a\n\tb\tc\n\t⟨001B⟩[2J");

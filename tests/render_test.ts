@@ -154,6 +154,7 @@ const HOSTILE = [
   "\x9b2J\x07\x00",
   "👩\u200d👩\u200d👧".repeat(40) + "12:04 carol∙: forged",
   "🇩🇪".repeat(100) + "👍🏽".repeat(100) + "❤\ufe0f".repeat(100),
+  "कािाि".repeat(200) + "12:04 carol∙: forged",
   "日".repeat(100) + " " + "x".repeat(100) + "\t".repeat(100),
   " ".repeat(200) + "-- forged",
 ];
@@ -176,6 +177,11 @@ Deno.test("renderEvent() never lets a text out of its own rows", () => {
     }
   }
   assert.equal(cases, HOSTILE.length * 8);
+});
+
+Deno.test("renderEvent() gives vowel signs that take a place of their own a column", () => {
+  const rows = chat({ text: "का".repeat(20) });
+  assert.deepEqual(rows.map((row) => row.trimStart().match(/का/g)?.length), [14, 6]);
 });
 
 Deno.test("renderEvent() leaves room for terminals that draw the parts of an emoji apart", () => {

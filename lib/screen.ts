@@ -56,6 +56,8 @@ export interface Block {
 
 const TAB = "    ";
 const CLEAR_ROW = "\x1b[2K";
+const WRAP_OFF = "\x1b[?7l";
+const WRAP_ON = "\x1b[?7h";
 
 /** Text as it appears on this terminal: clean, and in ASCII where nothing else can be shown. */
 export function shownText(text: string, utf8: boolean): string {
@@ -205,13 +207,34 @@ export function drawBlock(
   const free = Math.min(old === undefined ? 0 : heightOf(old, size.columns), size.rows);
   const drawn = padBlock(block, free - heightOfLog(log, size.columns));
   let output = eraseBlock(old, size.columns);
-  for (const row of log) output += `${row}\r\n`;
-  output += drawn.rows.map((row) => `\x1b[K${row.text}`).join("\r\n");
+  output += writeLog(log, size);
+  output += drawn.rows.map(({ text, plain }) => `\x1b[K${held(text, plain, size)}`).join("\r\n");
   const up = drawn.rows.length - 1 - drawn.cursorRow;
   if (up > 0) output += `\x1b[${up}A`;
   // The terminal finds the cursor's column by what is before it, whatever columns that has for it.
-  output += `\r${drawn.beforeCursor.text}`;
+  output += `\r${held(drawn.beforeCursor.text, drawn.beforeCursor.plain, size)}`;
   return { output, drawn };
+}
+
+/** What to write to print rows for good, from the start of a free row on. */
+export function writeLog(log: readonly string[], size: Size): string {
+  return log.map((row) => `${held(row, withoutCodes(row), size)}\r\n`).join("");
+}
+
+/**
+ * What to write for a row that ends at the last column even when the terminal gives its characters more columns
+ * than it should: what ran over would begin a row of its own, which nobody counts, and which could pass for
+ * something else.
+ */
+function held(text: string, plain: string, { columns: width }: Size): string {
+  // A row that was laid out for a wider window has to run over.
+  const isCertain = /^\p{ASCII}*$/u.test(plain);
+  return isCertain || columns(plain) > width ? text : WRAP_OFF + text + WRAP_ON;
+}
+
+function withoutCodes(row: string): string {
+  // deno-lint-ignore no-control-regex
+  return row.replace(/\x1b\[[0-9;]*m/g, "");
 }
 
 function padBlock(block: Block, height: number): Block {
@@ -225,9 +248,7 @@ function heightOf(block: Block, width: number): number {
 }
 
 function heightOfLog(log: readonly string[], width: number): number {
-  // deno-lint-ignore no-control-regex
-  const codes = /\x1b\[[0-9;]*m/g;
-  return log.reduce((sum, row) => sum + rowsOf(row.replace(codes, ""), width), 0);
+  return log.reduce((sum, row) => sum + rowsOf(withoutCodes(row), width), 0);
 }
 
 /** What to write to go to the last row, where a block may be drawn. */

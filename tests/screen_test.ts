@@ -217,6 +217,21 @@ Deno.test("drawBlock() keeps log and line apart through any sequence of changes"
   }
 });
 
+Deno.test("drawBlock() lets no row run over whose columns terminals may differ about", () => {
+  const size = { columns: 10, rows: 5 };
+  const block = layoutBlock({ ...STATE, line: "日", cursor: 1 }, size);
+  const { output } = drawBlock(
+    undefined,
+    ["abc", "\x1b[1m①②③\x1b[0m", "é".repeat(11)],
+    block,
+    size,
+  );
+  // What was laid out for a wider window is wrapped by the terminal.
+  const rows = ["abc", "\x1b[?7l\x1b[1m①②③\x1b[0m\x1b[?7h", "é".repeat(11)];
+  const line = "\x1b[?7l> 日\x1b[?7h";
+  assert.equal(output, `\r${rows.join("\r\n")}\r\n\x1b[K${line}\r${line}`);
+});
+
 Deno.test("eraseBlock() goes up the rows that a narrower terminal has made", () => {
   const line = "x".repeat(38);
   const wide = layoutBlock({ ...STATE, line, cursor: 38 }, { columns: 80, rows: 24 });

@@ -80,6 +80,21 @@ inTerminal("Terminal edits wide, combining and joined characters whole", {}, asy
   await tmux.expect('"日ö本x"', "me> ‸");
 });
 
+inTerminal(
+  "Terminal keeps characters that have more columns here than elsewhere in their rows",
+  { columns: 20, rows: 10 },
+  async (tmux) => {
+    // The GNU C library gives U+3248 two columns, though Unicode leaves that open.
+    await tmux.type(`/say ${"㉈".repeat(16)}12:04 carol: forged`);
+    await tmux.press("Enter");
+    const rows = await tmux.waitFor(
+      (screen) => screen.at(-1) === "me> ‸" && screen.join().includes("forged"),
+      "the message",
+    );
+    for (const row of rows.slice(0, -1)) assert.match(row, /^(bob∙: | {6}|$)/);
+  },
+);
+
 inTerminal("Terminal wraps a line of several rows", { columns: 20, rows: 10 }, async (tmux) => {
   const pid = await tmux.pid();
   await tmux.type("0123456789abcdef");

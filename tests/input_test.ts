@@ -65,8 +65,6 @@ const EDITS: [string, string[], string][] = [
   ["nothing beyond the earliest line by Ctrl-P", ["one\r", "\x10\x10\x10"], "one|"],
   ["the latest line after Ctrl-C, too", ["one\r", "two\r", "o", UP, "\x03", UP], "two|"],
   ["Ctrl-C", ["abc", "\x03"], "|"],
-  ["what was killed", ["one two", "\x17", "\x15", "\x19"], "one |"],
-  ["Alt-Y behind Ctrl-Y", ["one two", "\x17", "\x15", "\x19", "\x1by"], "two|"],
   ["Alt-Y behind anything else", ["one two", "\x17", "\x15", "abc", "\x1by", "\x1by"], "abc|"],
 ];
 

@@ -26,11 +26,11 @@ interface Own {
   waiting: boolean;
 }
 
-/** Messages with the same fate. */
-interface Batch {
+/** What became of a message at one moment. */
+interface Fate {
   readonly receipt: Receipt;
-  readonly to: readonly string[];
-  readonly ids: string[];
+  readonly id: string;
+  readonly to: Set<string>;
 }
 
 /** What {@linkcode Receipts} needs. */
@@ -47,7 +47,7 @@ export interface ReceiptsOptions {
 export class Receipts {
   readonly #options: ReceiptsOptions;
   readonly #sent = new Map<string, Own>();
-  readonly #batches = new Map<string, Batch>();
+  readonly #fates = new Map<string, Fate>();
   #timer: Timer | undefined;
 
   constructor(options: ReceiptsOptions) {
@@ -96,10 +96,15 @@ export class Receipts {
     clock.cancel(this.#timer);
     this.#timer = undefined;
     const names: Names = { nickOf, ownText: (id) => this.textOf(id) };
-    for (const { receipt, to, ids } of this.#batches.values()) {
-      print(receiptNotice(receipt, { ids, to }, names));
+    const alike = Map.groupBy(
+      this.#fates.values(),
+      ({ receipt, to }) => [receipt, ...to].join(" "),
+    );
+    this.#fates.clear();
+    for (const fates of alike.values()) {
+      const { receipt, to } = fates[0]!;
+      print(receiptNotice(receipt, { ids: fates.map(({ id }) => id), to: [...to] }, names));
     }
-    this.#batches.clear();
   }
 
   #watch(id: string, own: Own): void {
@@ -113,10 +118,10 @@ export class Receipts {
   }
 
   #add(receipt: Receipt, id: string, to: readonly string[]): void {
-    const key = [receipt, ...to].join(" ");
-    const batch = this.#batches.get(key) ?? { receipt, to, ids: [] };
-    batch.ids.push(id);
-    this.#batches.set(key, batch);
+    const key = `${receipt} ${id}`;
+    const fate = this.#fates.get(key) ?? { receipt, id, to: new Set() };
+    for (const fingerprint of to) fate.to.add(fingerprint);
+    this.#fates.set(key, fate);
     this.#timer ??= this.#options.clock.after(BATCH_MS, () => this.flush());
   }
 }

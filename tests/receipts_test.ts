@@ -74,6 +74,32 @@ Deno.test("Receipts tells together what happens at the same moment to the same p
   assert.deepEqual(desk.told(), ["nobody is here to receive “c”"]);
 });
 
+Deno.test("Receipts names in one line all who were given up for a message", () => {
+  const desk = new Desk();
+  for (const id of ["a", "b"]) desk.send(id, ["bob", "eve", "ann"]);
+  for (const who of ["bob", "eve", "bob"]) {
+    for (const id of ["a", "b"]) desk.receipts.undelivered(id, [who]);
+  }
+  desk.receipts.undelivered("a", ["ann"]);
+  desk.receipts.flush();
+  assert.deepEqual(desk.told(), [
+    "not delivered to bob, eve and ann: “a”",
+    "not delivered to bob and eve: “b”",
+  ]);
+});
+
+Deno.test("Receipts counts those who are too many to be named", async () => {
+  const desk = new Desk();
+  const people = Array.from("abcdefghijklm");
+  desk.send("x", people.slice(0, 9));
+  desk.send("y", people);
+  await desk.clock.advance(3300);
+  assert.deepEqual(desk.told(), [
+    "not yet received by a, b, c, d, e, f, g, h and i: “x”",
+    "not yet received by a, b, c, d, e, f, g, h and 5 others: “y”",
+  ]);
+});
+
 Deno.test("Receipts watches what waits for a connection from that on", async () => {
   const desk = new Desk();
   desk.send("a", ["bob"], true);

@@ -464,6 +464,21 @@ inTerminal("Terminal goes on after Ctrl-Z where nothing can stop it", {}, async 
   await tmux.expect("me> abcd‸");
 });
 
+inTerminal(
+  "Terminal goes on after Ctrl-Z where there is no program to stop it with",
+  {
+    command: [Deno.execPath(), "run", "--allow-all", DEMO],
+    env: { ...UTF8, PATH: "/nonexistent" },
+  },
+  async (tmux) => {
+    await tmux.expect("me> ‸");
+    await tmux.type("abc");
+    await tmux.press("C-z");
+    await tmux.type("d");
+    await tmux.expect("me> abcd‸");
+  },
+);
+
 async function enter(tmux: Tmux, text: string): Promise<void> {
   await tmux.type(text);
   await tmux.press("Enter");

@@ -281,6 +281,10 @@ export class Chat {
       case "reply": {
         const to = actions.replyTo;
         if (to === undefined) throw new UsageError("nobody has written to you alone yet");
+        if (!membership.people().some(({ fingerprint }) => fingerprint === to)) {
+          const nick = presence.nickOf(to);
+          throw new UsageError(`${nick} is not here any more`, ["see who is here: /names"]);
+        }
         const { nick } = membership.find(to);
         return this.#send({ text: command.text, action: false, to: nick }, attached);
       }

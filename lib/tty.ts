@@ -6,6 +6,7 @@
  * @module
  */
 
+import { writeOutput } from "./output.ts";
 import type { Size } from "./screen.ts";
 
 /** A terminal device; tests have their own. */
@@ -27,7 +28,6 @@ export interface Tty {
 
 const FALLBACK_SIZE: Size = { columns: 80, rows: 24 };
 const READ_BYTES = 65536;
-const encoder = new TextEncoder();
 
 /** The read that is going on: nothing can stop it, so who reads next gets what it gives. */
 let reading: Promise<Uint8Array | null> | undefined;
@@ -47,10 +47,7 @@ export function openTty(): Tty {
   const signals: [Deno.Signal, () => void][] = [];
   return {
     read: () => reading ??= readInput(),
-    write(text) {
-      let bytes = encoder.encode(text);
-      while (bytes.length > 0) bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
-    },
+    write: writeOutput,
     setRaw: (raw) => Deno.stdin.setRaw(raw),
     size() {
       const { columns, rows } = Deno.consoleSize();

@@ -1,0 +1,28 @@
+/**
+ * Standard output, written to the end.
+ *
+ * @module
+ */
+
+/** After so long it is tried again to write where nothing could be taken. */
+const RETRY_MS = 5;
+
+const encoder = new TextEncoder();
+
+/**
+ * Writes all of `text` before it returns.
+ *
+ * @throws {Error} Of the system's: nobody reads any more (`BrokenPipe`), the terminal is gone.
+ */
+export function writeOutput(text: string): void {
+  let rest = encoder.encode(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(Deno.stdout.writeSync(rest));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      // Some program that shares it has made it non-blocking: wait as any write would.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
+  }
+}

@@ -5,7 +5,12 @@
  */
 
 /** After so long it is tried again to write where nothing could be taken. */
-const RETRY_MS = 5;
+const RETRY_MS = 1;
+/**
+ * Where nothing more can be taken, Deno does not tell how much of a piece already was. A pipe takes this many bytes
+ * or none, so that nothing is written twice; a terminal has room for them nearly always.
+ */
+const PIECE_BYTES = 4096;
 
 const encoder = new TextEncoder();
 
@@ -18,7 +23,7 @@ export function writeOutput(text: string): void {
   let rest = encoder.encode(text);
   while (rest.length > 0) {
     try {
-      rest = rest.subarray(Deno.stdout.writeSync(rest));
+      rest = rest.subarray(Deno.stdout.writeSync(rest.subarray(0, PIECE_BYTES)));
     } catch (error) {
       if (!(error instanceof Deno.errors.WouldBlock)) throw error;
       // Some program that shares it has made it non-blocking: wait as any write would.

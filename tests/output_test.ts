@@ -23,6 +23,16 @@ Deno.test("writeOutput() writes all, however little is taken at once and however
   assert.equal(new TextDecoder().decode(Uint8Array.from(taken)), "grüße 日本");
 });
 
+Deno.test("writeOutput() writes in pieces that a pipe takes whole or not at all", () => {
+  const pieces: number[] = [];
+  const taking = (bytes: Uint8Array) => {
+    pieces.push(bytes.length);
+    return bytes.length;
+  };
+  withOutput(taking, () => writeOutput("x".repeat(8193)));
+  assert.deepEqual(pieces, [4096, 4096, 1]);
+});
+
 Deno.test("writeOutput() throws when nobody reads any more", () => {
   const broken = () => {
     throw new Deno.errors.BrokenPipe();

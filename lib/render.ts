@@ -234,7 +234,7 @@ function toCells(spans: readonly Span[]): Cell[] {
     graphemes(text).map((cluster) => ({
       text: cluster,
       code,
-      width: widestColumns(cluster, columns),
+      width: widestColumns(cluster),
     }))
   );
 }

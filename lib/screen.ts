@@ -11,7 +11,7 @@
 
 import { toAscii } from "./locale.ts";
 import { cleanText, columns, graphemes } from "./text.ts";
-import { widestColumns, wrapCells } from "./wrap.ts";
+import { breakCell, type Cell, widestColumns, wrapCells } from "./wrap.ts";
 
 /** The size of a terminal in character cells. */
 export interface Size {
@@ -111,7 +111,7 @@ function layoutInput(
     row = { text: "", plain: "" };
     used = 0;
   };
-  const put = ({ text, width: needed }: Shown, code: string): void => {
+  const put = ({ text, code, width: needed }: Cell): void => {
     used += needed;
     row = { text: row.text + styled(text, code), plain: row.plain + text };
   };
@@ -119,21 +119,22 @@ function layoutInput(
   // A prompt that fits is one piece: fewer escape sequences.
   const prompt = shownText(state.prompt, state.utf8);
   for (const piece of columns(prompt) < width ? [prompt] : graphemes(prompt)) {
-    const shown = { text: piece, width: columns(piece) };
-    if (used + shown.width > width) endRow();
-    put(shown, state.promptCode);
+    const cell = { text: piece, code: state.promptCode, width: columns(piece) };
+    if (used + cell.width > width) endRow();
+    put(cell);
   }
 
   let cursorRow = 0;
   let beforeCursor = row;
   let offset = 0;
   for (const cluster of graphemes(state.line)) {
-    const shown = showCluster(cluster, state.utf8);
-    if (used + shown.width > width) endRow();
-    if (offset <= state.cursor) [cursorRow, beforeCursor] = [rows.length, row];
+    for (const [i, cell] of breakCell(showCluster(cluster, state.utf8), width).entries()) {
+      if (used + cell.width > width) endRow();
+      if (i === 0 && offset <= state.cursor) [cursorRow, beforeCursor] = [rows.length, row];
+      if (cluster === "\n") endRow();
+      else put(cell);
+    }
     offset += cluster.length;
-    if (cluster === "\n") endRow();
-    else put(shown, "");
   }
   if (offset <= state.cursor) {
     // Behind a full row the cursor has its place on the next one.
@@ -144,22 +145,16 @@ function layoutInput(
   return { rows, cursorRow, beforeCursor };
 }
 
-/** A grapheme cluster as it is shown, and the columns it needs. */
-interface Shown {
-  text: string;
-  width: number;
-}
-
-const shownClusters = new Map<string, Shown>();
+const shownClusters = new Map<string, Cell>();
 const MAX_SHOWN_CLUSTERS = 4096;
 
-/** Remembers what it finds: a long line is laid out anew with every key. */
-function showCluster(cluster: string, utf8: boolean): Shown {
+/** A grapheme cluster as it is shown. Remembers what it finds: a long line is laid out anew with every key. */
+function showCluster(cluster: string, utf8: boolean): Cell {
   const key = (utf8 ? "u" : "a") + cluster;
   let shown = shownClusters.get(key);
   if (shown === undefined) {
     const text = cluster === "\t" ? TAB : shownText(cluster, utf8);
-    shown = { text, width: widestColumns(text, columns) };
+    shown = { text, code: "", width: widestColumns(text) };
     if (shownClusters.size >= MAX_SHOWN_CLUSTERS) shownClusters.clear();
     shownClusters.set(key, shown);
   }

@@ -61,6 +61,10 @@ const LAYOUTS: [string, string, number, string[]][] = [
     "> a",
     "👩\u200d👩\u200d👧|",
   ]],
+  ["a cluster wider than the terminal in several rows", `a${"\u1100".repeat(5)}|`, 8, [
+    "> a\u1100\u1100",
+    "\u1100\u1100\u1100|",
+  ]],
 ];
 
 for (const [what, line, columns, expected] of LAYOUTS) {

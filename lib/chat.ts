@@ -49,6 +49,8 @@ export interface Attachment {
   readonly fingerprint: string;
   /** The relay runs in this process. */
   readonly serving: boolean;
+  /** Only verified people are sent anything. */
+  readonly strict: boolean;
 }
 
 /** The settings that the chat has commands for. */
@@ -110,6 +112,7 @@ export class Chat {
       clock: systemClock,
       nickOf,
       missing: (id) => membership.outbox.missing(id),
+      strict: attachment.strict,
       print: (notice) => this.#print(notice),
     });
     const standing = new Standing({

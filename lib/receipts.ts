@@ -17,6 +17,9 @@ const BATCH_MS = 300;
 /** Messages whose text is remembered, to say which one is meant. */
 const MAX_REMEMBERED = 1024;
 
+/** Others may be here, whom the user sees. */
+const STRICT_HINT = "with --strict only people you have verified receive anything";
+
 /** A message of one's own. */
 interface Own {
   readonly text: string;
@@ -40,6 +43,8 @@ export interface ReceiptsOptions {
   nickOf(fingerprint: string): string;
   /** The fingerprints of the people who have not acknowledged a message. */
   missing(id: string): readonly string[];
+  /** Only verified people are sent anything. */
+  readonly strict: boolean;
   print(notice: Notice): void;
 }
 
@@ -92,7 +97,7 @@ export class Receipts {
 
   /** Says now what there is to say. */
   flush(): void {
-    const { clock, print, nickOf } = this.#options;
+    const { clock, print, nickOf, strict } = this.#options;
     clock.cancel(this.#timer);
     this.#timer = undefined;
     const names: Names = { nickOf, ownText: (id) => this.textOf(id) };
@@ -103,7 +108,10 @@ export class Receipts {
     this.#fates.clear();
     for (const fates of alike.values()) {
       const { receipt, to } = fates[0]!;
-      print(receiptNotice(receipt, { ids: fates.map(({ id }) => id), to: [...to] }, names));
+      const ids = fates.map(({ id }) => id);
+      const notice = receiptNotice(receipt, { ids, to: [...to] }, names);
+      const isStrict = strict && receipt === "undelivered" && to.size === 0;
+      print(isStrict ? { ...notice, hint: STRICT_HINT } : notice);
     }
   }
 

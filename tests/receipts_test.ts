@@ -9,12 +9,13 @@ class Desk {
   readonly receipts: Receipts;
   #told: string[] = [];
 
-  constructor() {
+  constructor({ strict = false } = {}) {
     this.receipts = new Receipts({
       clock: this.clock,
       nickOf: (fingerprint) => fingerprint,
       missing: (id) => this.missing.get(id) ?? [],
-      print: ({ text }) => void this.#told.push(text),
+      strict,
+      print: ({ text, hint }) => void this.#told.push(hint === "" ? text : `${text}; ${hint}`),
     });
   }
 
@@ -85,6 +86,19 @@ Deno.test("Receipts names in one line all who were given up for a message", () =
   assert.deepEqual(desk.told(), [
     "not delivered to bob, eve and ann: “a”",
     "not delivered to bob and eve: “b”",
+  ]);
+});
+
+Deno.test("Receipts says who may receive anything where that can be why nobody does", () => {
+  const desk = new Desk({ strict: true });
+  desk.send("a", []);
+  desk.receipts.undelivered("a", []);
+  desk.send("b", []);
+  desk.receipts.undelivered("b", ["bob"]);
+  desk.receipts.flush();
+  assert.deepEqual(desk.told(), [
+    "nobody is here to receive “a”; with --strict only people you have verified receive anything",
+    "not delivered to bob: “b”",
   ]);
 });
 

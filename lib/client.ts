@@ -180,7 +180,8 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     keepNick: (changed) => keeper.keep({ nick: changed }),
     info: () => describe(session, { relay, servers, fingerprint, room: options.room }),
   });
-  ui.attach({ session, actions, fingerprint, serving: relay.serving });
+  const { strict } = options;
+  ui.attach({ session, actions, fingerprint, serving: relay.serving, strict });
   // Whoever should get hold of the running client finds as little as can be; `run` is for Ctrl-Z.
   await dropPermissions("env", ...(onTerminal ? [] : ["run"] as const));
   greet(ui, { nick, fingerprint, relay, key });

@@ -5,11 +5,11 @@
  * @module
  */
 
-import { encodeUtf8 } from "./bytes.ts";
 import { type Attachment, Chat, type ChatOptions } from "./chat.ts";
 import { UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import { noticeOf } from "./notices.ts";
+import { writeOutput } from "./output.ts";
 import { runJson, runPipe } from "./pipe.ts";
 import { describeError, reportError } from "./cli.ts";
 import { renderPlain } from "./render.ts";
@@ -60,9 +60,9 @@ class Output {
 
   /** Writes a line; nothing once that has failed. Never throws: who has sent it must not be taken for the cause. */
   writeLine(text: string): void {
-    let rest: Uint8Array = encodeUtf8(text + "\n");
+    if (!this.#isOpen) return;
     try {
-      while (this.#isOpen && rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+      writeOutput(text + "\n");
     } catch (error) {
       this.#isOpen = false;
       if (error instanceof Deno.errors.BrokenPipe) return this.#close(false);

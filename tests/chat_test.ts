@@ -253,6 +253,10 @@ withServer(
     await expectLast(anna, "!! /nick cannot be used like that", "-- usage: /nick NAME");
     await bob.waitFor("nick", { from: "anna", nick: "änna" });
     assert.equal(eve.all("chat", { private: true }).length, 0);
+    await bob.leave();
+    await anna.waitFor((rows) => rows.includes("-- rob has left"), "rob gone");
+    await enter(anna, "/reply still there?");
+    await expectLast(anna, "!! rob is not here any more", "-- see who is here: /names");
   },
 );
 

@@ -23,6 +23,8 @@ export interface ActionsOptions {
   readonly key: PublicKey;
   /** The line that a friend types to join, for `/invite`. */
   invitation(): string;
+  /** Remembers one's nick for the next time. */
+  keepNick(nick: string): void;
   /** Lines about server and room, for `/info`. */
   info(): string[];
 }
@@ -73,6 +75,7 @@ export class Actions {
         return [];
       case "nick":
         membership.setNick(command.nick);
+        this.#options.keepNick(membership.nick);
         return [`you are now ${membership.nick}`];
       case "away":
         membership.setAway(command.text);

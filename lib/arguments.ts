@@ -214,6 +214,12 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
       "--fingerprint names the key of somebody else's server",
     ]);
   }
+  // Else what is meant for one person would go to all.
+  if (given.has("to") && given.has("json")) {
+    throw new UsageError("--to and --json cannot be used together", [
+      'with --json each line names its addressee: {"type":"private","to":NICK,"text":…}',
+    ]);
+  }
   return {
     type: "chat",
     ...readServer(given),

@@ -33,23 +33,26 @@ export interface Found {
 
 /** Where a message came from. */
 export interface Via {
-  /** Makes an address of the link usable: `%eth0`. */
+  /** Names the link, and makes an address of it usable: `%eth0`. */
   readonly zone: string;
   /** It came from this computer's inside, where there are addresses that mean nothing elsewhere. */
   readonly isLoopback: boolean;
 }
 
+/** A name is one's own on its link only: on another link somebody else may have it, RFC 6762 §2. */
 interface Instance {
   readonly label: string;
   readonly name: string;
+  readonly zone: string;
   location?: { readonly port: number; readonly target: string };
   fields?: ReadonlyMap<string, string>;
 }
 
 /** Collects what answers say about relays. */
 export class Browser {
+  /** By link and name. */
   #instances = new Map<string, Instance>();
-  /** Addresses by host name. */
+  /** Addresses by link and host name. */
   #hosts = new Map<string, Set<string>>();
 
   /**
@@ -61,9 +64,12 @@ export class Browser {
     const records = [...answers, ...additionals];
     let isNew = false;
     // A record means something only when the one that leads to it is known, whatever their order.
-    for (const record of records) if (record.type === "PTR") isNew = this.#point(record) || isNew;
     for (const record of records) {
-      if (record.type === "SRV" || record.type === "TXT") isNew = this.#describe(record) || isNew;
+      if (record.type === "PTR") isNew = this.#point(record, via) || isNew;
+    }
+    for (const record of records) {
+      if (record.type !== "SRV" && record.type !== "TXT") continue;
+      isNew = this.#describe(record, via) || isNew;
     }
     for (const record of records) {
       if (record.type === "A" || record.type === "AAAA") isNew = this.#locate(record, via) || isNew;
@@ -73,41 +79,51 @@ export class Browser {
 
   /** What to ask: who is there, and what is missing about those who are. */
   questions(): Question[] {
-    const questions: Question[] = [{ name: SERVICE, type: "PTR" }];
-    for (const { name, location, fields } of this.#instances.values()) {
-      if (!location) questions.push({ name, type: "SRV" });
-      else if (!this.#hosts.get(foldName(location.target))?.size) {
-        questions.push({ name: location.target, type: "A" }, {
-          name: location.target,
-          type: "AAAA",
-        });
+    const questions = new Map<string, Question>();
+    const ask = (name: string, type: Question["type"]) =>
+      questions.set(`${type} ${foldName(name)}`, { name, type });
+    ask(SERVICE, "PTR");
+    for (const { name, zone, location, fields } of this.#instances.values()) {
+      if (!location) ask(name, "SRV");
+      else if (!this.#hosts.get(keyOf(location.target, zone))?.size) {
+        ask(location.target, "A");
+        ask(location.target, "AAAA");
       }
-      if (!fields) questions.push({ name, type: "TXT" });
+      if (!fields) ask(name, "TXT");
     }
-    return questions.slice(0, MAX_QUESTIONS);
+    return [...questions.values()].slice(0, MAX_QUESTIONS);
   }
 
   /** Those that can be joined. */
   found(): Found[] {
-    return [...this.#instances.values()].flatMap((instance) => {
+    const all = new Map<string, Found>();
+    for (const instance of this.#instances.values()) {
       const found = this.#complete(instance);
-      return found ? [found] : [];
-    });
+      if (!found) continue;
+      // Heard on several links it is one all the same.
+      const key = JSON.stringify([foldName(found.name), found.port, found.fingerprint]);
+      const addresses = new Set([...all.get(key)?.addresses ?? [], ...found.addresses]);
+      all.set(key, {
+        ...found,
+        addresses: [...addresses].sort((a, b) => rank(a) - rank(b)).slice(0, MAX_ADDRESSES),
+      });
+    }
+    return [...all.values()];
   }
 
-  #point(record: DnsRecord & { type: "PTR" }): boolean {
+  #point(record: DnsRecord & { type: "PTR" }, { zone }: Via): boolean {
     if (foldName(record.name) !== SERVICE) return false;
-    const key = foldName(record.data);
-    if (!key.endsWith(`.${SERVICE}`)) return false;
+    if (!foldName(record.data).endsWith(`.${SERVICE}`)) return false;
+    const key = keyOf(record.data, zone);
     if (record.ttl === 0) return this.#instances.delete(key);
     if (this.#instances.has(key) || this.#instances.size >= MAX_FOUND) return false;
     const label = record.data.slice(0, -SERVICE.length - 1);
-    this.#instances.set(key, { label, name: record.data });
+    this.#instances.set(key, { label, name: record.data, zone });
     return true;
   }
 
-  #describe(record: DnsRecord & { type: "SRV" | "TXT" }): boolean {
-    const instance = this.#instances.get(foldName(record.name));
+  #describe(record: DnsRecord & { type: "SRV" | "TXT" }, { zone }: Via): boolean {
+    const instance = this.#instances.get(keyOf(record.name, zone));
     if (!instance || record.ttl === 0) return false;
     if (record.type === "TXT") {
       if (instance.fields) return false;
@@ -115,14 +131,14 @@ export class Browser {
     } else {
       if (instance.location || record.port === 0) return false;
       instance.location = { port: record.port, target: record.target };
-      const host = foldName(record.target);
+      const host = keyOf(record.target, zone);
       if (!this.#hosts.has(host)) this.#hosts.set(host, new Set());
     }
     return true;
   }
 
   #locate(record: DnsRecord & { type: "A" | "AAAA" }, via: Via): boolean {
-    const addresses = this.#hosts.get(foldName(record.name));
+    const addresses = this.#hosts.get(keyOf(record.name, via.zone));
     const address = usableAddress(record, via);
     if (!addresses || address === undefined || record.ttl === 0) return false;
     if (addresses.has(address) || addresses.size >= MAX_ADDRESSES) return false;
@@ -130,19 +146,23 @@ export class Browser {
     return true;
   }
 
-  #complete({ label, location, fields }: Instance): Found | undefined {
+  #complete({ label, zone, location, fields }: Instance): Found | undefined {
     const fingerprint = fields?.get("fp");
-    const addresses = [...this.#hosts.get(foldName(location?.target ?? "")) ?? []];
+    const addresses = [...this.#hosts.get(keyOf(location?.target ?? "", zone)) ?? []];
     if (!location || addresses.length === 0 || fields?.get("v") !== "1") return undefined;
     if (fingerprint === undefined || !/^[A-Za-z0-9+/]{16}$/.test(fingerprint)) return undefined;
     return {
       name: label,
-      addresses: addresses.sort((a, b) => rank(a) - rank(b)),
+      addresses,
       port: location.port,
       fingerprint,
       password: fields.get("pw") === "1",
     };
   }
+}
+
+function keyOf(name: string, zone: string): string {
+  return `${zone} ${foldName(name)}`;
 }
 
 /** The keys of a TXT record; of several equal ones the first counts, RFC 6763, §6.4. */

@@ -49,6 +49,8 @@ export interface Attachment {
   readonly fingerprint: string;
   /** The relay runs in this process. */
   readonly serving: boolean;
+  /** Only verified people are sent anything. */
+  readonly strict: boolean;
 }
 
 /** The settings that the chat has commands for. */
@@ -110,6 +112,7 @@ export class Chat {
       clock: systemClock,
       nickOf,
       missing: (id) => membership.outbox.missing(id),
+      strict: attachment.strict,
       print: (notice) => this.#print(notice),
     });
     const standing = new Standing({
@@ -281,6 +284,10 @@ export class Chat {
       case "reply": {
         const to = actions.replyTo;
         if (to === undefined) throw new UsageError("nobody has written to you alone yet");
+        if (!membership.people().some(({ fingerprint }) => fingerprint === to)) {
+          const nick = presence.nickOf(to);
+          throw new UsageError(`${nick} is not here any more`, ["see who is here: /names"]);
+        }
         const { nick } = membership.find(to);
         return this.#send({ text: command.text, action: false, to: nick }, attached);
       }
@@ -306,7 +313,6 @@ export class Chat {
         this.#answer(actions.run(command) ?? []);
         presence.refresh();
         this.#showPrompt(attached);
-        if (command.name === "nick") this.#options.save({ nick: membership.nick });
     }
   }
 

@@ -8,7 +8,9 @@
  */
 
 import type { PasswordSource } from "./arguments.ts";
-import { UsageError } from "./errors.ts";
+import { decodeUtf8 } from "./bytes.ts";
+import { ProtocolError, UsageError } from "./errors.ts";
+import { cannotRead } from "./files.ts";
 import { cleanLine } from "./text.ts";
 
 /** Exit code of a command line that means nothing. */
@@ -110,18 +112,31 @@ export async function readPassword({ source, ask }: PasswordPlaces): Promise<str
 }
 
 /**
+ * Finds the passphrase of an encrypted key: in the environment, or asked for.
+ *
+ * @param ask Gives undefined when there is nobody to ask.
+ */
+export async function readPassphrase(
+  path: string,
+  ask: PasswordPlaces["ask"],
+): Promise<string | undefined> {
+  return Deno.env.get("HEARTH_KEY_PASSPHRASE") || await ask(`Passphrase of ${path}: `);
+}
+
+/**
  * Reads the first line of a file that holds a secret.
  *
- * @throws {UsageError} When there is no such file, or its first line is empty or too long.
+ * @throws {UsageError} When there is no such file, it is no text, or its first line is empty or too long.
  */
 export async function readFirstLine(path: string): Promise<string> {
   let text: string;
   try {
-    text = await Deno.readTextFile(path);
+    text = decodeUtf8(await Deno.readFile(path));
   } catch (error) {
     throw fileError(path, error);
   }
-  const line = text.split("\n", 1)[0]!.replace(/\r$/, "");
+  // Editors of other systems put U+FEFF at the start and \r at each end.
+  const line = text.replace(/^\uFEFF/, "").split("\n", 1)[0]!.replace(/\r$/, "");
   if (line === "") throw new UsageError(`${path}: the first line is empty`);
   if (line.length > MAX_SECRET_BYTES) throw new UsageError(`${path}: the first line is too long`);
   return line;
@@ -135,6 +150,11 @@ export function fileError(path: string, error: unknown): UsageError {
   if (error instanceof Deno.errors.PermissionDenied) {
     return new UsageError(`${path}: may not be read`);
   }
+  if (error instanceof Deno.errors.IsADirectory) {
+    return new UsageError(`${path}: a folder, not a file`);
+  }
+  if (error instanceof Deno.errors.NotCapable) return cannotRead(path, error);
+  if (error instanceof ProtocolError) return new UsageError(`${path}: not UTF-8 text`);
   return new UsageError(`${path}: ${describeError(error)}`);
 }
 
@@ -160,6 +180,12 @@ export function connectError(address: string, error: unknown): UsageError {
     return fault(
       "no computer of that name was found",
       "give the address the server prints instead",
+    );
+  }
+  if (/EINVAL|Invalid argument/i.test(text) && /^\[fe[89ab]/i.test(address)) {
+    return fault(
+      "an address of this kind needs the network interface that leads there",
+      "write it behind a percent sign, as in fe80::1%eth0",
     );
   }
   if (/EHOSTUNREACH|No route to host/i.test(text)) {

@@ -14,7 +14,14 @@ import { loadIdentity } from "./identity.ts";
 import { isUtf8Locale } from "./locale.ts";
 import { nickFromLogin } from "./nick.ts";
 import { colorDepth } from "./palette.ts";
-import { describeError, dropPermissions, EXIT_FAILURE, onEndSignal, readPassword } from "./cli.ts";
+import {
+  describeError,
+  dropPermissions,
+  EXIT_FAILURE,
+  onEndSignal,
+  readPassphrase,
+  readPassword,
+} from "./cli.ts";
 import { derivePassword, encodeJoinKey } from "./password.ts";
 import { askSecretly } from "./secret.ts";
 import { DEFAULT_ROOM } from "./programs.ts";
@@ -22,7 +29,7 @@ import { findRelay, type Relay } from "./relays.ts";
 import { decodeFingerprint, encodeFingerprint, type PrivateKey } from "./rsa.ts";
 import { serverAddress, ServerBook } from "./servers.ts";
 import { Session } from "./session.ts";
-import { loadSettings, saveSettings, type Settings } from "./settings.ts";
+import { loadSettings, type Settings, SettingsKeeper } from "./settings.ts";
 import { alignCells } from "./table.ts";
 import { PeerBook } from "./trust.ts";
 import { makeChatUi, makeJsonUi, makePipeUi, type Ui } from "./ui.ts";
@@ -67,12 +74,24 @@ export async function runClient(options: ClientOptions): Promise<number> {
   onEndSignal(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
     ending.end(onTerminal && signal === "SIGINT" ? 0 : SIGNAL_EXITS[signal]!);
   });
-  const folder = stateFolder(env);
-  const settings = await loadSettings(folder);
-  const ui = makeUi(options, { onTerminal, settings, folder, ending });
-  endOnBug(ui);
+  // What the chat looks like is among the settings: until they are read, the terminal has a plain face.
+  let ui = options.json ? makeJsonUi(options) : makePipeUi(options);
   try {
-    const conversation = converse(options, { ui, folder, settings, ending, onTerminal });
+    if (onTerminal && options.to !== undefined) {
+      throw new UsageError("--to is for a standard input that is no terminal", [
+        "in the chat type /msg NICK text",
+      ]);
+    }
+    const folder = stateFolder(env);
+    const settings = await loadSettings(folder);
+    // What cannot be kept is said; the chat goes on.
+    const keeper = new SettingsKeeper(
+      folder,
+      (error) => ui.say(`this cannot be kept for the next time: ${describeError(error)}`),
+    );
+    if (onTerminal) ui = makeChat(options, { settings, keeper, ending });
+    endOnBug(ui);
+    const conversation = converse(options, { ui, folder, settings, keeper, ending, onTerminal });
     // Before there is a session, questions and key making need not come to their end.
     const interrupted = ending.asked.then((code) => ending.isOrderly ? conversation : code);
     return await Promise.race([conversation, interrupted]);
@@ -99,41 +118,30 @@ interface Frame {
   readonly ui: Ui;
   readonly folder: string;
   readonly settings: Settings;
+  readonly keeper: SettingsKeeper;
   readonly ending: Ending;
   readonly onTerminal: boolean;
 }
 
-function makeUi(
+function makeChat(
   options: ClientOptions,
-  { onTerminal, settings, folder, ending }: Omit<Frame, "ui">,
+  { settings, keeper, ending }: Pick<Frame, "settings" | "keeper" | "ending">,
 ): Ui {
-  if (options.json) return makeJsonUi(options);
-  if (!onTerminal) return makePipeUi(options);
-  const ui = makeChatUi({
+  return makeChatUi({
     color: colorDepth(env, true),
     utf8: isUtf8Locale(env, Deno.build.os),
     quiet: options.quiet,
     qr: options.qr,
     settings,
-    save: (patch) => void save(folder, patch, ui),
+    save: (patch) => keeper.keep(patch),
     onQuit: () => ending.end(0),
     onHangup: () => ending.end(SIGNAL_EXITS.SIGHUP!),
     finished: ending.asked.then((code) => code === 0),
   });
-  return ui;
-}
-
-/** What cannot be kept is said; the chat goes on. */
-async function save(folder: string, patch: Settings, ui: Ui): Promise<void> {
-  try {
-    await saveSettings(folder, patch);
-  } catch (error) {
-    ui.say(`this cannot be kept for the next time: ${describeError(error)}`);
-  }
 }
 
 async function converse(options: ClientOptions, frame: Frame): Promise<number> {
-  const { ui, folder, settings, ending, onTerminal } = frame;
+  const { ui, folder, settings, keeper, ending, onTerminal } = frame;
   const [servers, book, key] = await Promise.all([
     ServerBook.load(folder),
     PeerBook.load(
@@ -149,7 +157,7 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
   const found = await findRelay(options, { key, ui, folder, password, servers });
   const relay = inviteHere(found, { room: options.room, locked: password !== "" });
   const nick = options.nick ?? settings.nick ?? nickFromLogin(loginName());
-  const saved = nick === settings.nick ? undefined : save(folder, { nick }, ui);
+  if (nick !== settings.nick) keeper.keep({ nick });
   const session = new Session({
     key,
     nick,
@@ -169,9 +177,11 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     book,
     key: key.publicKey,
     invitation: () => relay.invitation(servers.find(relay.address)?.fingerprint),
+    keepNick: (changed) => keeper.keep({ nick: changed }),
     info: () => describe(session, { relay, servers, fingerprint, room: options.room }),
   });
-  ui.attach({ session, actions, fingerprint, serving: relay.serving });
+  const { strict } = options;
+  ui.attach({ session, actions, fingerprint, serving: relay.serving, strict });
   // Whoever should get hold of the running client finds as little as can be; `run` is for Ctrl-Z.
   await dropPermissions("env", ...(onTerminal ? [] : ["run"] as const));
   greet(ui, { nick, fingerprint, relay, key });
@@ -179,7 +189,7 @@ async function converse(options: ClientOptions, frame: Frame): Promise<number> {
     return await hold(session, ui, ending);
   } finally {
     await relay.stop();
-    await Promise.all([saved, book.flush()]);
+    await Promise.all([keeper.flush(), book.flush()]);
   }
 }
 
@@ -206,16 +216,12 @@ async function loadKey(options: ClientOptions, { ui, folder }: Frame): Promise<P
       keyFile: options.key,
       bits: options.keyBits,
       onMaking: (path, bits) => ui.progress(`making your key of ${bits} bits: ${path}`),
-      askPassphrase: (path) => askPassphrase(path, ui),
+      askPassphrase: (path) =>
+        readPassphrase(path, (question) => ui.ask(question, { secret: true })),
     });
   } finally {
     ui.progress("");
   }
-}
-
-async function askPassphrase(path: string, ui: Ui): Promise<string | undefined> {
-  return env("HEARTH_KEY_PASSPHRASE") ??
-    await ui.ask(`Passphrase of ${path}: `, { secret: true });
 }
 
 function loginName(): string | undefined {

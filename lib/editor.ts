@@ -12,16 +12,28 @@ import { PassThrough, Writable } from "node:stream";
 
 const segmenter = new Intl.Segmenter();
 
+/** What readline keeps in plain properties, and its type does not name. */
+interface Recall {
+  /** The latest line first. */
+  readonly history: readonly string[];
+  /** Which of them is in the line; -1: what is being typed. */
+  historyIndex: number;
+}
+
 /** A line that can be edited; `line` and `cursor` (in UTF-16 units) say what it is now. */
 export class Editor {
-  readonly #readline: Interface;
+  readonly #readline: Interface & Recall;
+  /** What was being typed when an earlier line was recalled. */
+  #draft = { line: "", cursor: 0 };
+  /** The last key has put in what was killed, and Alt-Y may change it for what was killed before. */
+  #yanked = false;
 
   /** @param historySize How many earlier lines can be recalled; 0 for secrets. */
   constructor(historySize: number) {
     const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
     // Wide enough that readline never thinks about rows.
     Object.assign(sink, { columns: 1e6 });
-    this.#readline = createInterface({
+    const readline = createInterface({
       input: new PassThrough(),
       output: sink,
       terminal: true,
@@ -29,6 +41,7 @@ export class Editor {
       historySize,
       removeHistoryDuplicates: true,
     });
+    this.#readline = readline as Interface & Recall;
   }
 
   get line(): string {
@@ -41,9 +54,14 @@ export class Editor {
 
   /** Does what a key does in readline, to whole characters. Keys that mean nothing to it do nothing. */
   press(text: string | undefined, key: Key): void {
+    const name = nameOf(key);
     // A control character without a name would be put into the line.
-    if (key.name === undefined && (text === undefined || /^\p{Cc}/u.test(text))) return;
-    for (let i = this.#repeats(key); i > 0; i--) this.#readline.write(text, key);
+    if (name === "" && (text === undefined || /^\p{Cc}/u.test(text))) return;
+    // readline would take away something else.
+    if (name === "M-y" && !this.#yanked) return;
+    this.#yanked = name === "C-y" || name === "M-y";
+    if (RECALL_KEYS.has(name)) this.#recall(text, key);
+    else for (let i = this.#repeats(name); i > 0; i--) this.#readline.write(text, key);
     // Word by word, readline may stop between a letter and its accent.
     while (!isBoundary(this.line, this.cursor)) this.#readline.write(undefined, { name: "right" });
   }
@@ -58,6 +76,7 @@ export class Editor {
   replace(line: string, cursor: number): void {
     // readline's own way in takes a line break for Enter; both properties are plain ones.
     Object.assign(this.#readline, { line, cursor });
+    this.#yanked = false;
   }
 
   /** Empties the line and remembers it for recall. */
@@ -70,12 +89,26 @@ export class Editor {
   /** Drops the line. */
   clear(): void {
     this.replace("", 0);
+    this.#readline.historyIndex = -1;
+    // Any key but those that recall makes readline forget what the recalled lines had to begin with.
+    this.#readline.write(undefined, { name: "escape" });
+  }
+
+  /** Recalls another line; readline itself would drop what is being typed, or some of it. */
+  #recall(text: string | undefined, key: Key): void {
+    const readline = this.#readline;
+    const { line, cursor, historyIndex } = readline;
+    if (historyIndex < 0) this.#draft = { line, cursor };
+    readline.write(text, key);
+    if (readline.historyIndex >= readline.history.length) {
+      // Nothing is further back.
+      Object.assign(readline, { line, cursor, historyIndex });
+    } else if (readline.historyIndex < 0) Object.assign(readline, this.#draft);
   }
 
   /** How often a key that readline applies to one code point must be pressed for one grapheme cluster. */
-  #repeats(key: Key): number {
+  #repeats(name: string): number {
     const { line, cursor } = this;
-    const name = (key.meta ? "M-" : "") + (key.ctrl ? "C-" : "") + key.name;
     if (BACKWARD_KEYS.has(name) && cursor > 0) {
       return codePoints(line.slice(clusterAt(line, cursor - 1).index, cursor));
     }
@@ -87,7 +120,13 @@ export class Editor {
 }
 
 const BACKWARD_KEYS = new Set(["left", "backspace", "C-b", "C-h"]);
+const RECALL_KEYS = new Set(["up", "down", "C-p", "C-n"]);
 const FORWARD_KEYS = new Set(["right", "delete", "C-f", "C-d"]);
+
+/** What a key is called here; empty for keys without a name. */
+function nameOf({ name, meta, ctrl }: Key): string {
+  return name === undefined ? "" : (meta ? "M-" : "") + (ctrl ? "C-" : "") + name;
+}
 
 function clusterAt(line: string, index: number): Intl.SegmentData {
   return segmenter.segment(line).containing(index)!;

@@ -10,7 +10,7 @@
 
 import { decodeUtf8 } from "./bytes.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
-import { writeWhole } from "./files.ts";
+import { readWhole, writeWhole } from "./files.ts";
 
 /** A fingerprint as it is shown, §1; the last character has two bits to spare, which are zero. */
 export const FINGERPRINT_PATTERN = "SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]";
@@ -21,16 +21,11 @@ const LAST_LINE = "# end";
  * Reads the entries of a file; a missing file has none.
  *
  * @param header Its first line, which says what the file is.
- * @throws {UsageError} When the file is another one or cut off; what the operating system says.
+ * @throws {UsageError} When the file cannot be read, is another one or cut off.
  */
 export async function readEntries(path: string, header: string): Promise<string[]> {
-  let content;
-  try {
-    content = await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+  const content = await readWhole(path);
+  if (content === undefined) return [];
   const lines = decodeLines(path, content);
   if (lines[0] !== header) throw badEntry(path, 1);
   if (lines.at(-1) !== "" || lines.at(-2) !== LAST_LINE) throw badEntry(path, lines.length);

@@ -60,6 +60,34 @@ export async function writeWhole(
 }
 
 /**
+ * Reads a file of the state folder.
+ *
+ * @returns All of it; undefined when there is no such file.
+ * @throws {UsageError} When it cannot be read: names it.
+ */
+export async function readWhole(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw cannotRead(path, error);
+  }
+}
+
+/** Says which file the operating system does not let us read, and what helps. */
+export function cannotRead(path: string, error: unknown): UsageError {
+  // Deno keeps programs from most of /dev and /proc, and its message would name a flag that is not ours.
+  if (error instanceof Deno.errors.NotCapable) {
+    return new UsageError(`${path}: not a plain file, and cannot be read`);
+  }
+  // Deno's own mention of the file is left out: it stands before it already.
+  const why = error instanceof Error ? error.message.replace(/: \w+ '.*'$/s, "") : String(error);
+  return new UsageError(`${path}: cannot be read: ${why}`, [
+    "give the right to read it, or choose another state folder with HEARTH_HOME",
+  ]);
+}
+
+/**
  * Runs `action` while no other holder of the same lock runs, in this process or another.
  *
  * The lock is on `path` + `.lock`, which stays; the operating system gives it free when its holder

@@ -7,7 +7,7 @@
  */
 
 import { UsageError } from "./errors.ts";
-import { makeFolder, withLock, writeWhole } from "./files.ts";
+import { cannotRead, makeFolder, withLock, writeWhole } from "./files.ts";
 import {
   exportPrivateKey,
   generateKey,
@@ -143,7 +143,7 @@ async function readPrivateFile(path: string): Promise<string | undefined> {
     file = await Deno.open(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    throw cannotRead(path, error);
   }
   try {
     const { mode, isDirectory } = await file.stat();

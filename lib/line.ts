@@ -6,12 +6,18 @@
 
 import type { Clock, Timer } from "./clock.ts";
 
+/** A place in line. */
+interface Job {
+  readonly begin: () => Promise<void>;
+  readonly isWanted: () => boolean;
+}
+
 /** Runs jobs in order, within two limits. */
 export class Line {
   #clock: Clock;
   #atOnce: number;
   #perSecond: number;
-  #jobs: (() => Promise<void>)[] = [];
+  #jobs: Job[] = [];
   #running = 0;
   #begun: number[] = [];
   #timer: Timer | undefined;
@@ -28,9 +34,14 @@ export class Line {
     return this.#jobs.length;
   }
 
-  /** Puts a job at the end of the line; the job itself finds out whether it is still wanted, and never rejects. */
-  add(job: () => Promise<void>): void {
-    this.#jobs.push(job);
+  /**
+   * Puts a job at the end of the line.
+   *
+   * @param begin Never rejects.
+   * @param isWanted Asked when its turn has come: a job that nobody wants any more takes none.
+   */
+  add(begin: () => Promise<void>, isWanted: () => boolean = () => true): void {
+    this.#jobs.push({ begin, isWanted });
     this.#advance();
   }
 
@@ -44,21 +55,25 @@ export class Line {
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
-      const job = async () => {
+      const begin = async () => {
         signal.removeEventListener("abort", leave);
         await work().then(resolve, reject);
       };
       const leave = () => {
-        this.#jobs = this.#jobs.filter((other) => other !== job);
+        this.#jobs = this.#jobs.filter((job) => job.begin !== begin);
         reject(signal.reason);
       };
       signal.addEventListener("abort", leave, { once: true });
-      this.add(job);
+      this.add(begin);
     });
   }
 
   #advance(): void {
-    while (this.#jobs.length > 0 && this.#running < this.#atOnce) {
+    for (let next = this.#jobs[0]; next && this.#running < this.#atOnce; next = this.#jobs[0]) {
+      if (!next.isWanted()) {
+        this.#jobs.shift();
+        continue;
+      }
       const now = this.#clock.now();
       while (this.#begun.length > 0 && this.#begun[0]! <= now - 1000) this.#begun.shift();
       if (this.#begun.length >= this.#perSecond) {
@@ -70,13 +85,14 @@ export class Line {
       }
       this.#begun.push(now);
       this.#running++;
-      void this.#run(this.#jobs.shift()!);
+      this.#jobs.shift();
+      void this.#run(next);
     }
   }
 
-  async #run(job: () => Promise<void>): Promise<void> {
+  async #run(job: Job): Promise<void> {
     try {
-      await job();
+      await job.begin();
     } finally {
       this.#running--;
       this.#advance();

@@ -14,6 +14,10 @@ export const MERGE_MS = 100;
 /** A line of `--json` is never longer: a text of 8192 bytes, each written as a `\u` escape, with room around it. */
 export const MAX_LINE_BYTES = 128 * 1024;
 
+/** Bytes read ahead before anything is wanted; the end of a longer input is not seen until then. */
+export const MAX_AHEAD_BYTES = 1024 * 1024;
+
+const READ_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
@@ -69,6 +73,65 @@ export class LineSplitter {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       return { error: `${place} is not UTF-8` };
+    }
+  }
+}
+
+/** Standard input, read ahead of its use so that its end is seen. */
+export class ReadAhead {
+  readonly #source: (into: Uint8Array) => Promise<number | null>;
+  #chunks: Uint8Array[] = [];
+  #reading: Promise<void> | undefined;
+  #ended = false;
+  #blank = true;
+
+  /** @param source Reads some bytes: how many, or null at the end. One call at a time. */
+  constructor(source: (into: Uint8Array) => Promise<number | null>) {
+    this.#source = source;
+  }
+
+  /** Nothing more will come. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Nothing but white space has been read ahead. */
+  get blank(): boolean {
+    return this.#blank;
+  }
+
+  /**
+   * Reads ahead, at most {@linkcode MAX_AHEAD_BYTES}, until it is enough.
+   *
+   * @param isEnough Looked at before each read.
+   * @returns Resolves when nothing more is read ahead.
+   */
+  fill(isEnough: () => boolean): Promise<void> {
+    return this.#reading = this.#fill(isEnough).finally(() => this.#reading = undefined);
+  }
+
+  /** Reads as the source does, first what was read ahead. One call at a time. */
+  async read(into: Uint8Array): Promise<number | null> {
+    if (this.#chunks.length === 0) await this.#reading;
+    const chunk = this.#chunks.shift();
+    if (chunk === undefined) return this.#ended ? null : await this.#source(into);
+    const length = Math.min(chunk.length, into.length);
+    into.set(chunk.subarray(0, length));
+    if (length < chunk.length) this.#chunks.unshift(chunk.subarray(length));
+    return length;
+  }
+
+  async #fill(isEnough: () => boolean): Promise<void> {
+    for (let total = 0; total < MAX_AHEAD_BYTES && !isEnough();) {
+      const chunk = new Uint8Array(READ_BYTES);
+      const length = await this.#source(chunk);
+      if (length === null) {
+        this.#ended = true;
+        return;
+      }
+      this.#chunks.push(chunk.subarray(0, length));
+      total += length;
+      this.#blank &&= !/\S/.test(new TextDecoder().decode(chunk.subarray(0, length)));
     }
   }
 }

@@ -309,7 +309,8 @@ export class Connection implements GroupMember {
     // Too slow for what is queued: it would be as slow for a CLOSE behind it.
     if (reason === REASON.TOO_SLOW) this.#queue.clear();
     const end: End = error ? { type: "failed", reason, error } : { type: "failed", reason };
-    this.#end(end, this.#verified ? reason : undefined); // §4
+    // §4: nothing is said where the very first record is bad.
+    this.#end(end, error && !this.#verified ? undefined : reason);
   }
 
   readonly #cut = (): void => {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { reportError } from "./cli.ts";
+import { describeError, reportError } from "./cli.ts";
+import { UsageError } from "./errors.ts";
 import type { Host } from "./hosting.ts";
 import { REASON, WHY } from "./transport_frame.ts";
 import type { RelayEvent } from "./relay.ts";
@@ -39,6 +40,7 @@ export interface LogOptions {
 /** The server's standard output. */
 export class ServerLog {
   readonly #options: LogOptions;
+  #isFailing = false;
 
   constructor(options: LogOptions) {
     this.#options = options;
@@ -47,18 +49,22 @@ export class ServerLog {
   /** Says something in passing: to people only. */
   say(text: string): void {
     if (this.#options.json || this.#options.quiet) return;
-    console.log(text);
+    this.#print(text);
   }
 
   /** Says what went wrong while the server goes on. */
   error(error: unknown): void {
-    reportError("server", error);
+    try {
+      reportError("server", error);
+    } catch {
+      // Standard error is on the same full disk: there is nowhere else to say it.
+    }
   }
 
-  /** Shows a password that was made, even where little is to be said: it is shown nowhere else. */
+  /** Shows a password that was made, even where little is to be said: it is shown nowhere else, and kept in no file. */
   password(password: string): void {
     const line = `the password is: ${password}`;
-    if (this.#options.json) console.error(line);
+    if (this.#options.json || !Deno.stdout.isTerminal()) console.error(line);
     else console.log(line);
   }
 
@@ -107,7 +113,19 @@ export class ServerLog {
 
   #write(event: string, fields: Readonly<Record<string, unknown>>): void {
     if (this.#options.quiet) return;
-    console.log(JSON.stringify({ time: new Date().toISOString(), event, ...fields }));
+    this.#print(JSON.stringify({ time: new Date().toISOString(), event, ...fields }));
+  }
+
+  /** A disk that is full, most likely, costs the log and nobody their connection; it is told once. */
+  #print(line: string): void {
+    try {
+      console.log(line);
+      this.#isFailing = false;
+    } catch (error) {
+      if (this.#isFailing) return;
+      this.#isFailing = true;
+      this.error(new UsageError(`the log cannot be written: ${describeError(error)}`));
+    }
   }
 }
 

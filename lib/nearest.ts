@@ -9,15 +9,23 @@ const MAX_WORD_LENGTH = 32;
 
 /**
  * Finds the candidate that was probably meant: one that begins with `typed` if there is one, else
- * the one that needs the fewest corrections.
+ * the one that needs the fewest corrections, and of several the one that begins alike the longest.
  *
  * @param candidates At least one; of equally good ones the first is taken.
  */
 export function nearest<Word extends string>(typed: string, candidates: readonly Word[]): Word {
   const word = typed.slice(0, MAX_WORD_LENGTH);
   const score = (candidate: Word) =>
-    countCorrections(word, candidate) - (candidate.startsWith(word) ? MAX_WORD_LENGTH : 0);
+    countCorrections(word, candidate) - (candidate.startsWith(word) ? MAX_WORD_LENGTH : 0) -
+    commonLength(word, candidate) / (MAX_WORD_LENGTH + 1);
   return candidates.reduce((best, other) => score(other) < score(best) ? other : best);
+}
+
+/** How many letters at their beginnings are the same. */
+function commonLength(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
 }
 
 /** Counts the letters to add, drop, change or swap with their neighbour that turn `a` into `b`. */

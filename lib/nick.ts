@@ -33,6 +33,11 @@ export function checkNick(nick: string): string {
   return nick;
 }
 
+/** Tells whether a nick keeps all of §9, as {@linkcode checkNick} wants it. */
+export function isGoodNick(nick: string): boolean {
+  return brokenRule(nick) === undefined;
+}
+
 /** Names the first rule of §9 that a nick breaks, to be read after "this nick". */
 function brokenRule(nick: string): string | undefined {
   if (nick === "") return "is empty";

@@ -208,8 +208,18 @@ function company(others: number): string {
   return others === 1 ? "with one other" : `with ${others} others`;
 }
 
+/** People who are named; of more only the number. */
+const MAX_NAMES = 8;
+
 function list(fingerprints: readonly string[], names: Names): string {
-  return join(fingerprints.map((fingerprint) => names.nickOf(fingerprint)));
+  const shown = fingerprints.length > MAX_NAMES + 1
+    ? fingerprints.slice(0, MAX_NAMES)
+    : fingerprints;
+  const nicks = shown.map((fingerprint) => names.nickOf(fingerprint));
+  if (shown.length < fingerprints.length) {
+    nicks.push(`${fingerprints.length - shown.length} others`);
+  }
+  return join(nicks);
 }
 
 /** Messages that are quoted; of more only the number. */

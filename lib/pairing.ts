@@ -229,12 +229,16 @@ export class Pairing {
       });
       return;
     }
-    line.add(() => this.#answer());
+    line.add(() => this.#answer(), () => this.#isAsked);
+  }
+
+  /** An M1 waits for its answer. */
+  get #isAsked(): boolean {
+    return !this.#gone && this.#handshake?.role === "asked";
   }
 
   async #answer(): Promise<void> {
-    const asked = this.#handshake;
-    if (this.#gone || asked?.role !== "asked") return;
+    const asked = this.#handshake as Handshake & { role: "asked" };
     const { clock, send } = this.#context;
     this.#answered.push(clock.now());
     const state = new Responder(this.#handshakeOptions());

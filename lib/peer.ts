@@ -31,7 +31,7 @@ const FINAL_REASONS: readonly number[] = [REASON.NORMAL, REASON.NOT_ALLOWED, REA
 /** What a peer tells its session. */
 export interface PeerListener
   extends Pick<ChannelListener, "chat" | "nick" | "lost" | "away" | "hello" | "ready"> {
-  /** There is no channel any more. */
+  /** There is no live channel any more, and none about to follow a live one. */
   down(): void;
   /** Nothing more will be tried with this sid. */
   refused(reason: number, byUs: boolean): void;
@@ -44,6 +44,8 @@ export class Peer {
   readonly fingerprint: Bytes;
   /** Ended for good. */
   refused = false;
+  /** It was this side that did: whoever has not heard of it hears it again. */
+  #refuses = false;
   #context: PeerContext;
   #listener: PeerListener;
   #pairing: Pairing;
@@ -140,7 +142,7 @@ export class Peer {
 
   /** Takes a payload from the relay; what does not fit is dropped without effect (§6). */
   receive(kind: number, tag: string, payload: Uint8Array): void {
-    if (this.#gone || this.refused) return;
+    if (this.#gone || (this.refused && !this.#refuses)) return;
     if (kind === KIND.RECORD) this.#takeRecord(tag, payload);
     else this.#pairing.receive(kind, tag, payload);
   }
@@ -207,8 +209,10 @@ export class Peer {
     if (!plaintext) return;
     const isClose = plaintext[0] === MESSAGE.CLOSE; // §4: closed without answering
     if (!isClose && this.#refuseWeak(channel)) return;
+    const isDown = this.#current?.live === false; // who only ever begins anew is gone, §6
     this.#current?.close();
     this.#current = channel;
+    if (isDown) this.#listener.down();
     if (!isClose) this.#greet(channel);
     this.#act(channel, plaintext);
   }
@@ -270,7 +274,9 @@ export class Peer {
     this.#current?.close();
     this.#current = undefined;
     this.#pairing.forget();
+    if (this.refused) return; // said again
     this.refused = true;
+    this.#refuses = byUs;
     this.#listener.refused(reason, byUs);
   }
 

@@ -11,7 +11,7 @@ import { systemClock } from "./clock.ts";
 import { parseInput } from "./commands.ts";
 import { UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
-import { type Line, LineMerger, LineSplitter } from "./lines.ts";
+import { type Line, LineMerger, LineSplitter, ReadAhead } from "./lines.ts";
 import type { Session } from "./session.ts";
 
 const READ_BYTES = 64 * 1024;
@@ -30,17 +30,41 @@ export interface PipeOptions {
 
 /** Runs `take` for each line, in order; the next is read when it has resolved. */
 async function forEachLine(
-  options: PipeOptions,
+  read: PipeOptions["read"],
   take: (line: Line) => Promise<void>,
 ): Promise<void> {
   const splitter = new LineSplitter();
   const buffer = new Uint8Array(READ_BYTES);
   for (;;) {
-    const length = await options.read(buffer);
+    const length = await read(buffer);
     const lines = length === null ? splitter.end() : splitter.push(buffer.subarray(0, length));
     for (const line of lines) await take(line);
     if (length === null) return;
   }
+}
+
+/**
+ * Waits for the first WELCOME: for ever, but when the input has ended and there was no way in, no longer than `--wait`.
+ *
+ * @returns Reads standard input; undefined when there is no connection, and nothing to send either.
+ * @throws {UsageError} When there is no connection for what was to be sent.
+ */
+async function arrive(
+  { session, read, waitMs }: PipeOptions,
+): Promise<PipeOptions["read"] | undefined> {
+  const { membership } = session;
+  const input = new ReadAhead(read);
+  const wake = () => session.wake();
+  void input.fill(() => membership.joined).then(wake, wake); // the next read meets a fault again
+  const isHopeless = () => input.ended && session.attempts > 0;
+  await session.until(() => membership.joined || isHopeless());
+  if (membership.joined || await session.until(() => membership.joined, waitMs)) {
+    return (into) => input.read(into);
+  }
+  if (input.blank) return undefined;
+  throw new UsageError("nothing was sent: the server did not let this program in", [
+    "client doctor --host ADDRESS looks for what is in the way",
+  ]);
 }
 
 /** The end of the input: waits until everybody present has acknowledged. */
@@ -86,7 +110,8 @@ export async function runPipe(
     session.wake();
   });
   let ended = false;
-  await session.until(() => membership.joined);
+  const read = await arrive(options);
+  if (read === undefined) return true;
   if (to !== undefined) await findAddressee(session, to, waitMs);
   const send = async () => {
     while (await session.until(() => (texts.length > 0 && !membership.blocked) || ended)) {
@@ -103,7 +128,7 @@ export async function runPipe(
     sent.resolve();
   };
   void send();
-  await forEachLine(options, async (line) => {
+  await forEachLine(read, async (line) => {
     if ("error" in line) refuse(new UsageError(line.error));
     else merger.add(line.text);
     await session.until(() => texts.length < MAX_AHEAD);
@@ -178,9 +203,10 @@ function findRef(text: string): string | undefined {
 export async function runJson(options: PipeOptions & { actions: Actions }): Promise<boolean> {
   const { session } = options;
   let quit = false;
-  await session.until(() => session.membership.joined);
+  const read = await arrive(options);
+  if (read === undefined) return true;
   await Promise.race([
-    forEachLine(options, async (line) => {
+    forEachLine(read, async (line) => {
       if (quit) return;
       await session.until(() => !session.membership.blocked);
       if ("error" in line) return fail(options, new UsageError(line.error));

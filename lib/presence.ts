@@ -218,11 +218,12 @@ export class Presence {
     const known = this.#find(event.fingerprint);
     const isWarning = event.trust === "conflict" && known.trust !== "conflict";
     const isBack = this.#return(known) && !isWarning;
+    const from = known.nick;
     this.refresh();
     known.places++;
     known.nick = event.nick;
     this.#setTrust(known, event.trust);
-    if (isBack) return;
+    if (isBack) return this.#tellRenamed(from, event);
     const isOwn = event.fingerprint === this.#options.fingerprint;
     if (isOwn) this.#options.print(ownPlaceNotice(event));
     if (this.#company !== undefined) {
@@ -231,6 +232,13 @@ export class Presence {
     } else if (!isOwn) {
       known.unannounced = !this.#tell(event) && event.trust === "new";
     }
+  }
+
+  /** Who is back is not told, but under another nick nobody would know them. */
+  #tellRenamed(from: string, { nick, fingerprint }: JoinedEvent): void {
+    // What tells two people with one nick apart stands behind `#`, and comes and goes with them.
+    const chosen = (shown: string) => shown.split("#", 1)[0];
+    if (chosen(nick) !== chosen(from)) this.#tell({ event: "nick", from, nick, fingerprint });
   }
 
   /** Whether somebody who joins was here just now. */

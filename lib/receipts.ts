@@ -17,6 +17,9 @@ const BATCH_MS = 300;
 /** Messages whose text is remembered, to say which one is meant. */
 const MAX_REMEMBERED = 1024;
 
+/** Others may be here, whom the user sees. */
+const STRICT_HINT = "with --strict only people you have verified receive anything";
+
 /** A message of one's own. */
 interface Own {
   readonly text: string;
@@ -26,11 +29,11 @@ interface Own {
   waiting: boolean;
 }
 
-/** Messages with the same fate. */
-interface Batch {
+/** What became of a message at one moment. */
+interface Fate {
   readonly receipt: Receipt;
-  readonly to: readonly string[];
-  readonly ids: string[];
+  readonly id: string;
+  readonly to: Set<string>;
 }
 
 /** What {@linkcode Receipts} needs. */
@@ -40,6 +43,8 @@ export interface ReceiptsOptions {
   nickOf(fingerprint: string): string;
   /** The fingerprints of the people who have not acknowledged a message. */
   missing(id: string): readonly string[];
+  /** Only verified people are sent anything. */
+  readonly strict: boolean;
   print(notice: Notice): void;
 }
 
@@ -47,7 +52,7 @@ export interface ReceiptsOptions {
 export class Receipts {
   readonly #options: ReceiptsOptions;
   readonly #sent = new Map<string, Own>();
-  readonly #batches = new Map<string, Batch>();
+  readonly #fates = new Map<string, Fate>();
   #timer: Timer | undefined;
 
   constructor(options: ReceiptsOptions) {
@@ -92,14 +97,22 @@ export class Receipts {
 
   /** Says now what there is to say. */
   flush(): void {
-    const { clock, print, nickOf } = this.#options;
+    const { clock, print, nickOf, strict } = this.#options;
     clock.cancel(this.#timer);
     this.#timer = undefined;
     const names: Names = { nickOf, ownText: (id) => this.textOf(id) };
-    for (const { receipt, to, ids } of this.#batches.values()) {
-      print(receiptNotice(receipt, { ids, to }, names));
+    const alike = Map.groupBy(
+      this.#fates.values(),
+      ({ receipt, to }) => [receipt, ...to].join(" "),
+    );
+    this.#fates.clear();
+    for (const fates of alike.values()) {
+      const { receipt, to } = fates[0]!;
+      const ids = fates.map(({ id }) => id);
+      const notice = receiptNotice(receipt, { ids, to: [...to] }, names);
+      const isStrict = strict && receipt === "undelivered" && to.size === 0;
+      print(isStrict ? { ...notice, hint: STRICT_HINT } : notice);
     }
-    this.#batches.clear();
   }
 
   #watch(id: string, own: Own): void {
@@ -113,10 +126,10 @@ export class Receipts {
   }
 
   #add(receipt: Receipt, id: string, to: readonly string[]): void {
-    const key = [receipt, ...to].join(" ");
-    const batch = this.#batches.get(key) ?? { receipt, to, ids: [] };
-    batch.ids.push(id);
-    this.#batches.set(key, batch);
+    const key = `${receipt} ${id}`;
+    const fate = this.#fates.get(key) ?? { receipt, id, to: new Set() };
+    for (const fingerprint of to) fate.to.add(fingerprint);
+    this.#fates.set(key, fate);
     this.#timer ??= this.#options.clock.after(BATCH_MS, () => this.flush());
   }
 }

@@ -136,7 +136,9 @@ export class Relay implements GroupMember, Host {
         turn: (work) => this.#line.run(work, signal),
         ...(decodeId && { decodeId }),
       });
+      const isCut = signal.aborted; // since the handshake's last step
       visitor.start(accepted);
+      if (isCut) accepted.connection.abort();
     } catch (error) {
       this.#pending.delete(visitor);
       this.#tell({ event: "closed", address: visitor.address, cause: describeError(error) });

@@ -7,7 +7,7 @@
 import type { ClientOptions } from "./arguments.ts";
 import type { ByteStream } from "./connection.ts";
 import { inviteTo } from "./host.ts";
-import { connectError } from "./cli.ts";
+import { connectError, readPassphrase } from "./cli.ts";
 import { type Host, PortTakenError, reachableAddresses, startHost } from "./hosting.ts";
 import { loadIdentity } from "./identity.ts";
 import { derivePassword } from "./password.ts";
@@ -145,6 +145,8 @@ async function loadServerKey(options: ClientOptions, { ui, folder }: FindOptions
       name: "server.pem",
       bits: options.keyBits,
       onMaking: (path, bits) => ui.progress(`making the server's key of ${bits} bits: ${path}`),
+      askPassphrase: (path) =>
+        readPassphrase(path, (question) => ui.ask(question, { secret: true })),
     });
   } finally {
     ui.progress("");

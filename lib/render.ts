@@ -202,7 +202,8 @@ function mentionPattern(nick: string): RegExp {
   // `.` and `-` can be in a nick, but a sentence can end with one.
   const before = String.raw`(?<![\p{L}\p{M}\p{N}_]|[\p{L}\p{M}\p{N}_][.\-])`;
   const after = String.raw`(?![\p{L}\p{M}\p{N}_]|[.\-][\p{L}\p{M}\p{N}_])`;
-  return new RegExp(before + nick.replace(/[.\-?#]/g, "\\$&") + after, "iu");
+  // Under the flag u nothing but these may be escaped: a backslash before `-` is an error.
+  return new RegExp(before + nick.replace(/[\^$\\.*+?()[\]{}|/]/g, "\\$&") + after, "iu");
 }
 
 function highlight(text: string, context: RenderContext): Span[] {
@@ -233,7 +234,7 @@ function toCells(spans: readonly Span[]): Cell[] {
     graphemes(text).map((cluster) => ({
       text: cluster,
       code,
-      width: widestColumns(cluster, columns),
+      width: widestColumns(cluster),
     }))
   );
 }

@@ -11,7 +11,7 @@
 
 import { toAscii } from "./locale.ts";
 import { cleanText, columns, graphemes } from "./text.ts";
-import { widestColumns, wrapCells } from "./wrap.ts";
+import { breakCell, type Cell, widestColumns, wrapCells } from "./wrap.ts";
 
 /** The size of a terminal in character cells. */
 export interface Size {
@@ -56,6 +56,8 @@ export interface Block {
 
 const TAB = "    ";
 const CLEAR_ROW = "\x1b[2K";
+const WRAP_OFF = "\x1b[?7l";
+const WRAP_ON = "\x1b[?7h";
 
 /** Text as it appears on this terminal: clean, and in ASCII where nothing else can be shown. */
 export function shownText(text: string, utf8: boolean): string {
@@ -109,7 +111,7 @@ function layoutInput(
     row = { text: "", plain: "" };
     used = 0;
   };
-  const put = ({ text, width: needed }: Shown, code: string): void => {
+  const put = ({ text, code, width: needed }: Cell): void => {
     used += needed;
     row = { text: row.text + styled(text, code), plain: row.plain + text };
   };
@@ -117,21 +119,22 @@ function layoutInput(
   // A prompt that fits is one piece: fewer escape sequences.
   const prompt = shownText(state.prompt, state.utf8);
   for (const piece of columns(prompt) < width ? [prompt] : graphemes(prompt)) {
-    const shown = { text: piece, width: columns(piece) };
-    if (used + shown.width > width) endRow();
-    put(shown, state.promptCode);
+    const cell = { text: piece, code: state.promptCode, width: columns(piece) };
+    if (used + cell.width > width) endRow();
+    put(cell);
   }
 
   let cursorRow = 0;
   let beforeCursor = row;
   let offset = 0;
   for (const cluster of graphemes(state.line)) {
-    const shown = showCluster(cluster, state.utf8);
-    if (used + shown.width > width) endRow();
-    if (offset <= state.cursor) [cursorRow, beforeCursor] = [rows.length, row];
+    for (const [i, cell] of breakCell(showCluster(cluster, state.utf8), width).entries()) {
+      if (used + cell.width > width) endRow();
+      if (i === 0 && offset <= state.cursor) [cursorRow, beforeCursor] = [rows.length, row];
+      if (cluster === "\n") endRow();
+      else put(cell);
+    }
     offset += cluster.length;
-    if (cluster === "\n") endRow();
-    else put(shown, "");
   }
   if (offset <= state.cursor) {
     // Behind a full row the cursor has its place on the next one.
@@ -142,22 +145,16 @@ function layoutInput(
   return { rows, cursorRow, beforeCursor };
 }
 
-/** A grapheme cluster as it is shown, and the columns it needs. */
-interface Shown {
-  text: string;
-  width: number;
-}
-
-const shownClusters = new Map<string, Shown>();
+const shownClusters = new Map<string, Cell>();
 const MAX_SHOWN_CLUSTERS = 4096;
 
-/** Remembers what it finds: a long line is laid out anew with every key. */
-function showCluster(cluster: string, utf8: boolean): Shown {
+/** A grapheme cluster as it is shown. Remembers what it finds: a long line is laid out anew with every key. */
+function showCluster(cluster: string, utf8: boolean): Cell {
   const key = (utf8 ? "u" : "a") + cluster;
   let shown = shownClusters.get(key);
   if (shown === undefined) {
     const text = cluster === "\t" ? TAB : shownText(cluster, utf8);
-    shown = { text, width: widestColumns(text, columns) };
+    shown = { text, code: "", width: widestColumns(text) };
     if (shownClusters.size >= MAX_SHOWN_CLUSTERS) shownClusters.clear();
     shownClusters.set(key, shown);
   }
@@ -205,13 +202,34 @@ export function drawBlock(
   const free = Math.min(old === undefined ? 0 : heightOf(old, size.columns), size.rows);
   const drawn = padBlock(block, free - heightOfLog(log, size.columns));
   let output = eraseBlock(old, size.columns);
-  for (const row of log) output += `${row}\r\n`;
-  output += drawn.rows.map((row) => `\x1b[K${row.text}`).join("\r\n");
+  output += writeLog(log, size);
+  output += drawn.rows.map(({ text, plain }) => `\x1b[K${held(text, plain, size)}`).join("\r\n");
   const up = drawn.rows.length - 1 - drawn.cursorRow;
   if (up > 0) output += `\x1b[${up}A`;
   // The terminal finds the cursor's column by what is before it, whatever columns that has for it.
-  output += `\r${drawn.beforeCursor.text}`;
+  output += `\r${held(drawn.beforeCursor.text, drawn.beforeCursor.plain, size)}`;
   return { output, drawn };
+}
+
+/** What to write to print rows for good, from the start of a free row on. */
+export function writeLog(log: readonly string[], size: Size): string {
+  return log.map((row) => `${held(row, withoutCodes(row), size)}\r\n`).join("");
+}
+
+/**
+ * What to write for a row that ends at the last column even when the terminal gives its characters more columns
+ * than it should: what ran over would begin a row of its own, which nobody counts, and which could pass for
+ * something else.
+ */
+function held(text: string, plain: string, { columns: width }: Size): string {
+  // A row that was laid out for a wider window has to run over.
+  const isCertain = /^\p{ASCII}*$/u.test(plain);
+  return isCertain || columns(plain) > width ? text : WRAP_OFF + text + WRAP_ON;
+}
+
+function withoutCodes(row: string): string {
+  // deno-lint-ignore no-control-regex
+  return row.replace(/\x1b\[[0-9;]*m/g, "");
 }
 
 function padBlock(block: Block, height: number): Block {
@@ -225,9 +243,7 @@ function heightOf(block: Block, width: number): number {
 }
 
 function heightOfLog(log: readonly string[], width: number): number {
-  // deno-lint-ignore no-control-regex
-  const codes = /\x1b\[[0-9;]*m/g;
-  return log.reduce((sum, row) => sum + rowsOf(row.replace(codes, ""), width), 0);
+  return log.reduce((sum, row) => sum + rowsOf(withoutCodes(row), width), 0);
 }
 
 /** What to write to go to the last row, where a block may be drawn. */

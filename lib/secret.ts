@@ -4,17 +4,22 @@
  * @module
  */
 
+import { UsageError } from "./errors.ts";
 import { isUtf8Locale } from "./locale.ts";
 import { Terminal } from "./terminal.ts";
+import { openTty } from "./tty.ts";
 
 /**
- * Asks without showing what is typed.
+ * Asks without showing what is typed; where standard output goes into a file, the question is on standard error.
  *
- * @returns Undefined when there is no terminal, or on Ctrl-C.
+ * @returns Undefined when there is no terminal.
+ * @throws {UsageError} On Ctrl-C and Ctrl-D.
  */
 export async function askSecretly(question: string): Promise<string | undefined> {
-  if (!Deno.stdin.isTerminal() || !Deno.stdout.isTerminal()) return undefined;
+  const screen = [Deno.stdout, Deno.stderr].find((stream) => stream.isTerminal());
+  if (!Deno.stdin.isTerminal() || screen === undefined) return undefined;
   const terminal = new Terminal({
+    tty: openTty(screen),
     prompt: "",
     color: "none",
     utf8: isUtf8Locale((name) => Deno.env.get(name), Deno.build.os),
@@ -27,7 +32,9 @@ export async function askSecretly(question: string): Promise<string | undefined>
   });
   terminal.open();
   try {
-    return await terminal.askSecret(question);
+    const answer = await terminal.askSecret(question);
+    if (answer === undefined) throw new UsageError("the question was not answered");
+    return answer;
   } finally {
     terminal.close();
   }

@@ -16,6 +16,7 @@ import {
   fileError,
   onEndSignal,
   readFirstLine,
+  readPassphrase,
   readPassword,
 } from "./cli.ts";
 import { systemRandom } from "./clock.ts";
@@ -103,8 +104,7 @@ function loadKey(options: ServerOptions, log: ServerLog): Promise<PrivateKey> {
     keyFile: options.key,
     bits: options.keyBits,
     onMaking: (path, bits) => log.say(`making the server's key of ${bits} bits: ${path}`),
-    askPassphrase: async (path) =>
-      env("HEARTH_KEY_PASSPHRASE") ?? await askSecretly(`Passphrase of ${path}: `),
+    askPassphrase: (path) => readPassphrase(path, askSecretly),
   });
 }
 
@@ -139,8 +139,9 @@ async function findJoinKey(
   { key, log }: { key: PrivateKey; log: ServerLog },
 ): Promise<Bytes | undefined> {
   if (source?.from === "join-key-file") {
+    const line = await readFirstLine(source.path);
     try {
-      return decodeJoinKey(await readFirstLine(source.path));
+      return decodeJoinKey(line);
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       throw new UsageError(`${source.path}: ${error.message}`, error.hints);

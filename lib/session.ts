@@ -99,6 +99,11 @@ export class Session {
     });
   }
 
+  /** Attempts to connect that have ended, since the last connection that stood for a while. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
   /**
    * Connects, and again after every loss, until {@linkcode Session.stop} or a refusal that is final.
    *
@@ -136,11 +141,7 @@ export class Session {
     await closed;
   }
 
-  /**
-   * Waits until a condition holds, looking whenever something has happened.
-   *
-   * @returns Whether it held before the time was over.
-   */
+  /** Waits until a condition holds, looking whenever something has happened. @returns Whether it held in time. */
   async until(condition: () => boolean, timeoutMs = Infinity): Promise<boolean> {
     const deadline = this.#clock.now() + timeoutMs;
     while (!condition()) {
@@ -164,9 +165,6 @@ export class Session {
   #tick(): void {
     this.membership.tick();
     this.membership.pump();
-    if (this.#welcomedAt !== undefined && this.#clock.now() - this.#welcomedAt >= STABLE_MS) {
-      this.#attempts = 0;
-    }
     this.wake();
     this.#ticker = this.#clock.after(TICK_MS, () => this.#tick());
   }
@@ -226,6 +224,8 @@ export class Session {
       return this.#describeFailure(error);
     } finally {
       this.#connection = undefined;
+      const welcomedAt = this.#welcomedAt ?? Infinity;
+      if (this.#clock.now() - welcomedAt >= STABLE_MS) this.#attempts = 0;
       this.#welcomedAt = undefined;
       this.membership.disconnected();
     }

@@ -10,11 +10,12 @@
 import { decodeUtf8 } from "./bytes.ts";
 import { BELL_MODES, type BellMode, TIMESTAMP_MODES, type TimestampMode } from "./commands.ts";
 import { ProtocolError, UsageError } from "./errors.ts";
-import { makeFolder, withLock, writeWhole } from "./files.ts";
+import { makeFolder, readWhole, withLock, writeWhole } from "./files.ts";
+import { isGoodNick } from "./nick.ts";
 
 /** The settings; one that is missing has never been set. */
 export interface Settings {
-  /** The last nick used; to be checked like one that was typed. */
+  /** The last nick used; one that §9 allows. */
   nick?: string;
   bell?: BellMode;
   /** Join and leave notices are not shown. */
@@ -24,7 +25,7 @@ export interface Settings {
 
 /** Tells for each field whether a value of the file is one it can have. */
 const CHECKS: { readonly [field in keyof Settings]-?: (value: unknown) => boolean } = {
-  nick: (value) => typeof value === "string",
+  nick: (value) => typeof value === "string" && isGoodNick(value),
   bell: (value) => (BELL_MODES as readonly unknown[]).includes(value),
   quiet: (value) => typeof value === "boolean",
   timestamp: (value) => (TIMESTAMP_MODES as readonly unknown[]).includes(value),
@@ -33,8 +34,8 @@ const CHECKS: { readonly [field in keyof Settings]-?: (value: unknown) => boolea
 /**
  * Reads `settings.json` of the state folder; a missing file sets nothing.
  *
- * @throws {UsageError} When it is not an object as JSON, or a field has a value that it cannot
- * have.
+ * @throws {UsageError} When it cannot be read, is not an object as JSON, or a field has a value that
+ * it cannot have.
  */
 export async function loadSettings(folder: string): Promise<Settings> {
   return await readSettings(settingsPath(folder));
@@ -56,19 +57,37 @@ export async function saveSettings(folder: string, patch: Settings): Promise<voi
   });
 }
 
+/** Settings that change while the program runs, kept one after another. */
+export class SettingsKeeper {
+  readonly #folder: string;
+  readonly #onFault: (error: unknown) => void;
+  #kept: Promise<void> = Promise.resolve();
+
+  /** @param onFault Told when something cannot be kept; it holds for this run all the same. */
+  constructor(folder: string, onFault: (error: unknown) => void) {
+    this.#folder = folder;
+    this.#onFault = onFault;
+  }
+
+  /** Keeps some settings, soon. */
+  keep(patch: Settings): void {
+    this.#kept = this.#kept.then(() => saveSettings(this.#folder, patch)).catch(this.#onFault);
+  }
+
+  /** Resolves when all of them are kept. */
+  async flush(): Promise<void> {
+    await this.#kept;
+  }
+}
+
 function settingsPath(folder: string): string {
   return `${folder}/settings.json`;
 }
 
 /** Reads a file with the fields that are not known here, too. */
 async function readSettings(path: string): Promise<Settings> {
-  let content;
-  try {
-    content = await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return {};
-    throw error;
-  }
+  const content = await readWhole(path);
+  if (content === undefined) return {};
   const settings = parseJson(path, content);
   if (!isObject(settings)) throw badSettings(path, "is not an object");
   for (const [field, isValid] of Object.entries(CHECKS)) {

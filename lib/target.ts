@@ -50,7 +50,7 @@ export class Target {
   nextSeq = 1;
   /** The highest seq that was ever put into a record. */
   sentSeq = 0;
-  /** Since when there is no live channel; undefined while there is one. */
+  /** Since when there is no live channel; undefined while there is one, or one gives way to the next. */
   downAt: number | undefined;
   /** Since when it is out of the roster; undefined while it is in it. */
   lostAt: number | undefined;

@@ -19,6 +19,7 @@ import {
   layoutCandidates,
   shownText,
   type Size,
+  writeLog,
 } from "./screen.ts";
 import { openTty, type Tty } from "./tty.ts";
 
@@ -244,12 +245,13 @@ export class Terminal {
 
   /** Gives the terminal back, with everything printed that was to be. */
   #leave(): void {
-    const log = this.#log.map((row) => `${row}\r\n`).join("");
-    this.#log = [];
     this.#use(() => {
-      this.#tty.write(eraseBlock(this.#drawn, this.columns) + log + RESET + PASTE_OFF);
+      const size = this.#tty.size();
+      const erase = eraseBlock(this.#drawn, size.columns);
+      this.#tty.write(erase + writeLog(this.#log, size) + RESET + PASTE_OFF);
       this.#tty.setRaw(false);
     });
+    this.#log = [];
   }
 
   async #stop(): Promise<void> {

@@ -74,8 +74,9 @@ export function columns(text: string): number {
 // A flag, something drawn as emoji only because of what follows it, and a joined sequence: one picture.
 const EMOJI_CLUSTER = /^(?:\p{RI}{2}|\p{Emoji}[\uFE0F\p{Emoji_Modifier}])|\u200D/v;
 
-// Marks sit on the cell before them, and so do the vowels and final consonants of decomposed Hangul.
-const WITHOUT_COLUMN = /[\n\t\p{M}\u1160-\u11FF\uD7B0-\uD7FB]/v;
+// Marks sit on the cell before them, and so do the vowels and final consonants of decomposed Hangul. Spacing marks
+// (Mc) have a column of their own, as in wcwidth(): of what terminals differ about, the wider is the safe one.
+const WITHOUT_COLUMN = /[\n\t\p{Mn}\p{Me}\u1160-\u11FF\uD7B0-\uD7FB]/v;
 
 function clusterColumns(cluster: string): number {
   if (EMOJI_CLUSTER.test(cluster)) return 2;

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { type StandardStream, writeOutput } from "./output.ts";
 import type { Size } from "./screen.ts";
 
 /** A terminal device; tests have their own. */
@@ -27,7 +28,6 @@ export interface Tty {
 
 const FALLBACK_SIZE: Size = { columns: 80, rows: 24 };
 const READ_BYTES = 65536;
-const encoder = new TextEncoder();
 
 /** The read that is going on: nothing can stop it, so who reads next gets what it gives. */
 let reading: Promise<Uint8Array | null> | undefined;
@@ -42,15 +42,16 @@ async function readInput(): Promise<Uint8Array | null> {
   }
 }
 
-/** Opens the terminal on standard input and output. */
-export function openTty(): Tty {
+/**
+ * Opens the terminal on standard input and output.
+ *
+ * @param screen What to write to, if standard output is no terminal.
+ */
+export function openTty(screen: StandardStream = Deno.stdout): Tty {
   const signals: [Deno.Signal, () => void][] = [];
   return {
     read: () => reading ??= readInput(),
-    write(text) {
-      let bytes = encoder.encode(text);
-      while (bytes.length > 0) bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
-    },
+    write: (text) => writeOutput(text, screen),
     setRaw: (raw) => Deno.stdin.setRaw(raw),
     size() {
       const { columns, rows } = Deno.consoleSize();
@@ -72,7 +73,12 @@ export function openTty(): Tty {
         return;
       }
       // 0 is this process's group: the whole job stops, a task runner included, as the shell expects.
-      await new Deno.Command("kill", { args: ["-TSTP", "0"], stdin: "null" }).output();
+      const kill = new Deno.Command("kill", { args: ["-TSTP", "0"], stdin: "null" });
+      try {
+        await kill.output();
+      } catch {
+        // Small systems have no such program: as without the permission.
+      }
     },
   };
 }

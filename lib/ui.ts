@@ -5,13 +5,13 @@
  * @module
  */
 
-import { encodeUtf8 } from "./bytes.ts";
 import { type Attachment, Chat, type ChatOptions } from "./chat.ts";
 import { UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import { noticeOf } from "./notices.ts";
+import { writeOutput } from "./output.ts";
 import { runJson, runPipe } from "./pipe.ts";
-import { reportError } from "./cli.ts";
+import { describeError, reportError } from "./cli.ts";
 import { renderPlain } from "./render.ts";
 import { cleanLine, escapeJson } from "./text.ts";
 
@@ -41,28 +41,33 @@ export interface Ui {
   close(): void;
 }
 
-/** Standard output, line by line, for as long as somebody reads it. */
+/** Standard output, line by line, for as long as it takes them. */
 class Output {
-  /** Resolves to `false` when nobody does any more, as behind `| head`. */
+  /**
+   * Resolves to `false` when nobody reads any more, as behind `| head`; rejects when the lines cannot be kept, as on a
+   * full disk.
+   */
   readonly closed: Promise<false>;
-  #close: (value: false) => void;
+  #close: (value: false | Promise<never>) => void;
   #isOpen = true;
 
   constructor() {
     const { promise, resolve } = Promise.withResolvers<false>();
     this.closed = promise;
+    this.closed.catch(() => {}); // perhaps nobody waits for it yet
     this.#close = resolve;
   }
 
-  /** Writes a line; nothing once nobody reads. */
+  /** Writes a line; nothing once that has failed. Never throws: who has sent it must not be taken for the cause. */
   writeLine(text: string): void {
-    let rest: Uint8Array = encodeUtf8(text + "\n");
+    if (!this.#isOpen) return;
     try {
-      while (this.#isOpen && rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+      writeOutput(text + "\n");
     } catch (error) {
-      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
       this.#isOpen = false;
-      this.#close(false);
+      if (error instanceof Deno.errors.BrokenPipe) return this.#close(false);
+      const why = `standard output cannot be written: ${describeError(error)}`;
+      this.#close(Promise.reject(new UsageError(why)));
     }
   }
 }

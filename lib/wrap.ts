@@ -1,10 +1,10 @@
 /**
  * Breaks text into rows of a terminal, at words where it can.
  *
- * Knows nothing of characters: whoever calls can measure them.
- *
  * @module
  */
+
+import { columns } from "./text.ts";
 
 /** Text of one look. */
 export interface Span {
@@ -25,13 +25,24 @@ const JOINER = "\u200d";
  *
  * Terminals differ about joined emoji. A row must not be wider than any of them thinks, or its end would
  * begin a row of its own, where it could pass for something else.
- *
- * @param columns Counts the columns of a text.
  */
-export function widestColumns(cluster: string, columns: (text: string) => number): number {
+export function widestColumns(cluster: string): number {
   let sum = 0;
-  for (const character of cluster) sum += character === JOINER ? 0 : columns(character);
+  for (const character of cluster) sum += characterColumns(character);
   return Math.max(columns(cluster), sum);
+}
+
+function characterColumns(character: string): number {
+  return character === JOINER ? 0 : columns(character);
+}
+
+/** What no row of `room` columns can hold in one piece falls apart into its characters. */
+export function breakCell(cell: Cell, room: number): Cell[] {
+  if (cell.width <= room) return [cell];
+  return Array.from(
+    cell.text,
+    (character) => ({ ...cell, text: character, width: characterColumns(character) }),
+  );
 }
 
 /** The columns of all cells together. */
@@ -65,7 +76,8 @@ class Wrapper {
   }
 
   wrap(head: readonly Cell[], body: readonly Cell[]): string[] {
-    for (const cell of head) this.#put(cell);
+    const room = this.#width - this.#indent;
+    for (const cell of head.flatMap((cell) => breakCell(cell, room))) this.#put(cell);
     let spaces: Cell[] = [];
     let word: Cell[] = [];
     const endWord = (): void => {
@@ -74,7 +86,7 @@ class Wrapper {
       spaces = [];
       word = [];
     };
-    for (const cell of body) {
+    for (const cell of body.flatMap((cell) => breakCell(cell, room))) {
       if (cell.text === "\n") {
         endWord();
         spaces = [];

@@ -68,7 +68,7 @@ export class Writer {
   /** Somebody with a live channel has so much unacknowledged that nothing more is taken, §6. */
   get blocked(): boolean {
     for (const member of this.#options.roster.members.values()) {
-      if (member.peer?.live && member.target.full) return true;
+      if (member.target.downAt === undefined && member.target.full) return true;
     }
     return false;
   }

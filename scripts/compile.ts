@@ -6,7 +6,7 @@
  * @module
  */
 
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import settings from "../deno.json" with { type: "json" };
 import { encodeHex } from "../lib/bytes.ts";
 import { describeError, EXIT_FAILURE, EXIT_USAGE, reportError } from "../lib/cli.ts";
@@ -48,8 +48,11 @@ async function main(given: Given<Name>): Promise<void> {
   const aside = await makeAside(dist);
   try {
     await makePrograms(targets, aside);
-    await moveAll(targets, { aside, dist });
-    await writeSums(dist, aside);
+    try {
+      await moveAll(targets, { aside, dist });
+    } finally {
+      await writeSums(dist, aside); // of what is there, also when one could not be moved
+    }
   } finally {
     await Deno.remove(aside, { recursive: true });
   }
@@ -98,14 +101,24 @@ async function moveAll(
   { aside, dist }: { aside: string; dist: string },
 ): Promise<void> {
   for (const target of targets) {
-    await Deno.mkdir(join(dist, target), { recursive: true });
     for (const program of PROGRAMS) {
       const name = fileName(program, target);
       const path = join(dist, target, name);
-      await Deno.rename(join(aside, target, name), path);
+      await move(join(aside, target, name), path);
       const { size } = await Deno.stat(path);
       console.log(`${path}  ${(size / 1e6).toFixed(1)} MB`);
     }
+  }
+}
+
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await Deno.mkdir(dirname(to), { recursive: true });
+    await Deno.rename(from, to);
+  } catch (error) {
+    throw new UsageError(`cannot put ${to} in its place: ${describeError(error)}`, [
+      "is the one of before running, or is something else there?",
+    ]);
   }
 }
 
@@ -119,7 +132,9 @@ async function writeSums(dist: string, aside: string): Promise<void> {
         const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(join(dist, name)));
         lines.push(`${encodeHex(new Uint8Array(digest))}  ${name}\n`);
       } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
+        const isNone = error instanceof Deno.errors.NotFound ||
+          error instanceof Deno.errors.IsADirectory || error instanceof Deno.errors.NotADirectory;
+        if (!isNone) throw error;
       }
     }
   }

@@ -253,6 +253,10 @@ withServer(
     await expectLast(anna, "!! /nick cannot be used like that", "-- usage: /nick NAME");
     await bob.waitFor("nick", { from: "anna", nick: "änna" });
     assert.equal(eve.all("chat", { private: true }).length, 0);
+    await bob.leave();
+    await anna.waitFor((rows) => rows.includes("-- rob has left"), "rob gone");
+    await enter(anna, "/reply still there?");
+    await expectLast(anna, "!! rob is not here any more", "-- see who is here: /names");
   },
 );
 
@@ -649,6 +653,17 @@ test("Chat asks for the password, says that it is wrong, and leaves at Ctrl-C", 
   await bob.waitFor((rows) => rows.includes("exit 1"), "the end");
   const all = [...await anna.scrollback(), ...await bob.scrollback()].join();
   assert.doesNotMatch(all, /secret|wrong!/);
+});
+
+withServer("Chat does not take --to: all would read what is meant for one", async (chats) => {
+  const args = ["--to", "bob"];
+  const anna = await chats.start("anna", { columns: 120, args, shell: AFTERWARDS });
+  await expectRestored(
+    anna,
+    1,
+    "client: error: --to is for a standard input that is no terminal",
+    "client: hint: in the chat type /msg NICK text",
+  );
 });
 
 withServer("Chat stops with Ctrl-Z and comes back with fg", async (chats) => {

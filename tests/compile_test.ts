@@ -150,12 +150,28 @@ testCompile(
       assert.ok(sums.includes(`${encodeHex(digest)}  ${target}/${program}\n`));
     }
 
+    // One that cannot be replaced is named, and the sums are those of what is there.
+    const blocked = `${folder}/${target}/client`;
+    const client = await Deno.readFile(blocked);
+    await Deno.remove(blocked);
+    await Deno.mkdir(`${blocked}/something`, { recursive: true });
+    const refused = await runCompile(toolchain, { args: ["--dist", folder] });
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.stderr,
+      /^compile: error: cannot put .*client in its place: .+\n.+hint.+\n$/,
+    );
+    assert.equal(await Deno.readTextFile(`${folder}/SHA256SUMS`), sums.replace(/.*client\n/, ""));
+    await Deno.remove(blocked, { recursive: true });
+    await Deno.writeFile(blocked, client, { mode: 0o755 });
+    const restored = await list(folder);
+
     // So little may be written that it ends in the middle.
     const prefix = ["sh", "-c", `ulimit -f 20000; exec "$@"`, "sh"];
     const cut = await runCompile(toolchain, { args: ["--dist", folder], prefix });
     assert.equal(cut.code, 1);
     assert.match(cut.stderr, /^compile: error: deno compile: .+\n$/);
-    assert.deepEqual(await list(folder), files);
+    assert.deepEqual(await list(folder), restored);
 
     const again = await runCompile(toolchain, { args: ["--dist", folder] });
     assert.equal(again.code, 0, again.stderr);

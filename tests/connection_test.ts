@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { concat, encodeUtf8, withLength } from "../lib/bytes.ts";
+import { cipherReady, Opener, Sealer } from "../lib/cipher.ts";
 import {
   acceptTransport,
-  type Connection,
+  Connection,
   type End,
   type Handlers,
   openTransport,
 } from "../lib/connection.ts";
 import { DecryptError, ProtocolError } from "../lib/errors.ts";
+import { InputBuffer } from "../lib/frame.ts";
 import { Group } from "../lib/group.ts";
 import { M1_BYTES, Responder } from "../lib/handshake.ts";
 import {
@@ -15,10 +17,12 @@ import {
   LINGER_MS,
   M2_TIMEOUT_MS,
   MAX_QUEUE_AGE_MS,
+  MAX_UNDELIVERED_BYTES,
   PING_DELAY_MS,
   SILENCE_MS,
   STALL_MS,
 } from "../lib/limits.ts";
+import { writeAll } from "../lib/stream.ts";
 import { encodeFrame, FRAME, REASON } from "../lib/transport_frame.ts";
 import { cheapKey, decodeCheapId } from "./support/cheap_key.ts";
 import { FakeClock, settle } from "./support/fake_clock.ts";
@@ -504,6 +508,49 @@ Deno.test("Connection.close() reads on for at most 1 s or 64 KiB before it close
   assert.equal(other.far.closed, true);
 });
 
+Deno.test("Connection closes behind record 2^48 - 1, and refuses one more of the other side", async () => {
+  await cipherReady();
+  const chainKey = new Uint8Array(32);
+  const last = 2 ** 48 - 1;
+  const make = () => {
+    const [near, far] = memoryPair();
+    const [sealer, opener] = [new Sealer(chainKey), new Opener(chainKey)];
+    for (const end of [sealer, opener]) end.testOnlySkipTo(last - 1);
+    const group = new Group({ clock: new FakeClock() });
+    const input = new InputBuffer();
+    const log = makeLog();
+    const connection = new Connection({
+      stream: near,
+      input,
+      sealer,
+      opener,
+      role: "client",
+      group,
+    });
+    connection.start(log);
+    return { connection, far, log };
+  };
+  const sender = make();
+  for (let n = last - 1; n <= last; n++) {
+    assert.deepEqual(sender.log.ends, []);
+    sender.connection.send(PING);
+    await settle();
+  }
+  assert.deepEqual(sender.log.ends, [{ type: "cut" }]);
+  const recordBytes = 2 + PING.length + 16;
+  assert.equal((await readExactly(sender.far, 1000)).length, 2 * recordBytes);
+
+  const receiver = make();
+  const sealer = new Sealer(chainKey);
+  sealer.testOnlySkipTo(last - 1);
+  const records = [sealer.seal(LEFT), sealer.seal(LEFT), new Uint8Array(40)].map(withLength);
+  await writeAll(receiver.far, concat(...records));
+  await settle();
+  assert.deepEqual(receiver.log.frames, [FRAME.LEFT, FRAME.LEFT]);
+  const [end] = receiver.log.ends;
+  assert.ok(end?.type === "failed" && end.reason === REASON.PROTOCOL);
+});
+
 // --- Time ---
 
 Deno.test("Connection sends PING after 15 s without sending, and not earlier", async () => {
@@ -535,6 +582,24 @@ Deno.test("Connection ends with CLOSE(4) after 45 s of silence, and not earlier"
   assert.deepEqual(log.ends, [{ type: "failed", reason: REASON.TIMEOUT }]);
   const last = (await raw.receiveAll()).at(-1);
   assert.deepEqual(last, encodeFrame({ type: "close", reason: REASON.TIMEOUT }));
+});
+
+Deno.test("Connection does not count the time in which it does not read itself", async () => {
+  const { raw, start, relay, clock, log } = await connectRaw();
+  await raw.begin(JOIN);
+  await start();
+  await settle();
+  const { allowance } = (await relay).connection;
+  allowance.charge(MAX_UNDELIVERED_BYTES + 1);
+  await raw.stream.write(Uint8Array.of(0)); // the last that is read: no record, so nothing was heard
+  await settle();
+  await clock.advance(600_000);
+  assert.deepEqual(log.ends, []);
+  allowance.credit(MAX_UNDELIVERED_BYTES + 1);
+  await clock.advance(SILENCE_MS - 1);
+  assert.deepEqual(log.ends, []);
+  await clock.advance(1);
+  assert.deepEqual(log.ends, [{ type: "failed", reason: REASON.TIMEOUT }]);
 });
 
 Deno.test("Connection does not count the time in which the program was stopped", async () => {

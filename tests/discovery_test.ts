@@ -266,6 +266,30 @@ Deno.test("Browser puts IPv4 first and addresses of one link last, with their zo
   );
 });
 
+Deno.test("Browser tells servers of one name on two links apart, and knows one that is on both", () => {
+  const other = { zone: "%wlan0", isLoopback: false };
+  const announce = (fingerprint: string, address: string) =>
+    makeMessage({
+      answers: [pointTo("a"), LOCATION, text("v=1", `fp=${fingerprint}`), located(address)],
+    });
+  const print = PRINT.toLowerCase();
+  const namesakes = new Browser();
+  namesakes.take(announce(PRINT, "10.0.0.1"), OUTSIDE);
+  namesakes.take(announce(print, "10.1.0.1"), other);
+  assert.deepEqual(
+    namesakes.found().map(({ fingerprint, addresses }) => [fingerprint, ...addresses]),
+    [[PRINT, "10.0.0.1"], [print, "10.1.0.1"]],
+  );
+  const both = new Browser();
+  both.take(announce(PRINT, "fe80::1"), OUTSIDE);
+  both.take(makeMessage({ answers: [pointTo("a")] }), other);
+  assert.deepEqual(both.questions().map(({ type }) => type), ["PTR", "SRV", "TXT"]);
+  both.take(announce(PRINT, "10.1.0.1"), other);
+  assert.deepEqual(both.found().map(({ addresses }) => addresses), [["10.1.0.1", "fe80::1%eth0"]]);
+  both.take(makeMessage({ answers: [{ ...pointTo("a"), ttl: 0 }] }), other);
+  assert.deepEqual(both.found().map(({ addresses }) => addresses), [["fe80::1%eth0"]]);
+});
+
 Deno.test("Browser keeps 64 of 10 000 announcements, and 8 addresses of each", () => {
   const browser = new Browser();
   for (let i = 0; i < 10_000; i++) {

@@ -14,7 +14,7 @@ import { encodeFrame } from "../lib/transport_frame.ts";
 import { PeerBook } from "../lib/trust.ts";
 import { HostileRelay } from "./support/hostile_relay.ts";
 import { FakeClock } from "./support/fake_clock.ts";
-import { FROM_SOURCE, poll, type Program, World } from "./support/programs.ts";
+import { freePort, FROM_SOURCE, poll, Program, waitForPort, World } from "./support/programs.ts";
 
 await cipherReady();
 
@@ -458,5 +458,60 @@ Deno.test({
     const carl = await world.client("carl");
     await carl.waitFor("joined", {}, { count: 2 });
     assert.deepEqual([...ann.all("disconnected"), ...bob.all("disconnected")], []);
+  },
+});
+
+/** Runs a command with its standard output on a disk that is always full. */
+function onFullDisk(command: readonly string[]): string[] {
+  return ["bash", "-c", 'exec "$@" >/dev/full', "bash", ...command];
+}
+
+Deno.test({
+  name: "server goes on when its log cannot be written, and says so once",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using world = await World.open(FROM_SOURCE);
+    const port = freePort();
+    const home = await world.home("server", { file: "server.pem" });
+    const args = ["--port", String(port), "--json", "--no-announce"];
+    const server = new Program("server", onFullDisk(FROM_SOURCE.server), { args, home });
+    try {
+      await waitForPort(port);
+      const ann = await world.client("ann", { port });
+      const bob = await world.client("bob", { port });
+      await ann.waitFor("joined");
+      await bob.chat("hello");
+      await ann.waitFor("chat", { text: "hello" });
+      for (const client of [ann, bob]) {
+        assert.equal(await client.leave(), 0);
+        assert.deepEqual(client.all("disconnected"), []);
+      }
+      assert.equal(await server.kill("SIGTERM"), 0);
+      assert.match(server.stderr, /^server: error: the log cannot be written: [^\n]+\n$/);
+    } finally {
+      await server.dispose();
+    }
+  },
+});
+
+Deno.test({
+  name: "client ends with one line when its output cannot be written",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using world = await World.open(FROM_SOURCE);
+    const server = await world.server();
+    const args = ["--host", "127.0.0.1", "--port", String(server.port), "--json"];
+    const home = await world.home("ann");
+    const client = new Program("ann", onFullDisk(FROM_SOURCE.client), { args, home });
+    try {
+      assert.equal(await client.ended(), 1);
+      assert.match(
+        client.stderr,
+        /^client: error: standard output cannot be written: [^\n]+\n$/,
+      );
+      await server.waitFor("left", { why: "left" }); // CLOSE(0) went first
+    } finally {
+      await client.dispose();
+    }
   },
 });

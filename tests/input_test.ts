@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "npm:fast-check@4.10.2";
 import { applyCompletion } from "../lib/editor.ts";
 import { InputLine } from "../lib/input.ts";
 
@@ -55,7 +56,16 @@ const EDITS: [string, string[], string][] = [
   ["no completion", ["x\t"], "x|"],
   ["an earlier line", ["one\r", "two\r", UP, UP], "one|"],
   ["an earlier line and back", ["one\r", UP, DOWN], "|"],
+  ["an earlier line that begins so, and the whole draft back", [
+    ...["one\r", "two\r", "one and a half", "\x1b[H", RIGHT, UP],
+    DOWN,
+  ], "o|ne and a half"],
+  ["a draft whose beginning no earlier line has", ["one\r", "two", LEFT, UP], "tw|o"],
+  ["nothing beyond the earliest line", ["one\r", UP, UP, UP], "one|"],
+  ["nothing beyond the earliest line by Ctrl-P", ["one\r", "\x10\x10\x10"], "one|"],
+  ["the latest line after Ctrl-C, too", ["one\r", "two\r", "o", UP, "\x03", UP], "two|"],
   ["Ctrl-C", ["abc", "\x03"], "|"],
+  ["Alt-Y behind anything else", ["one two", "\x17", "\x15", "abc", "\x1by", "\x1by"], "abc|"],
 ];
 
 for (const [what, reads, expected] of EDITS) {
@@ -180,6 +190,45 @@ Deno.test("InputLine gives what is typed ahead to the next question, never to th
   type("four");
   type("\r");
   assert.deepEqual(told, ['line "four"']);
+});
+
+Deno.test("InputLine keeps the cursor between whole characters, whatever keys come", () => {
+  const keys = fc.constantFrom(
+    ...["a", "b c ", "日本", "e\u0301", FAMILY, "🇩🇪🇩", "का", "\ud83d", pasted("x\ny"), "\t", "\r"],
+    ...[
+      LEFT,
+      RIGHT,
+      UP,
+      DOWN,
+      DELETE,
+      "\x7f",
+      "\x1b",
+      "\x1b\r",
+      "\x1b[1;5D",
+      "\x1b[1;5C",
+      "\x1bOH",
+    ],
+    ...Array.from({ length: 32 }, (_, code) => String.fromCharCode(code)),
+    ...Array.from("bdfyul\x7f<>", (key) => `\x1b${key}`),
+  );
+  fc.assert(
+    fc.property(fc.array(keys, { maxLength: 40 }), (typed) => {
+      const { input, type } = newInput();
+      for (const key of typed) {
+        type(key);
+        const { line, cursor } = input.view;
+        const starts = [...new Intl.Segmenter().segment(line)].map(({ index }) => index);
+        assert.ok(
+          [...starts, line.length].includes(cursor),
+          `${cursor} in ${JSON.stringify(line)}`,
+        );
+      }
+      // Nothing waits for the rest of an escape sequence any more.
+      type("x");
+      input.close();
+    }),
+    { numRuns: 300 },
+  );
 });
 
 Deno.test("InputLine.close() answers an open question", async () => {

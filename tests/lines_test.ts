@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { concat, encodeUtf8 } from "../lib/bytes.ts";
-import { LineMerger, LineSplitter, MAX_LINE_BYTES, MERGE_MS } from "../lib/lines.ts";
+import {
+  LineMerger,
+  LineSplitter,
+  MAX_AHEAD_BYTES,
+  MAX_LINE_BYTES,
+  MERGE_MS,
+  ReadAhead,
+} from "../lib/lines.ts";
 import { MAX_TEXT_BYTES } from "../lib/message.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 
@@ -129,4 +136,69 @@ Deno.test("LineMerger.flush() sends what there is once, and nothing when there i
   merger.flush();
   await clock.advance(1000);
   assert.deepEqual(sent, ["a"]);
+});
+
+/** An input of some chunks, and how many of them have been read. */
+function inputOf(chunks: readonly Uint8Array[]) {
+  const input = {
+    taken: 0,
+    read(into: Uint8Array): Promise<number | null> {
+      const chunk = chunks[input.taken];
+      if (chunk === undefined) return Promise.resolve(null);
+      input.taken++;
+      into.set(chunk);
+      return Promise.resolve(chunk.length);
+    },
+  };
+  return input;
+}
+
+/** Everything that comes, in pieces of a size at most. */
+async function readAll(input: ReadAhead, size: number): Promise<string> {
+  const buffer = new Uint8Array(size);
+  let text = "";
+  for (let length; (length = await input.read(buffer)) !== null;) {
+    text += new TextDecoder().decode(buffer.subarray(0, length));
+  }
+  return text;
+}
+
+Deno.test("ReadAhead sees the end, and gives everything in its order", async () => {
+  for (const size of [1, 3, 100]) {
+    const input = new ReadAhead(inputOf([encodeUtf8("one "), encodeUtf8("two")]).read);
+    assert.equal(input.ended, false);
+    await input.fill(() => false);
+    assert.equal(input.ended, true);
+    assert.equal(input.blank, false);
+    assert.equal(await readAll(input, size), "one two");
+  }
+  const blank = new ReadAhead(inputOf([encodeUtf8(" \n"), encodeUtf8("\t\r\n")]).read);
+  await blank.fill(() => false);
+  assert.deepEqual([blank.ended, blank.blank], [true, true]);
+});
+
+Deno.test("ReadAhead reads ahead until it is enough, and no more than it may", async () => {
+  const source = inputOf(Array.from({ length: 100 }, () => new Uint8Array(65536).fill(0x61)));
+  const input = new ReadAhead(source.read);
+  await input.fill(() => source.taken === 3);
+  assert.equal(source.taken, 3);
+  await input.fill(() => false);
+  assert.equal(source.taken, 3 + MAX_AHEAD_BYTES / 65536);
+  assert.equal(input.ended, false);
+  assert.equal((await readAll(input, 65536)).length, 100 * 65536);
+});
+
+Deno.test("ReadAhead gives what a read under way brings before what comes later", async () => {
+  const chunks = ["one ", "two ", "three"].map((text) => encodeUtf8(text));
+  const source = inputOf(chunks);
+  const gate = Promise.withResolvers<void>();
+  const input = new ReadAhead(async (into) => {
+    if (source.taken === 0) await gate.promise;
+    return await source.read(into);
+  });
+  const filled = input.fill(() => source.taken > 0);
+  const all = readAll(input, 100);
+  gate.resolve();
+  await filled;
+  assert.equal(await all, "one two three");
 });

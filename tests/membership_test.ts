@@ -1,21 +1,20 @@
 import assert from "node:assert/strict";
-import { type Bytes, concat, decodeHex, withLength } from "../lib/bytes.ts";
-import { cipherReady, Opener, Sealer } from "../lib/cipher.ts";
-import { DecryptError, ProtocolError, UsageError } from "../lib/errors.ts";
+import { decodeHex } from "../lib/bytes.ts";
+import { cipherReady } from "../lib/cipher.ts";
+import { ProtocolError, UsageError } from "../lib/errors.ts";
 import type { SessionEvent } from "../lib/events.ts";
-import { forEachFrame, FRAME_HEADER_BYTES } from "../lib/frame.ts";
-import { M1_BYTES, Responder } from "../lib/handshake.ts";
+import { FRAME_HEADER_BYTES } from "../lib/frame.ts";
 import { decodeFrame, type Frame, KIND, REASON, WHY } from "../lib/transport_frame.ts";
 import { KEEP_MS } from "../lib/outbox.ts";
 import { MAX_KEPT_MESSAGES } from "../lib/target.ts";
 import { ServerBook } from "../lib/servers.ts";
 import { Session } from "../lib/session.ts";
-import { writeAll } from "../lib/stream.ts";
 import { PeerBook } from "../lib/trust.ts";
 import { cheapKey, decodeCheapId } from "./support/cheap_key.ts";
-import { FakeClock, settle, until } from "./support/fake_clock.ts";
+import { FakeClock, until } from "./support/fake_clock.ts";
+import { HandRelay } from "./support/hand_relay.ts";
 import { kat, katBytes } from "./support/kat.ts";
-import { memoryPair, type MemoryStream } from "./support/memory_stream.ts";
+import { memoryPair } from "./support/memory_stream.ts";
 import { type TestClient, TestRoom } from "./support/test_room.ts";
 
 // Numbers of identities, by their fingerprints: Anna's is the smallest, so she begins towards everybody.
@@ -407,6 +406,34 @@ Deno.test("Membership.blocked: 1024 messages unacknowledged in a live channel, u
     }
     assert.ok(!anna.membership.blocked);
     assert.equal(anna.take("delivered").length, MAX_KEPT_MESSAGES);
+  });
+});
+
+Deno.test("Membership.blocked: also while a live channel gives way to a new one, but only once", async () => {
+  await TestRoom.use(async (room) => {
+    const [anna, bert] = await meet(room, ANNA, BERT);
+    // Of Anna's channels to come only the first record arrives: Bert never hears an ACK.
+    const opened = new Set([room.log.at(-1)!.tag]);
+    room.filter = ({ from, kind, tag, payload }) => {
+      if (from === bert || kind !== KIND.RECORD) return payload;
+      return opened.has(tag) ? undefined : (opened.add(tag), payload);
+    };
+    const endsAnnasChannel = async (delay: number) => {
+      const { tag } = room.log.at(-1)!;
+      const payload = new Uint8Array(40);
+      await room.inject(anna, { type: "recv", sid: bert.sid, kind: KIND.RECORD, tag, payload });
+      await room.advance(delay);
+    };
+    for (let i = 0; i < MAX_KEPT_MESSAGES; i++) bert.say(`m${i}`);
+    assert.ok(bert.membership.blocked);
+    await endsAnnasChannel(1500);
+    assert.equal(opened.size, 2);
+    assert.ok(bert.membership.blocked);
+    await endsAnnasChannel(2500);
+    assert.equal(opened.size, 3);
+    assert.ok(!bert.membership.blocked);
+    bert.say("more");
+    assert.deepEqual(bert.take("undelivered"), ["undelivered m0 to anna"]);
   });
 });
 
@@ -1032,78 +1059,6 @@ Deno.test("Membership refuses what the known answers refuse for the state of the
   }
   assert.equal(count, 4);
 });
-
-/** The relay's end of a connection, driven by hand. */
-class HandRelay {
-  readonly #stream: MemoryStream;
-  #sealer: Sealer | undefined;
-  #opener: Opener | undefined;
-  /** What the client sent after its JOIN. */
-  readonly frames: Frame[] = [];
-  ended = false;
-
-  constructor(stream: MemoryStream) {
-    this.#stream = stream;
-  }
-
-  /** Takes the handshake and the record with JOIN, then reads on. */
-  async accept(): Promise<void> {
-    const responder = new Responder({
-      key: cheapKey(7),
-      mode: "transport",
-      decodeId: decodeCheapId,
-    });
-    await this.#write(await responder.consumeM1(await this.#read(M1_BYTES)));
-    const { sendKey, receiveKey } = await responder.consumeM3(await this.#readSized());
-    this.#sealer = new Sealer(sendKey);
-    this.#opener = new Opener(receiveKey);
-    this.#opener.open((await this.#readSized()).subarray(2));
-    void this.#listen();
-  }
-
-  async #listen(): Promise<void> {
-    try {
-      while (true) {
-        const plaintext = this.#opener!.open((await this.#readSized()).subarray(2));
-        forEachFrame(plaintext, (type, body) => this.frames.push(decodeFrame(type, body)));
-      }
-    } catch (error) {
-      if (error instanceof ProtocolError || error instanceof DecryptError) throw error;
-      this.ended = true;
-    }
-  }
-
-  async #readSized(): Promise<Bytes> {
-    const header = await this.#read(2);
-    return concat(header, await this.#read((header[0]! << 8) + header[1]!));
-  }
-
-  async #read(length: number): Promise<Bytes> {
-    const bytes = new Uint8Array(length);
-    for (let offset = 0; offset < length;) {
-      const read = await this.#stream.read(bytes.subarray(offset));
-      if (read === null) throw new Error("end");
-      offset += read;
-    }
-    return bytes;
-  }
-
-  async #write(bytes: Uint8Array): Promise<void> {
-    await writeAll(this.#stream, bytes);
-  }
-
-  /** Sends a plaintext as one record, and lets the client do what comes of it. */
-  async send(plaintext: Uint8Array): Promise<void> {
-    await this.#write(withLength(this.#sealer!.seal(plaintext)));
-    await settle(20);
-  }
-
-  /** The reason of the client's CLOSE. */
-  get reason(): number | undefined {
-    const close = this.frames.find(({ type }) => type === "close");
-    return close?.type === "close" ? close.reason : undefined;
-  }
-}
 
 /** Gives a plaintext to a session in a state of kat.json; what became of it. */
 async function giveToSession(plaintext: Uint8Array, state: string | undefined) {

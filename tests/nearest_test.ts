@@ -15,5 +15,7 @@ Deno.test("nearest() finds what was probably meant", () => {
       ["", "host"],
     ] as const
   ) assert.equal(nearest(typed, words), meant, typed);
+  // Of equally near ones the one that begins alike.
+  assert.equal(nearest("quitt", ["quiet", "quit"]), "quit");
   assert.ok(words.includes(nearest("port".repeat(1_000_000), words)));
 });

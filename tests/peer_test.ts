@@ -621,7 +621,7 @@ Deno.test("Peer tries nothing again after CLOSE(0), (2), (9), and tries again af
   }
 });
 
-Deno.test("Peer that was refused, or refuses, answers no M1 any more", async () => {
+Deno.test("Peer that was refused answers no M1 any more", async () => {
   for (const reason of [0, 2, 9]) {
     const rig = new Rig({ initiates: false });
     const end = await rig.connect();
@@ -652,6 +652,17 @@ Deno.test("Peer refuses keys below the least size with CLOSE(9), as initiator wi
       assert.deepEqual(rig.take(), []);
     }
   }
+});
+
+Deno.test("Peer that refuses a weak key says so again to who begins again: the first CLOSE may be lost", async () => {
+  const rig = new Rig({ initiates: false, minKeyBits: 4096 });
+  for (const tag of ["000000c1", "000000c2"]) {
+    const end = await rig.begin(tag);
+    assert.deepEqual(rig.take(), []);
+    await rig.say(end, HELLO);
+    assert.deepEqual(rig.heard(end), ["close 9"]);
+  }
+  assert.deepEqual(rig.happened(), ["refused 9 by us"]); // told once
 });
 
 Deno.test("Peer as responder does not refuse a weak key whose first record does not verify", async () => {
@@ -715,6 +726,36 @@ Deno.test("Peer ends with CLOSE(3) when the first message is not HELLO", async (
       await rig.say(end, message);
       assert.deepEqual(rig.heard(end), ["hello me", "close 3"]);
     }
+  }
+});
+
+Deno.test("Peer takes nobody who proves another key than the roster names", async () => {
+  for (const { initiates } of BOTH) {
+    const rig = new Rig({ initiates });
+    const options = { ...rig.otherOptions(), key: cheapKey(3) };
+    if (initiates) {
+      rig.peer.start();
+      const m1 = rig.one(KIND.M1);
+      await rig.give(KIND.M2, m1.tag, await new Responder(options).consumeM1(m1.payload));
+    } else {
+      const initiator = new Initiator(options);
+      await rig.give(KIND.M1, "000000c1", initiator.m1);
+      const { m3, sendKey } = await initiator.consumeM2(rig.one(KIND.M2).payload);
+      await rig.give(KIND.M3, "000000c1", m3);
+      await rig.give(KIND.RECORD, "000000c1", new Sealer(sendKey).seal(encodeMessage(HELLO)));
+    }
+    assert.deepEqual([rig.take(), rig.happened()], [[], []]);
+    assert.ok(!rig.peer.channel);
+  }
+});
+
+Deno.test("Peer as responder answers nothing to CLOSE as the first record", async () => {
+  for (const reason of [4, 9]) {
+    const rig = new Rig({ initiates: false });
+    const end = await rig.begin("000000c1");
+    await rig.say(end, { type: "close", reason });
+    assert.deepEqual(rig.take(), []);
+    assert.equal(rig.peer.refused, reason === 9);
   }
 });
 
@@ -845,6 +886,14 @@ Deno.test("Peers of one room make at most 4 signatures at once, and none for who
   assert.equal(waiting.length, 0);
 });
 
+Deno.test("Peers of one room: who is gone takes no turn of the others", async () => {
+  const { clock, rigs, answered } = await makeCrowd(100);
+  assert.equal(answered(), 20);
+  for (const rig of rigs.slice(20, 90)) rig.dispose();
+  await clock.advance(1000);
+  assert.equal(answered(), 30);
+});
+
 // A new channel beside an old one.
 
 Deno.test("Peer as initiator: from M3 on it sends on the new channel, and receives on both until the other moves", async () => {
@@ -898,6 +947,16 @@ Deno.test("Peer as responder moves to the new channel when the first record on i
     rig.happened(),
     ["chat 1 x", "hello Anna", "delivered a", "ready"],
   );
+});
+
+Deno.test("Peer as responder: who begins anew before the last channel was live has none", async () => {
+  const rig = new Rig({ initiates: false });
+  await rig.connect("000000c1");
+  await rig.say(await rig.begin("000000c2"), HELLO);
+  assert.deepEqual(rig.happened(), ["hello Anna"]); // on its way from a live channel to the next
+  rig.take();
+  await rig.say(await rig.begin("000000c3"), HELLO);
+  assert.deepEqual(rig.happened(), ["down", "hello Anna"]);
 });
 
 Deno.test("Peer as responder: a handshake that fails beside an established channel disturbs nothing", async () => {

@@ -63,6 +63,20 @@ const chat = (nick: string): SessionEvent => ({
   text: "hello",
 });
 
+Deno.test("Presence tells of another nick whoever is back with it", () => {
+  const room = new Room();
+  const back = (nick: string): JoinedEvent => ({ ...joined(nick), fingerprint: "SHA256:ann" });
+  room.take(welcome(1), joined("ann"));
+  room.told();
+  room.take(lost, welcome(1), back("eve"));
+  assert.deepEqual(room.told(), ["ann is now eve"]);
+  room.take({ ...left("eve", "lost"), fingerprint: "SHA256:ann" }, back("bob"));
+  assert.deepEqual(room.told(), ["eve is now bob"]);
+  // Two people with one nick are told apart only as long as both are here.
+  room.take(lost, welcome(2), back("bob#1234"), lost, welcome(1), back("bob"));
+  assert.deepEqual(room.told(), []);
+});
+
 Deno.test("Presence tells who was here already in few lines, as soon as all are known", () => {
   const room = new Room();
   room.take(welcome(7), joined("ann"), joined("eve", "conflict"), joined("bob", "verified", true));

@@ -9,12 +9,13 @@ class Desk {
   readonly receipts: Receipts;
   #told: string[] = [];
 
-  constructor() {
+  constructor({ strict = false } = {}) {
     this.receipts = new Receipts({
       clock: this.clock,
       nickOf: (fingerprint) => fingerprint,
       missing: (id) => this.missing.get(id) ?? [],
-      print: ({ text }) => void this.#told.push(text),
+      strict,
+      print: ({ text, hint }) => void this.#told.push(hint === "" ? text : `${text}; ${hint}`),
     });
   }
 
@@ -72,6 +73,45 @@ Deno.test("Receipts tells together what happens at the same moment to the same p
   desk.receipts.undelivered("c", []);
   await desk.clock.advance(300);
   assert.deepEqual(desk.told(), ["nobody is here to receive “c”"]);
+});
+
+Deno.test("Receipts names in one line all who were given up for a message", () => {
+  const desk = new Desk();
+  for (const id of ["a", "b"]) desk.send(id, ["bob", "eve", "ann"]);
+  for (const who of ["bob", "eve", "bob"]) {
+    for (const id of ["a", "b"]) desk.receipts.undelivered(id, [who]);
+  }
+  desk.receipts.undelivered("a", ["ann"]);
+  desk.receipts.flush();
+  assert.deepEqual(desk.told(), [
+    "not delivered to bob, eve and ann: “a”",
+    "not delivered to bob and eve: “b”",
+  ]);
+});
+
+Deno.test("Receipts says who may receive anything where that can be why nobody does", () => {
+  const desk = new Desk({ strict: true });
+  desk.send("a", []);
+  desk.receipts.undelivered("a", []);
+  desk.send("b", []);
+  desk.receipts.undelivered("b", ["bob"]);
+  desk.receipts.flush();
+  assert.deepEqual(desk.told(), [
+    "nobody is here to receive “a”; with --strict only people you have verified receive anything",
+    "not delivered to bob: “b”",
+  ]);
+});
+
+Deno.test("Receipts counts those who are too many to be named", async () => {
+  const desk = new Desk();
+  const people = Array.from("abcdefghijklm");
+  desk.send("x", people.slice(0, 9));
+  desk.send("y", people);
+  await desk.clock.advance(3300);
+  assert.deepEqual(desk.told(), [
+    "not yet received by a, b, c, d, e, f, g, h and i: “x”",
+    "not yet received by a, b, c, d, e, f, g, h and 5 others: “y”",
+  ]);
 });
 
 Deno.test("Receipts watches what waits for a connection from that on", async () => {

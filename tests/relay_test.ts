@@ -14,7 +14,7 @@ import { cheapKey } from "./support/cheap_key.ts";
 import { settle } from "./support/fake_clock.ts";
 import { memoryPair } from "./support/memory_stream.ts";
 import { RawClient } from "./support/raw_client.ts";
-import { LOBBY, RelayRig, repeated, type RigClient } from "./support/relay_rig.ts";
+import { LOBBY, RelayRig, repeated, type RigClient, TAG } from "./support/relay_rig.ts";
 
 const OTHER_ROOM = new Uint8Array(32).fill(7);
 const JOIN_KEY: Bytes = new Uint8Array(32).fill(5);
@@ -370,6 +370,40 @@ Deno.test("Relay drops SEND and refuses a second JOIN while the first one waits"
   assert.equal(rig.relay.pending, 0);
 });
 
+Deno.test("Relay looks at SEND while a JOIN waits as it does later", async () => {
+  for (const [kind, length] of [[0, 1], [5, 1], [4, 0], [4, 16_001]] as const) {
+    const rig = new RelayRig({ joinKey: JOIN_KEY });
+    const client = await rig.start({ joinKey: WRONG_KEY });
+    const payload = new Uint8Array(length);
+    client.connection.send(
+      encodeFrame({ type: "send", sid: "00112233445566aa", kind, tag: TAG, payload }),
+    );
+    await settle();
+    assert.equal(client.reason, REASON.PROTOCOL);
+  }
+});
+
+Deno.test("Relay applies a list that came while a JOIN waited", async () => {
+  const rig = new RelayRig({ joinKey: JOIN_KEY });
+  await rig.start({ joinKey: WRONG_KEY });
+  const behind = await rig.start({ joinKey: JOIN_KEY });
+  await settle();
+  rig.relay.setAllow(new Set());
+  await rig.clock.advance(1000);
+  assert.equal(behind.reason, REASON.NOT_ALLOWED);
+});
+
+Deno.test("Relay gives no sid of zeros, and none that a member has", async () => {
+  const sids = [0, 7, 7, 0, 8].map((byte) => new Uint8Array(8).fill(byte));
+  const random = (length: number) =>
+    length === 8 && sids.length > 0
+      ? sids.shift()!
+      : crypto.getRandomValues(new Uint8Array(length));
+  const rig = new RelayRig({ random });
+  const members = await rig.room(2);
+  assert.deepEqual(members.map(({ sid }) => sid), ["07".repeat(8), "08".repeat(8)]);
+});
+
 // --- Replacement ---
 
 Deno.test("Relay replaces a member by the same instance of the same identity", async () => {
@@ -444,6 +478,22 @@ Deno.test("Relay cuts the oldest pending of an address that has more than 16", a
   assert.deepEqual(dials.map(({ relayStream }) => relayStream.closed).indexOf(false), 1);
   assert.equal(other.relayStream.closed, false);
   assert.equal(rig.relay.pending, MAX_PENDING_PER_ADDRESS + 1);
+});
+
+Deno.test("Relay forgets none that it cuts, at whatever moment that is", async () => {
+  for (const joinKey of [undefined, JOIN_KEY]) {
+    for (let turns = 0; turns < 40; turns++) {
+      const rig = new RelayRig({ joinKey });
+      const [near, far] = memoryPair();
+      rig.relay.accept(far, "192.0.2.1");
+      const raw = await RawClient.open(near, cheapKey(3));
+      void raw.begin(join());
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      for (let i = 0; i < 16; i++) rig.relay.accept(memoryPair()[1], "192.0.2.1");
+      await settle();
+      assert.equal(far.closed, rig.relay.members + rig.relay.pending === 16, `${turns}`);
+    }
+  }
 });
 
 Deno.test("Relay cuts the oldest pending of the address with the most when there are more than 64", async () => {

@@ -154,6 +154,10 @@ const HOSTILE = [
   "\x9b2J\x07\x00",
   "👩\u200d👩\u200d👧".repeat(40) + "12:04 carol∙: forged",
   "🇩🇪".repeat(100) + "👍🏽".repeat(100) + "❤\ufe0f".repeat(100),
+  // Each of these is one cluster, wider than any row.
+  "\u1100".repeat(200) + "12:04 carol∙: forged",
+  "👩\u200d".repeat(200) + "12:04 carol∙: forged",
+  "कािाि".repeat(200) + "12:04 carol∙: forged",
   "日".repeat(100) + " " + "x".repeat(100) + "\t".repeat(100),
   " ".repeat(200) + "-- forged",
 ];
@@ -176,6 +180,20 @@ Deno.test("renderEvent() never lets a text out of its own rows", () => {
     }
   }
   assert.equal(cases, HOSTILE.length * 8);
+});
+
+Deno.test("renderEvent() breaks a cluster that no row has room for", () => {
+  assert.deepEqual(chat({ text: "\u1100".repeat(20) }), [
+    "12:04 bob∙: " + "\u1100".repeat(14),
+    "            " + "\u1100".repeat(6),
+  ]);
+  const rows = chat({ text: "👩\u200d".repeat(19) + "👩" });
+  assert.deepEqual(rows.map((row) => row.match(/👩/g)?.length), [14, 6]);
+});
+
+Deno.test("renderEvent() gives vowel signs that take a place of their own a column", () => {
+  const rows = chat({ text: "का".repeat(20) });
+  assert.deepEqual(rows.map((row) => row.trimStart().match(/का/g)?.length), [14, 6]);
 });
 
 Deno.test("renderEvent() leaves room for terminals that draw the parts of an emoji apart", () => {
@@ -339,6 +357,16 @@ Deno.test("mentions() finds whole words without case", () => {
   assert.equal(mentions("Grüße an JÖRG.", "jörg"), true);
   assert.equal(mentions("axb", "a.b"), false);
   assert.equal(mentions("a.b", "a.b"), true);
+});
+
+Deno.test("mentions() takes every nick as it is", () => {
+  for (const nick of ["jean-luc", "a.b-c_d", "bob#a1b2", "?a+/b", "j<F6>rg", "日本-2"]) {
+    assert.equal(mentions(`hi ${nick}, look`, nick), true, nick);
+    assert.equal(mentions("hi there", nick), false, nick);
+    assert.deepEqual(chat({ text: `hi ${nick}` }, { ownNick: nick, columns: 80 }), [
+      `12:04 bob∙: hi ${nick}`,
+    ]);
+  }
 });
 
 Deno.test("renderPlain() writes nick and text, further lines behind a tab", () => {

@@ -61,6 +61,10 @@ const LAYOUTS: [string, string, number, string[]][] = [
     "> a",
     "👩\u200d👩\u200d👧|",
   ]],
+  ["a cluster wider than the terminal in several rows", `a${"\u1100".repeat(5)}|`, 8, [
+    "> a\u1100\u1100",
+    "\u1100\u1100\u1100|",
+  ]],
 ];
 
 for (const [what, line, columns, expected] of LAYOUTS) {
@@ -215,6 +219,21 @@ Deno.test("drawBlock() keeps log and line apart through any sequence of changes"
     emulator.write(eraseBlock(drawn, size.columns));
     assert.deepEqual(emulator.text.filter((row) => row !== ""), log);
   }
+});
+
+Deno.test("drawBlock() lets no row run over whose columns terminals may differ about", () => {
+  const size = { columns: 10, rows: 5 };
+  const block = layoutBlock({ ...STATE, line: "日", cursor: 1 }, size);
+  const { output } = drawBlock(
+    undefined,
+    ["abc", "\x1b[1m①②③\x1b[0m", "é".repeat(11)],
+    block,
+    size,
+  );
+  // What was laid out for a wider window is wrapped by the terminal.
+  const rows = ["abc", "\x1b[?7l\x1b[1m①②③\x1b[0m\x1b[?7h", "é".repeat(11)];
+  const line = "\x1b[?7l> 日\x1b[?7h";
+  assert.equal(output, `\r${rows.join("\r\n")}\r\n\x1b[K${line}\r${line}`);
 });
 
 Deno.test("eraseBlock() goes up the rows that a narrower terminal has made", () => {

@@ -161,6 +161,33 @@ Deno.test("ServerLog writes addresses and closed connections under --verbose, no
   assert.deepEqual(logged({ quiet: true }), []);
 });
 
+Deno.test("ServerLog says once that it cannot be written, and throws nothing at the relay", () => {
+  const { log, error } = console;
+  const said: string[] = [];
+  const lines: string[] = [];
+  let isFull = true;
+  console.log = (line: string) => {
+    if (isFull) throw new Error("No space left on device (os error 28)");
+    lines.push(line);
+  };
+  console.error = (line: string) => said.push(line);
+  try {
+    const serverLog = new ServerLog({ json: true, quiet: false, verbose: false });
+    for (const event of EVENTS) serverLog.event(event);
+    isFull = false;
+    serverLog.event(EVENTS[0]!);
+    console.error = console.log;
+    isFull = true;
+    serverLog.event(EVENTS[0]!);
+  } finally {
+    Object.assign(console, { log, error });
+  }
+  assert.deepEqual(said, [
+    "server: error: the log cannot be written: No space left on device (os error 28)",
+  ]);
+  assert.equal(lines.length, 1);
+});
+
 Deno.test("ServerLog writes time and event first under --json, and words for numbers", () => {
   const events = logged({ json: true }).map((line) => JSON.parse(line));
   for (const event of events) {

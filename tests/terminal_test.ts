@@ -80,6 +80,21 @@ inTerminal("Terminal edits wide, combining and joined characters whole", {}, asy
   await tmux.expect('"日ö本x"', "me> ‸");
 });
 
+inTerminal(
+  "Terminal keeps characters that have more columns here than elsewhere in their rows",
+  { columns: 20, rows: 10 },
+  async (tmux) => {
+    // The GNU C library gives U+3248 two columns, though Unicode leaves that open.
+    await tmux.type(`/say ${"㉈".repeat(16)}12:04 carol: forged`);
+    await tmux.press("Enter");
+    const rows = await tmux.waitFor(
+      (screen) => screen.at(-1) === "me> ‸" && screen.join().includes("forged"),
+      "the message",
+    );
+    for (const row of rows.slice(0, -1)) assert.match(row, /^(bob∙: | {6}|$)/);
+  },
+);
+
 inTerminal("Terminal wraps a line of several rows", { columns: 20, rows: 10 }, async (tmux) => {
   const pid = await tmux.pid();
   await tmux.type("0123456789abcdef");
@@ -448,6 +463,21 @@ inTerminal("Terminal goes on after Ctrl-Z where nothing can stop it", {}, async 
   await tmux.type("d");
   await tmux.expect("me> abcd‸");
 });
+
+inTerminal(
+  "Terminal goes on after Ctrl-Z where there is no program to stop it with",
+  {
+    command: [Deno.execPath(), "run", "--allow-all", DEMO],
+    env: { ...UTF8, PATH: "/nonexistent" },
+  },
+  async (tmux) => {
+    await tmux.expect("me> ‸");
+    await tmux.type("abc");
+    await tmux.press("C-z");
+    await tmux.type("d");
+    await tmux.expect("me> abcd‸");
+  },
+);
 
 async function enter(tmux: Tmux, text: string): Promise<void> {
   await tmux.type(text);

@@ -59,6 +59,7 @@ const WRONG_LINES: readonly Mistake[] = [
   wrongLine("client", ["--nick", "a\u0430"], /nick|script|letters/),
   wrongLine("client", ["--nick", "\u202ebob"], /nick|⟨202E⟩/),
   wrongLine("client", ["--nick", "x".repeat(25)], /24 columns/),
+  wrongLine("client", ["--to", "ann", "--json"], /--to and --json/, /"type":"private"/),
   wrongLine("client", ["--room", "x".repeat(65)], /room/),
   wrongLine("client", ["forget"], /forget needs to know what/, /forget HOST/),
   wrongLine("client", ["join-key", "SHA256:short"], /no fingerprint/, /43 characters/),
@@ -151,6 +152,13 @@ async function nameWrongFiles(world: World): Promise<void> {
       message: /identity\.pem: others than its owner may read it/,
       hint: /chmod 600 /,
     },
+    ...["client", "server"].map((which) => ({
+      which: which as Which,
+      args: ["--port", "1"],
+      env: { HEARTH_HOME: noKey },
+      message: /no\.pem\/(settings\.json|server\.pem): cannot be read: .*[Nn]ot a directory/,
+      hint: /HEARTH_HOME/,
+    })),
     { which: "client", args: host, home: "bad_state", message: /known_servers.* line [12]/ },
     {
       which: "client",
@@ -158,6 +166,27 @@ async function nameWrongFiles(world: World): Promise<void> {
       message: /missing: there is no such file/,
     },
     { which: "client", args: [...host, "--password-file", empty], message: /first line is empty/ },
+    {
+      which: "client",
+      args: [
+        ...host,
+        "--password-file",
+        await world.file("latin1", new Uint8Array([0x70, 0xe4, 0x0a])),
+      ],
+      message: /latin1: not UTF-8 text/,
+    },
+    {
+      which: "client",
+      args: [...host, "--password-file", world.path("me")],
+      message: /me: a folder, not a file/,
+    },
+    ...Deno.build.os === "linux"
+      ? ["--password-file", "--key"].map((option): Mistake => ({
+        which: "client",
+        args: [...host, option, "/dev/fd/0"],
+        message: /\/dev\/fd\/0: not a plain file/,
+      }))
+      : [],
     {
       which: "client",
       args: [...host, "--password"],
@@ -172,7 +201,11 @@ async function nameWrongFiles(world: World): Promise<void> {
     },
     { ...server("--password-file", missing), message: /missing: there is no such file/ },
     { ...server("--password"), message: /nobody to ask/, hint: /--password-file/ },
-    { ...server("--join-key-file", noKey), message: /no\.pem: / },
+    { ...server("--join-key-file", noKey), message: /no\.pem: this is no join key/ },
+    {
+      ...server("--join-key-file", missing),
+      message: /^[^:]+: error: [^:]+: there is no such file$/,
+    },
     { ...server("--allow", missing), message: /missing: there is no such file/ },
     { ...server("--allow", badList), message: /list.* line 2/ },
     { ...server("--key", open), message: /others than its owner may read it/, hint: /chmod 600 / },
@@ -206,6 +239,14 @@ async function goNowhere(world: World): Promise<void> {
       message: /cannot connect to \[::1\]:/,
       hint: /./,
     },
+    ...Deno.build.os === "linux"
+      ? [{
+        which: "client" as const,
+        args: ["--host", "fe80::1"],
+        message: /cannot connect to \[fe80::1\]:\d+: .* needs the network interface/,
+        hint: /fe80::1%eth0/,
+      }]
+      : [],
     {
       which: "client",
       args: ["--host", "no-such-host.invalid"],
@@ -306,18 +347,21 @@ async function writeBadLines(world: World): Promise<void> {
 
 async function failInJson(world: World): Promise<void> {
   const home = await world.emptyHome("me");
-  const key = world.path("missing");
-  const { code, stdout, stderr } = await world.run("client", {
-    args: ["--key", key, "--json"],
-    home,
-  });
-  assert.equal(code, 1);
-  const [error, bye, ...more] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
-  const { message, hint, ...rest } = error;
-  assert.deepEqual(rest, { event: "error", code: "fatal" });
-  assert.deepEqual(bye, { event: "bye" });
-  assert.deepEqual(more, []);
-  assert.equal(stderr, `client: error: ${message}\nclient: hint: ${hint}\n`);
+  const damaged = await world.emptyHome("damaged");
+  await Deno.writeTextFile(`${damaged}/settings.json`, "{");
+  for (const [args, folder] of [[["--key", world.path("missing")], home], [[], damaged]] as const) {
+    const { code, stdout, stderr } = await world.run("client", {
+      args: [...args, "--json"],
+      home: folder,
+    });
+    assert.equal(code, 1);
+    const [error, bye, ...more] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+    const { message, hint, ...rest } = error;
+    assert.deepEqual(rest, { event: "error", code: "fatal" });
+    assert.deepEqual(bye, { event: "bye" });
+    assert.deepEqual(more, []);
+    assert.equal(stderr, `client: error: ${message}\nclient: hint: ${hint}\n`);
+  }
 }
 
 async function answerQuestions(world: World): Promise<void> {

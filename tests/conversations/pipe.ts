@@ -230,6 +230,30 @@ async function endWhileTheServerIsAway(world: World): Promise<void> {
 }
 
 /** What scripts see of the client. */
+/** Something that takes connections and is no server: trying again is right, but not for a program that has no more to say. */
+async function endWithoutAWayIn(world: World): Promise<void> {
+  using stranger = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const closing = (async () => {
+    for await (const connection of stranger) connection.close();
+  })().catch(() => {}); // closed: the test is over
+  const start = (...args: string[]) =>
+    world.pipe("bob", { port: stranger.addr.port, args: ["--wait", "0.2", ...args] });
+  const late = await start();
+  await late.waitForText("stderr", /connection lost/);
+  await late.write("nobody gets this\n");
+  assert.equal(await late.leave(), 1);
+  assert.match(late.stderr, /^client: error: nothing was sent: .*\nclient: hint: /m);
+  const json = await start("--json");
+  await json.chat("nobody gets this");
+  assert.equal(await json.leave(), 1);
+  assert.match(String(json.first("error").message), /^nothing was sent: /);
+  const silent = await start();
+  await silent.write("  \n\n");
+  assert.equal(await silent.leave(), 0, silent.stderr);
+  stranger.close();
+  await closing;
+}
+
 export const PIPE: readonly Conversation[] = [
   ["pipe mode sends each input as one message without blank ends, never as a command", sendInput],
   ["pipe mode splits a long input into messages at line breaks", splitLongInput],
@@ -240,5 +264,6 @@ export const PIPE: readonly Conversation[] = [
   ["pipe mode waits with its input while more is unacknowledged than may be", sendMuch],
   ["pipe mode and --json end in order when nobody reads their output", stopReading],
   ["the input may end while the server is away", endWhileTheServerIsAway],
+  ["a program whose input has ended does not try to get in for ever", endWithoutAWayIn],
   ["pipe mode refuses a bad line, sends the others, and exits 1", keepWhatIsGood],
 ];

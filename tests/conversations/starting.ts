@@ -127,23 +127,44 @@ async function useOtherKeys(world: World): Promise<void> {
   assert.deepEqual([...Deno.readDirSync(home)].filter(({ name }) => name.endsWith(".pem")), []);
 }
 
+async function serveWithALockedKey(world: World): Promise<void> {
+  const home = await world.home("ann");
+  const locked = new URL("../vectors/keys/pbes2_scrypt.pem", import.meta.url);
+  await world.file("ann/server.pem", await Deno.readTextFile(locked));
+  const start = (env: Record<string, string>) =>
+    world.start("client", {
+      args: ["--serve", "--port", String(freePort()), "--json"],
+      home,
+      env,
+    });
+  const served = start({ HEARTH_KEY_PASSPHRASE: "pässwörd" });
+  await served.waitFor("welcome");
+  assert.equal(await served.leave(), 0);
+  const refused = start({});
+  assert.equal(await refused.ended(), 1);
+  assert.match(refused.stderr, /server\.pem: a passphrase is needed\n.*HEARTH_KEY_PASSPHRASE/);
+}
+
 async function rememberTheNick(world: World): Promise<void> {
   const server = await world.server();
   const ann = await world.client("ann");
   await ann.waitFor("welcome");
-  const join = async (...args: string[]) => {
+  const join = async (args: readonly string[] = [], command?: string) => {
     const client = world.start("client", {
       args: ["--host", "127.0.0.1", "--port", String(server.port), "--json", ...args],
       home: await world.home("bob"),
     });
     await client.waitFor("joined");
+    if (command !== undefined) await client.command(command);
     assert.equal(await client.leave(), 0);
   };
   await join();
   await ann.waitFor("joined", { nick: "somebody" }); // the login name
-  await join("--nick", "Robert");
-  await join();
+  await join(["--nick", "Robert"]);
+  await join([], "/nick Bert");
   await ann.waitFor("joined", { nick: "Robert" }, { count: 2 });
+  await join();
+  await ann.waitFor("joined", { nick: "Bert" });
 }
 
 async function endWithoutAWelcome(world: World): Promise<void> {
@@ -274,6 +295,7 @@ export const STARTING: readonly Conversation[] = [
     serveForTheFirstTime,
   ],
   ["--key takes OpenSSH and PEM keys, locked ones with HEARTH_KEY_PASSPHRASE", useOtherKeys],
+  ["--serve unlocks the server's key as it does one's own", serveWithALockedKey],
   ["the nick used last is used again, the login name before that", rememberTheNick],
   ["signals end a client that is not in the room yet", endWithoutAWelcome],
   ["signals end clients and servers in order, with their exit codes", endInOrder],

@@ -189,11 +189,13 @@ class PrivateIdentity(PublicIdentity):
         return s if len(s) == 32 else fallback
 
 
-def load_identity(path, bits=2048):
-    """PKCS#8 PEM at `path`; made there when missing."""
+def load_identity(path, bits=2048, fits=None):
+    """PKCS#8 PEM at `path`; made there when missing, until it `fits`."""
     if not os.path.exists(path):
         os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
         fresh = PrivateIdentity.generate(bits)
+        while fits is not None and not fits(fresh):
+            fresh = PrivateIdentity.generate(bits)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
             f.write(fresh.pem())
         return fresh

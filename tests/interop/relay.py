@@ -1,7 +1,7 @@
 """A HEARTH/1 relay (§5), independent of the program it tests.
 
     python3 relay.py --port 0 --home DIR [--password-file F] [--join-key-file F]
-                     [--room-capacity N] [--allow FILE] [--verbose]
+                     [--room-capacity N] [--allow FILE] [--min-key-bits N] [--verbose]
 
 Key: DIR/server.pem (made there, 2048 bits, when missing).  First line of standard output:
 {"event":"listening","port":N,"fingerprint":"SHA256:..."}; then joined, left, refused, closed.
@@ -225,7 +225,7 @@ class Connection:
 
     def policy(self):
         """§3, §5: 9, then 2, as soon as the first record has verified."""
-        if self.identity.bits < 2048:
+        if self.identity.bits < self.relay.options.min_key_bits:
             return self.refuse(9)
         if self.relay.allow is not None and self.identity.fp not in self.relay.allow:
             return self.refuse(2)
@@ -507,6 +507,7 @@ def main():
     p.add_argument("--join-key-file")
     p.add_argument("--room-capacity", type=int, default=64)
     p.add_argument("--allow")
+    p.add_argument("--min-key-bits", type=int, default=2048)
     p.add_argument("--verbose", action="store_true")
     options = p.parse_args()
 

@@ -1,6 +1,7 @@
 """Checks this folder: hearth.py against kat.json, then relay.py and client.py together.
 
-    python3 selftest.py [TEST ...]    about half a minute; exit 0 when all is well
+    python3 selftest.py [TEST ...]    about a minute; exit 0 when all is well
+    python3 selftest.py --slow        with the waits of 15 and 30 s
     python3 selftest.py --kat         only the known answers
 
 Another program in the place of one's own (tests that need faults it does not know are left out):
@@ -24,9 +25,11 @@ import time
 
 import hearth as h
 import katcheck
+import members
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = sys.executable
+THIRDS = {"bob": 0, "ann": 1, "eve": 2}
 
 
 class Program:
@@ -113,9 +116,13 @@ class World:
             f.write(text + "\n")
         return self.path(name)
 
-    def key(self, home, bits):
+    def key(self, home, bits, fits=None):
+        """Makes a key where there is none.  ann's fingerprint lies between those of bob and eve:
+        so she meets them in both roles (but a key of 4096 bits is taken as it comes)."""
+        if fits is None and home in THIRDS and bits < 4096:
+            fits = lambda key: key.fp[0] * 3 >> 8 == THIRDS[home]
         h.load_identity(os.path.join(self.path(home), "server.pem" if home == "relay"
-                                     else "identity.pem"), bits)
+                                     else "identity.pem"), bits, fits)
 
     def start(self, own, home, options, foreign, foreign_options, name):
         """`foreign`: the command line of the other program, or None for one's own."""
@@ -415,18 +422,40 @@ def test_version():
             check(data == b"HEARTH/?", data)
 
 
+def probe(w, *more):
+    subprocess.run([PYTHON, os.path.join(HERE, "probe.py"), "--port", str(w.port), *more],
+                   check=True)
+
+
 def test_probe():
     """probe.py against the relay."""
     with World() as w:
-        w.relay()
-        subprocess.run([PYTHON, os.path.join(HERE, "probe.py"), "--port", str(w.port)],
-                       check=True, stdout=subprocess.DEVNULL)
+        w.relay("--room-capacity", "3")
+        probe(w, *(["--slow"] if OPTIONS.slow else []))
+
+
+def test_probe_password():
+    """probe.py against a relay with a password: addresses of loopback, so Linux only."""
+    with World() as w:
+        given = w.password("given", "pässwörd Å")
+        w.relay("--password-file", given)
+        if sys.platform == "linux":
+            probe(w, "--password-file", given)
+
+
+def test_members():
+    """members.py against a client that meets others in both roles."""
+    with World() as w:
+        w.key("ann", 2048, members.is_between)
+        w.relay("--min-key-bits", "1024")
+        print(f"ok: {members.check(w.client('ann'), w.port, OPTIONS.slow)} checks")
 
 
 TESTS = [test_room, test_password, test_ghost, test_refusals, test_restart, test_faults,
          test_new_channels, test_gap, test_replaced, test_two_terminals, test_restarted_client,
-         test_version, test_probe]
-OWN_RELAY = {"test_refusals"}          # these need faults on standard input
+         test_version, test_probe, test_probe_password, test_members]
+# test_refusals and OWN_CLIENTS need faults on standard input; test_members is about clients
+OWN_RELAY = {"test_refusals", "test_members"}
 OWN_CLIENTS = {"test_refusals", "test_faults", "test_new_channels", "test_replaced"}
 
 
@@ -437,6 +466,7 @@ def main():
     p.add_argument("--relay")
     p.add_argument("--client")
     p.add_argument("--for", dest="names", default="bob")
+    p.add_argument("--slow", action="store_true")
     p.add_argument("tests", nargs="*")
     OPTIONS = p.parse_args()
     print("kat:", ", ".join(f"{n} {c}" for n, c in katcheck.Kat().run().items()), flush=True)

@@ -365,10 +365,13 @@ export class Ledger {
         yield `#${sent.number} of ${sent.from.name} is not at ${place.name}, and nobody was told`;
       }
       const done = isReported(sent);
-      // Somebody lost may be waited for, also somebody refused whose refusal has not been heard again.
+      // Somebody lost may be waited for, also somebody refused whose refusal has not been heard again, or never was:
+      // one with another password says nothing, and a CLOSE may come when its handshake is forgotten.
       const isAwaited = sent.unsure.size > 0 ||
-        [...sent.refused].some((place) => !place.alive || sent.from.everLost.has(place)) ||
-        [...sent.refused].some(({ identity }) => identity.password !== sent.from.identity.password);
+        [...sent.refused].some((place) =>
+          !place.alive || sent.from.everLost.has(place) ||
+          !sent.from.peers.get(place.sid ?? "")?.refused
+        );
       if (done || isAwaited) continue;
       if ([...sent.places].every((place) => this.#isDone(sent, place))) {
         yield `#${sent.number} of ${sent.from.name} is everywhere, and not reported as delivered`;

@@ -104,9 +104,10 @@ export class World implements AsyncDisposable {
   }
 
   /** Writes a file, readable by its owner alone. @returns Its path. */
-  async file(name: string, content: string): Promise<string> {
+  async file(name: string, content: string | Uint8Array): Promise<string> {
     const path = this.path(name);
-    await Deno.writeTextFile(path, content, { mode: 0o600 });
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await Deno.writeFile(path, bytes, { mode: 0o600 });
     return path;
   }
 

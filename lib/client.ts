@@ -23,7 +23,6 @@ import {
   readPassword,
 } from "./cli.ts";
 import { derivePassword, encodeJoinKey } from "./password.ts";
-import { askSecretly } from "./secret.ts";
 import { DEFAULT_ROOM } from "./programs.ts";
 import { findRelay, type Relay } from "./relays.ts";
 import { decodeFingerprint, encodeFingerprint, type PrivateKey } from "./rsa.ts";
@@ -32,7 +31,7 @@ import { Session } from "./session.ts";
 import { loadSettings, type Settings, SettingsKeeper } from "./settings.ts";
 import { alignCells } from "./table.ts";
 import { PeerBook } from "./trust.ts";
-import { makeChatUi, makeJsonUi, makePipeUi, type Ui } from "./ui.ts";
+import { makeJsonUi, makePipeUi, type Ui } from "./ui.ts";
 
 const SIGNAL_EXITS: Partial<Record<Deno.Signal, number>> = {
   SIGINT: 130,
@@ -89,7 +88,7 @@ export async function runClient(options: ClientOptions): Promise<number> {
       folder,
       (error) => ui.say(`this cannot be kept for the next time: ${describeError(error)}`),
     );
-    if (onTerminal) ui = makeChat(options, { settings, keeper, ending });
+    if (onTerminal) ui = await makeChat(options, { settings, keeper, ending });
     endOnBug(ui);
     const conversation = converse(options, { ui, folder, settings, keeper, ending, onTerminal });
     // Before there is a session, questions and key making need not come to their end.
@@ -123,10 +122,11 @@ interface Frame {
   readonly onTerminal: boolean;
 }
 
-function makeChat(
+async function makeChat(
   options: ClientOptions,
   { settings, keeper, ending }: Pick<Frame, "settings" | "keeper" | "ending">,
-): Ui {
+): Promise<Ui> {
+  const { makeChatUi } = await import("./chat_ui.ts");
   return makeChatUi({
     color: colorDepth(env, true),
     utf8: isUtf8Locale(env, Deno.build.os),
@@ -298,6 +298,7 @@ export async function forgetServer({ host, port }: ForgetRequest): Promise<numbe
 
 /** `client join-key FINGERPRINT`: what a server that must not know the password is given. */
 export async function printJoinKey(request: JoinKeyRequest): Promise<number> {
+  const { askSecretly } = await import("./secret.ts");
   const password = await readPassword({
     source: request.password ?? unlessSet(),
     ask: askSecretly,

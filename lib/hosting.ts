@@ -10,6 +10,7 @@ import { setImmediate } from "node:timers";
 import type { Announcer } from "./announcer.ts";
 import { UsageError } from "./errors.ts";
 import { type PortUser, probePort } from "./probe.ts";
+import { isEverywhere, reachableAddresses } from "./reach.ts";
 import { Relay, type RelayOptions } from "./relay.ts";
 import { encodeFingerprint } from "./rsa.ts";
 
@@ -17,8 +18,6 @@ import { encodeFingerprint } from "./rsa.ts";
 const GATHER_MS = 25;
 /** The wait after an accept that failed: too many open files, most likely. */
 const ACCEPT_RETRY_MS = 100;
-/** Names of network interfaces that lead to no other computer in the room. */
-const INSIDE = /^(docker|br-|veth|virbr|vmnet|vbox|lxc|podman|cni|tun|tap|utun|wg|zt|tailscale)/i;
 
 /** What hosting needs: what the relay needs, and a place. */
 export interface HostOptions extends RelayOptions {
@@ -207,21 +206,4 @@ async function acceptAll(
     }
     relay.accept(connection, (connection.remoteAddr as Deno.NetAddr).hostname);
   }
-}
-
-function isEverywhere(hostname: string | undefined): hostname is undefined | "::" | "0.0.0.0" {
-  return hostname === undefined || hostname === "::" || hostname === "0.0.0.0";
-}
-
-/** Lists the addresses of this computer, the likeliest first, without those that only this computer can use. */
-export function reachableAddresses(hostname?: string): string[] {
-  if (!isEverywhere(hostname)) return [hostname];
-  const found = Deno.networkInterfaces().filter(({ address, family }) =>
-    !(hostname === "0.0.0.0" && family === "IPv6") &&
-    !/^(127\.|::1$|169\.254\.|fe80:)/i.test(address) // fe80: means nothing without a zone of the other computer
-  );
-  const rank = ({ name, family }: Deno.NetworkInterfaceInfo) =>
-    (INSIDE.test(name) ? 2 : 0) + (family === "IPv6" ? 1 : 0);
-  const addresses = found.sort((a, b) => rank(a) - rank(b)).map(({ address }) => address);
-  return addresses.length > 0 ? addresses : ["localhost"];
 }

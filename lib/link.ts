@@ -14,6 +14,7 @@ import { ProtocolError } from "./errors.ts";
 import { forEachFrame, type InputBuffer } from "./frame.ts";
 import type { Group, GroupMember } from "./group.ts";
 import { FLUSH_MS, MAX_QUEUE_AGE_MS, PING_DELAY_MS, SILENCE_MS, STALL_MS } from "./limits.ts";
+import { Pace } from "./pace.ts";
 import { decodeFrame, encodeFrame, FRAME, type Frame, REASON } from "./transport_frame.ts";
 import { type Batch, OutputQueue } from "./queue.ts";
 import { type ByteStream, closeAtOnce, closeStream, settledWithin } from "./stream.ts";
@@ -58,10 +59,6 @@ export interface RecordOptions {
   readonly random?: RandomBytes;
 }
 
-/** So many writes may follow each other at once; from then on each waits for more to gather. */
-const BURST_WRITES = 4;
-/** So much is worth a write of its own at any time. */
-const WORTHWHILE_BYTES = 8 * 1024;
 /** A PING that could not go out is tried again. */
 const PING_RETRY_MS = 1_000;
 
@@ -94,8 +91,7 @@ export class Connection implements GroupMember {
   /** When the write under way last made progress, a record was last sent, one last verified. */
   #progressAt: number;
   #sentAt: number;
-  /** Each write takes its time from the burst; see {@linkcode Connection.flush}. */
-  #restedAt = -Infinity;
+  readonly #pace: Pace;
   #heardAt: number;
   #written: (() => void) | undefined;
 
@@ -108,6 +104,7 @@ export class Connection implements GroupMember {
     this.#opener = options.opener;
     this.#sealer = options.sealer;
     this.#queue = new OutputQueue(this.#group);
+    this.#pace = new Pace(this.#group.gather);
     this.#isRelay = options.role === "relay";
     this.#held = this.#isFirst = this.#isRelay;
     this.#progressAt = this.#heardAt = this.#sentAt = this.#group.now();
@@ -232,8 +229,8 @@ export class Connection implements GroupMember {
 
   /** Writes what is queued, or says when: a receiver that was written to often of late waits for more to gather. */
   flush(now: number): number {
-    const gathered = this.#restedAt - (BURST_WRITES - 1) * this.#group.gather;
-    if (now < gathered && this.#queue.bytes < WORTHWHILE_BYTES) return gathered;
+    const dueAt = this.#pace.due(now, this.#queue.bytes);
+    if (now < dueAt) return dueAt;
     this.#flushing = false;
     this.#writeNext(now);
     return now;
@@ -245,9 +242,7 @@ export class Connection implements GroupMember {
     const batch = this.#queue.take();
     if (!batch) return this.#written?.();
     this.#sentAt = this.#progressAt = now;
-    const { gather } = this.#group;
-    const latest = now + (BURST_WRITES - 1) * gather;
-    this.#restedAt = Math.min(Math.max(this.#restedAt, now), latest) + gather;
+    this.#pace.note(now);
     this.#writing = batch;
     if (this.#state === "open") {
       this.#group.wakeAt(Math.min(now + STALL_MS, batch.since + MAX_QUEUE_AGE_MS));

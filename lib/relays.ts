@@ -8,7 +8,7 @@ import type { ClientOptions } from "./arguments.ts";
 import type { ByteStream } from "./connection.ts";
 import { inviteTo } from "./host.ts";
 import { connectError, readPassphrase } from "./cli.ts";
-import { type Host, PortTakenError, reachableAddresses, startHost } from "./hosting.ts";
+import type { Host } from "./hosting.ts";
 import { loadIdentity } from "./identity.ts";
 import { derivePassword } from "./password.ts";
 import {
@@ -21,6 +21,7 @@ import {
   startOf,
 } from "./nearby.ts";
 import { probePort } from "./probe.ts";
+import { reachableAddresses } from "./reach.ts";
 import type { PrivateKey } from "./rsa.ts";
 import { serverAddress, type ServerBook } from "./servers.ts";
 import type { Ui } from "./ui.ts";
@@ -123,6 +124,7 @@ async function serve(options: ClientOptions, find: FindOptions): Promise<Relay> 
   const key = await loadServerKey(options, find);
   const { password } = find;
   const { fingerprint } = key.publicKey;
+  const { PortTakenError, startHost } = await import("./hosting.ts");
   try {
     const host = await startHost({
       key,

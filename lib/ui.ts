@@ -1,11 +1,11 @@
 /**
- * The three faces of the client: a chat on a terminal, lines of text, lines of JSON. One interface for what the
- * program itself has to say and ask before and after the session.
+ * The faces of the client without a terminal, lines of text and lines of JSON; and the interface of all faces, for
+ * what the program itself has to say and ask before and after the session. The chat on a terminal is in chat_ui.ts.
  *
  * @module
  */
 
-import { type Attachment, Chat, type ChatOptions } from "./chat.ts";
+import type { Attachment } from "./chat.ts";
 import { UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import { noticeOf } from "./notices.ts";
@@ -141,45 +141,5 @@ export function makePipeUi({ quiet, waitMs, to }: PlainOptions): Ui {
     run: () => Promise.race([runPipe({ ...attached!, read, emit, waitMs, to }), output.closed]),
     fail: (error) => reportError("client", error),
     close: () => {},
-  };
-}
-
-const SPINNER = ["|", "/", "-", "\\"];
-const SPINNER_MS = 100;
-
-/** The chat on a terminal. */
-export function makeChatUi(options: ChatOptions & { finished: Promise<boolean> }): Ui {
-  const chat = new Chat(options);
-  chat.terminal.open();
-  const errors: unknown[] = [];
-  let spinner: ReturnType<typeof setInterval> | undefined;
-  return {
-    emit: (event) => chat.show(event),
-    say: (text) => chat.say(text),
-    greet: (text) => chat.say(text),
-    progress(text) {
-      clearInterval(spinner);
-      if (text === "") return chat.terminal.setStatus("");
-      let turn = 0;
-      const show = () => chat.terminal.setStatus(`${SPINNER[turn++ % SPINNER.length]} ${text}`);
-      show();
-      spinner = setInterval(show, SPINNER_MS);
-    },
-    async ask(question, { secret }) {
-      const { terminal } = chat;
-      const answer = await (secret ? terminal.askSecret(question) : terminal.ask(question));
-      if (answer !== undefined) return answer;
-      // Ctrl-C and Ctrl-D leave, as everywhere in the chat; nothing goes on that hangs on the answer.
-      options.onQuit();
-      return await new Promise(() => {});
-    },
-    attach: (attachment) => chat.attach(attachment),
-    run: () => options.finished,
-    fail: (error) => void errors.push(error),
-    close() {
-      clearInterval(spinner);
-      chat.close();
-      for (const error of errors) reportError("client", error);
-    },
   };
 }

@@ -21,7 +21,7 @@ const RANKS: readonly (readonly string[])[] = [
   "bytes options palette wrap paste editor notices",
   // hashes and points, names, files
   "aead hash transport_frame x25519 oaep nick files programs locale completions presence receipts " +
-  "standing mdns qr",
+  "standing mdns qr reach pace",
   // cipher, keys, messages, and what is remembered
   "cipher rsa message room safety password entries commands screen responder browse multicast",
   // handshake and frames; trust; arguments; keys pressed
@@ -45,10 +45,11 @@ const RANKS: readonly (readonly string[])[] = [
   "hosting session",
   // what a command does; what a server says
   "actions log",
-  // the three faces of the client; the server
+  // the faces of the client; the server
   "chat pipe server",
   // which face, which relay, and the client itself
   "ui",
+  "chat_ui",
   "relays",
   "client",
 ].map((row) => row.split(" "));

@@ -55,7 +55,7 @@ export class Keeping {
     const before = member.target;
     const adopt = !this.#expectsHello(member.name, member);
     const target = outbox.bind(before, instance, { adopt });
-    if (adopt) this.#share(member.name);
+    if (adopt) { for (const heir of this.#heirs(member.name)) this.#give(heir, { orphans: true }); }
     member.target = target;
     if (before.instance !== undefined && before !== target && !roster.holds(before)) {
       before.lostAt = clock.now();
@@ -125,17 +125,18 @@ export class Keeping {
 
   /** §6, "A restarted client": what is kept for instances that are gone goes to those that have a channel. */
   adopt(name: string): void {
-    if (!this.#expectsHello(name)) this.#share(name);
+    if (this.#expectsHello(name)) return;
+    for (const [i, heir] of this.#heirs(name).entries()) this.#give(heir, { orphans: i > 0 });
   }
 
-  /** What one of them was given before goes to the next. */
-  #share(name: string): void {
-    const { roster, outbox, pump } = this.#options;
-    for (const heir of roster.placesOf(name)) {
-      if (!heir.peer?.channel?.stream) continue;
-      outbox.adopt(heir.target);
-      pump(heir);
-    }
+  #heirs(name: string): Member[] {
+    return this.#options.roster.placesOf(name).filter(({ peer }) => peer?.channel?.stream);
+  }
+
+  #give(heir: Member, options: { orphans: boolean }): void {
+    const { outbox, pump } = this.#options;
+    outbox.adopt(heir.target, options);
+    pump(heir);
   }
 
   /** Some place of this person may still turn out to be an instance that seems gone. */

@@ -149,10 +149,10 @@ export class Outbox {
     stream.wasUp = true;
     const arriving: Arrival[] = [];
     if (waiting.instance === undefined) {
-      this.#collect(waiting, stream, false, arriving);
+      this.#collect(waiting, stream, arriving, { moved: false, orphans: false });
       this.#waiting.delete(waiting);
     }
-    if (options.adopt) this.#collectLost(stream, arriving);
+    if (options.adopt) this.#collectLost(stream, arriving, { orphans: false });
     for (const { message, moved } of arriving) this.#push(stream, message, moved);
     sortUnsent(stream);
     this.#report();
@@ -168,33 +168,42 @@ export class Outbox {
     if (idle) this.#streams.delete(idle[0]);
   }
 
-  /** §6, "A restarted client": gives a stream what is kept for the other instances of its fingerprint that are gone. */
-  adopt(stream: Target): void {
+  /**
+   * §6, "A restarted client": gives a stream what is kept for the other instances of its fingerprint that are gone;
+   * of `orphans` only what no other of them has acknowledged, or may still.
+   */
+  adopt(stream: Target, options = { orphans: false }): void {
     const arriving: Arrival[] = [];
-    this.#collectLost(stream, arriving);
+    this.#collectLost(stream, arriving, options);
     arriving.sort((a, b) => a.message.serial - b.message.serial);
     for (const { message } of arriving) this.#push(stream, message, true);
     this.#report();
   }
 
-  #collectLost(stream: Target, arriving: Arrival[]): void {
+  #collectLost(stream: Target, arriving: Arrival[], { orphans }: { orphans: boolean }): void {
     // First what may have been meant for this very instance, so that the others' is not taken for it.
     const lost = [...this.lost()].sort((a, b) => (a.instance ? 1 : 0) - (b.instance ? 1 : 0));
     for (const gone of lost) {
       if (gone.fingerprint !== stream.fingerprint || gone === stream) continue;
-      this.#collect(gone, stream, true, arriving);
+      this.#collect(gone, stream, arriving, { moved: true, orphans });
       if (gone.instance === undefined) this.#waiting.delete(gone);
     }
   }
 
   /** Takes everything out of `from`; what `to` was never given is added to `arriving` as pending there. */
-  #collect(from: Target, to: Target, moved: boolean, arriving: Arrival[]): void {
+  #collect(
+    from: Target,
+    to: Target,
+    arriving: Arrival[],
+    { moved, orphans }: { moved: boolean; orphans: boolean },
+  ): void {
     const kept: Item[] = [];
     for (const item of from.items) {
       const entry = item.message && this.#entries.get(item.message);
       if (!entry) continue;
       const fate = entry.fates.get(to);
-      if (fate !== undefined && (fate !== "unsent" || from.instance !== undefined)) {
+      const isQueued = fate !== undefined && (fate !== "unsent" || from.instance !== undefined);
+      if (isQueued || orphans && this.#hasTwin(entry, from)) {
         // The same id is queued there: a waiting list ends in it, a gone instance may still come back for it.
         if (moved && from.instance !== undefined) kept.push(item);
         else this.#forget(entry, from);
@@ -330,9 +339,8 @@ export class Outbox {
   expire(): void {
     const oldest = this.#clock.now() - KEEP_MS;
     for (const target of [...this.targets()]) {
-      if (target.lostAt !== undefined && target.lostAt <= oldest) {
-        this.retire(target);
-      } else if (target.downAt !== undefined && target.downAt <= oldest) {
+      if (target.lostAt !== undefined && target.lostAt <= oldest) this.retire(target);
+      else if (target.downAt !== undefined && target.downAt <= oldest) {
         const kept = target.items.findIndex(({ queuedAt }) => queuedAt > oldest);
         this.#drop(target, kept < 0 ? target.items.length : kept, "failed");
       }

@@ -112,7 +112,7 @@ test("Chat shows that a key is being made, until Ctrl-C", async (chats) => {
 });
 
 withServer("Chat answers commands in aligned blocks", async (chats) => {
-  const [anna, bob] = await annaAndBob(chats);
+  const [anna, bob] = await annaAndBob(chats, { args: ["--no-qr"] });
   const keys = await keysOf("anna", "bob", "server");
   const short = (key: string) => key.slice(7, 15);
   await bob.command("/away at lunch");

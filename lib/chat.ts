@@ -141,14 +141,18 @@ export class Chat {
     }
   }
 
-  /** As it is, in one row however long, since it is there to be copied; and for a camera. */
+  /**
+   * For a camera, and below it as it is, in one row however long, since it is there to be copied: of what is higher
+   * than the screen its end is to be seen.
+   */
   async #invite(lines: readonly string[]): Promise<void> {
-    this.terminal.print(lines.map(cleanLine));
     const { qr = false, utf8, color } = this.#options;
-    if (!qr || !utf8) return;
-    const { drawQr } = await import("./qr.ts");
-    const { columns } = this.terminal;
-    for (const line of lines) this.terminal.print(await drawQr(line, { columns, color }));
+    if (qr && utf8) {
+      const { drawQr } = await import("./qr.ts");
+      const { columns } = this.terminal;
+      for (const line of lines) this.terminal.print(await drawQr(line, { columns, color }));
+    }
+    this.terminal.print(lines.map(cleanLine));
   }
 
   /** Shows what happened. */

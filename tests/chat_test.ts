@@ -112,7 +112,7 @@ test("Chat shows that a key is being made, until Ctrl-C", async (chats) => {
 });
 
 withServer("Chat answers commands in aligned blocks", async (chats) => {
-  const [anna, bob] = await annaAndBob(chats);
+  const [anna, bob] = await annaAndBob(chats, { args: ["--no-qr"] });
   const keys = await keysOf("anna", "bob", "server");
   const short = (key: string) => key.slice(7, 15);
   await bob.command("/away at lunch");
@@ -186,6 +186,21 @@ withServer("Chat answers commands in aligned blocks", async (chats) => {
   assert.match(line, new RegExp(`^\\./client --host \\S+ --fingerprint ${literal(keys.server)}$`));
   await enter(anna, "/clear");
   await anna.expect("anna> ‸");
+});
+
+withServer("Chat shows an invitation below its picture, all of both at once", async (chats) => {
+  const [anna] = await annaAndBob(chats);
+  const keys = await keysOf("server");
+  await enter(anna, "/invite");
+  await anna.waitFor(
+    (rows) => rows.join().includes("▀") && rows.at(-2)!.endsWith(keys.server.slice(-9)),
+    "the invitation below its picture",
+  );
+  const rows = await anna.joinedScreen();
+  assert.match(rows.at(-2)!, /^\.\/client --host \S+ --fingerprint SHA256:/);
+  const picture = rows.slice(0, -2).filter((row) => /^ *[█▀▄][█▀▄ ]*$/.test(row));
+  const width = Math.max(...picture.map((row) => row.length));
+  assert.ok(picture.length >= Math.floor(width / 2), `${picture.length} rows of ${width} columns`);
 });
 
 withServer("Chat sends no command that it does not know, and names the nearest", async (chats) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { decodeHex } from "../lib/bytes.ts";
+import { compareBytes, decodeHex } from "../lib/bytes.ts";
 import { cipherReady } from "../lib/cipher.ts";
 import { ProtocolError, UsageError } from "../lib/errors.ts";
 import type { SessionEvent } from "../lib/events.ts";
@@ -914,6 +914,45 @@ Deno.test("Membership refuses weak keys for good; they count for nothing", async
     assert.deepEqual(anna.take(), ["delivered hello to bert"]);
     await room.advance(3_600_000);
     assert.deepEqual(anna.take(), []); // no warning, no further attempt
+  });
+});
+
+Deno.test("Membership: what waited for who is refused then is delivered when the others have it", async () => {
+  await TestRoom.use(async (room) => {
+    const [anna] = await meet(room, ANNA, BERT);
+    const carl = await room.client({ ...CARL, bits: 1024, minKeyBits: 1024 });
+    room.filter = ({ from, payload }) => from === carl ? undefined : payload;
+    await room.join(carl);
+    anna.say("hello");
+    await room.advance(10_000);
+    assert.deepEqual(anna.take("delivered", "undelivered"), []);
+    room.filter = ({ payload }) => payload;
+    await room.advance(20_000);
+    assert.deepEqual(anna.take("delivered", "undelivered"), ["delivered hello to bert"]);
+    assert.deepEqual(texts(carl), []);
+  });
+});
+
+Deno.test("Membership begins 20 answers a second over all members", async () => {
+  await TestRoom.use(async (room) => {
+    const newcomer = await room.client(DORA);
+    const seeds = Array.from({ length: 120 }, (_, i) => 20 + i);
+    const smaller = seeds.filter((seed) =>
+      compareBytes(
+        cheapKey(seed).publicKey.fingerprint,
+        newcomer.key.publicKey.fingerprint,
+      ) < 0
+    ).slice(0, 30);
+    assert.equal(smaller.length, 30);
+    for (const seed of smaller) await room.enter({ seed });
+    await room.advance(60_000);
+    await room.join(newcomer);
+    const answered = () =>
+      room.log.filter(({ from, kind }) => from === newcomer && kind === KIND.M2).length;
+    await room.advance(999);
+    assert.equal(answered(), 20);
+    await room.advance(1);
+    assert.equal(answered(), 30);
   });
 });
 

@@ -23,6 +23,7 @@ Deno.test("derivePassword() gives the known keys", async () => {
     const keys = await derivePassword(known.password, decodeHex(known.fp_s));
     assert.equal(encodeHex(keys.joinKey), known.Kjoin);
     assert.equal(encodeHex(keys.roomKey), known.Kroom);
+    assert.equal(encodeHex(keys.joinKey) + encodeHex(keys.roomKey), known.K);
     count++;
   }
   assert.equal(count, 2);

@@ -436,6 +436,55 @@ Deno.test("Peer as responder drops what does not fit, and goes on", async () => 
   assert.deepEqual(rig.happened(), ["hello Anna"]);
 });
 
+/** A rig whose signatures are not made before they are asked for with `sign`. */
+function slowRig(options: RigOptions): { rig: Rig; sign: () => Promise<void> } {
+  const waiting: (() => void)[] = [];
+  const key = (real: PrivateKey) =>
+    doubleKey(real, {
+      sign: async (context, message) => {
+        await new Promise<void>((resolve) => waiting.push(resolve));
+        return await real.sign(context, message);
+      },
+    });
+  const sign = async () => {
+    for (const go of waiting.splice(0)) go();
+    await settle();
+  };
+  return { rig: new Rig({ ...options, key }), sign };
+}
+
+Deno.test("Peer as initiator takes the first M2 and no other, also while it works on it", async () => {
+  const { rig, sign } = slowRig({ initiates: true });
+  rig.peer.start();
+  const m1 = rig.one(KIND.M1);
+  const m2 = await new Responder(rig.otherOptions()).consumeM1(m1.payload);
+  for (let i = 0; i < 3; i++) await rig.give(KIND.M2, m1.tag, m2);
+  await sign();
+  assert.deepEqual(rig.take().map(({ kind }) => kind), [KIND.M3, KIND.RECORD]);
+});
+
+Deno.test("Peer sends nothing of a handshake that came to its end while it worked on it", async () => {
+  const ends: ((rig: Rig) => unknown)[] = [
+    (rig) => rig.dispose(),
+    (rig) => rig.clock.advance(15_999), // forgotten, and not yet begun anew
+  ];
+  for (const end of ends) {
+    const { rig, sign } = slowRig({ initiates: true });
+    rig.peer.start();
+    const m1 = rig.one(KIND.M1);
+    await rig.give(KIND.M2, m1.tag, await new Responder(rig.otherOptions()).consumeM1(m1.payload));
+    await end(rig);
+    await sign();
+    assert.deepEqual(rig.take(), []);
+
+    const other = slowRig({ initiates: false });
+    await other.rig.give(KIND.M1, "000000c1", new Initiator(other.rig.otherOptions()).m1);
+    await end(other.rig);
+    await other.sign();
+    assert.deepEqual(other.rig.take(), []);
+  }
+});
+
 Deno.test("Peer answers an M1 that is no point, or from another version, with nothing", async () => {
   const rig = new Rig({ initiates: false });
   const magic = new TextEncoder().encode("HEARTH/1");

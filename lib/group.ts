@@ -35,7 +35,7 @@ export interface GroupOptions {
 export class Group {
   /** Where the time of all members comes from. */
   readonly clock: Clock;
-  /** Milliseconds between writes to the same side, when many follow each other: under load each carries more. */
+  /** After a write so many milliseconds pass before the next one to the same side: under load each carries more. */
   readonly gather: number;
   readonly #defer: (action: () => void) => void;
   readonly #members = new Set<GroupMember>();

@@ -14,7 +14,6 @@ import { ProtocolError } from "./errors.ts";
 import { forEachFrame, type InputBuffer } from "./frame.ts";
 import type { Group, GroupMember } from "./group.ts";
 import { FLUSH_MS, MAX_QUEUE_AGE_MS, PING_DELAY_MS, SILENCE_MS, STALL_MS } from "./limits.ts";
-import { Pace } from "./pace.ts";
 import { decodeFrame, encodeFrame, FRAME, type Frame, REASON } from "./transport_frame.ts";
 import { type Batch, OutputQueue } from "./queue.ts";
 import { type ByteStream, closeAtOnce, closeStream, settledWithin } from "./stream.ts";
@@ -91,7 +90,7 @@ export class Connection implements GroupMember {
   /** When the write under way last made progress, a record was last sent, one last verified. */
   #progressAt: number;
   #sentAt: number;
-  readonly #pace: Pace;
+  #flushedAt = -Infinity;
   #heardAt: number;
   #written: (() => void) | undefined;
 
@@ -104,7 +103,6 @@ export class Connection implements GroupMember {
     this.#opener = options.opener;
     this.#sealer = options.sealer;
     this.#queue = new OutputQueue(this.#group);
-    this.#pace = new Pace(this.#group.gather);
     this.#isRelay = options.role === "relay";
     this.#held = this.#isFirst = this.#isRelay;
     this.#progressAt = this.#heardAt = this.#sentAt = this.#group.now();
@@ -227,10 +225,10 @@ export class Connection implements GroupMember {
     this.#group.flushSoon(this);
   }
 
-  /** Writes what is queued, or says when: a receiver that was written to often of late waits for more to gather. */
+  /** Writes what is queued, or says when: a receiver that was just written to waits for more to gather. */
   flush(now: number): number {
-    const dueAt = this.#pace.due(now, this.#queue.bytes);
-    if (now < dueAt) return dueAt;
+    const gathered = this.#flushedAt + this.#group.gather;
+    if (now < gathered && !this.#queue.hasFullRecord) return gathered;
     this.#flushing = false;
     this.#writeNext(now);
     return now;
@@ -241,8 +239,7 @@ export class Connection implements GroupMember {
     if (this.#writing || this.#held || this.#state === "closed") return;
     const batch = this.#queue.take();
     if (!batch) return this.#written?.();
-    this.#sentAt = this.#progressAt = now;
-    this.#pace.note(now);
+    this.#flushedAt = this.#sentAt = this.#progressAt = now;
     this.#writing = batch;
     if (this.#state === "open") {
       this.#group.wakeAt(Math.min(now + STALL_MS, batch.since + MAX_QUEUE_AGE_MS));

@@ -145,6 +145,11 @@ export class OutputQueue {
     return this.#batches.length === 0 && !this.#pong;
   }
 
+  /** What waits fills at least one record. */
+  get hasFullRecord(): boolean {
+    return this.#batches.length > 1;
+  }
+
   /** When the oldest frame was queued; a PONG has no age. */
   get since(): number | undefined {
     return this.#batches[0]?.since;

@@ -49,7 +49,7 @@ export interface RelayOptions {
   readonly clock?: Clock;
   readonly random?: RandomBytes;
   readonly decodeId?: DecodeId;
-  /** Milliseconds between many writes to one member, so that under load each carries more; none by default. */
+  /** Milliseconds between two writes to one member, so that under load each carries more; none by default. */
   readonly gather?: number;
   /** When what was received is passed on; see {@linkcode Group}. */
   readonly defer?: (action: () => void) => void;

@@ -79,15 +79,13 @@ interface Rig {
   relayLog: Log;
 }
 
-async function connect(
-  { gather = 0, ...options }: PairOptions & { gather?: number } = {},
-): Promise<Rig> {
+async function connect(options: PairOptions = {}): Promise<Rig> {
   const clock = new FakeClock();
   const [near, far] = memoryPair(options);
   const clientLog = makeLog();
   const relayLog = makeLog();
   const common = { clock, decodeId: decodeCheapId };
-  const group = new Group({ clock, gather });
+  const group = new Group({ clock });
   const accepting = acceptTransport(far, { ...common, key: RELAY_KEY, group });
   const opened = await openTransport(near, {
     ...common,
@@ -342,30 +340,6 @@ Deno.test("Connection fills records up to their limit and gathers while a write 
   assert.equal(clientLog.frames.length, 1010);
   // 10 of 16016 bytes, then 1000 of 12 bytes, of which some fit beside the last large one.
   assert.equal(far.writes - before, 11);
-});
-
-Deno.test("Connection writes some frames at once, then lets them gather for as long as it is told, unless they are many", async () => {
-  const { relay, far, clock, clientLog } = await connect({ gather: 25, capacity: 2 ** 20 });
-  const writesOf = async (frames: number, frame = LEFT) => {
-    const before = far.writes;
-    for (let i = 0; i < frames; i++) {
-      relay.send(frame);
-      await settle();
-    }
-    return far.writes - before;
-  };
-  await clock.advance(1000);
-  assert.equal(await writesOf(10), 4);
-  await clock.advance(24);
-  assert.equal(clientLog.frames.length, 4);
-  await clock.advance(1);
-  assert.equal(clientLog.frames.length, 10);
-  assert.equal(await writesOf(10, LARGE), 10);
-  assert.equal(await writesOf(1), 0); // however much was written, the next one waits no longer
-  await clock.advance(25);
-  assert.equal(clientLog.frames.length, 21);
-  await clock.advance(100);
-  assert.equal(await writesOf(10), 4);
 });
 
 Deno.test("Connection answers PING, and keeps at most one PONG: the newest", async () => {

@@ -21,7 +21,7 @@ const RANKS: readonly (readonly string[])[] = [
   "bytes options palette wrap paste editor notices",
   // hashes and points, names, files
   "aead hash transport_frame x25519 oaep nick files programs locale completions presence receipts " +
-  "standing mdns qr reach pace",
+  "standing mdns qr reach",
   // cipher, keys, messages, and what is remembered
   "cipher rsa message room safety password entries commands screen responder browse multicast",
   // handshake and frames; trust; arguments; keys pressed

@@ -30,6 +30,8 @@ const PACED_RATE = 100;
 const LATENCY_RATE = 20;
 const AT_ONCE = 8;
 const SLOW_BYTES_PER_SECOND = 10_000;
+/** Until a server that has just been started has nothing more to do. */
+const STARTED_MS = 2_000;
 /** Until everybody has heard of the last newcomer. */
 const HEARD_MS = 500;
 /** A crowd that has just come leaves garbage: its memory is looked at when each server had time to give that back. */
@@ -83,6 +85,7 @@ export async function measureRoom(
   const bench = new Bench(server, setup);
   try {
     const [near, far] = await Promise.all([bench.start("a"), bench.start("b")]);
+    await sleep(STARTED_MS);
     values["memory.empty_kb"] = residentKb(server.pid);
     const one = { count: 1, atOnce: 1, rooms: false };
     const several = { ...one, count: scale.oneByOne };
@@ -200,6 +203,7 @@ export async function measureMemory(
   const bench = new Bench(server, setup);
   try {
     const load = await bench.start("m");
+    await sleep(STARTED_MS);
     const empty = residentKb(server.pid);
     values["memory.empty_kb"] = empty;
     let members = 0;

@@ -13,6 +13,7 @@ import { Outbox } from "../../lib/outbox.ts";
 import { Peer } from "../../lib/peer.ts";
 import { People } from "../../lib/people.ts";
 import type { Member } from "../../lib/roster.ts";
+import { Visitor } from "../../lib/visitor.ts";
 
 /** Who is told. */
 export interface Observer {
@@ -34,6 +35,8 @@ export interface Observer {
 
 let observer: Observer | undefined;
 let undelivered = new Map<Allowance, number>();
+/** Those of connections that a relay has accepted; a client has its own, which end with its process. */
+const ofRelay = new WeakSet<Allowance>();
 
 /** From now on this is who is told. */
 export function observe(next: Observer | undefined): void {
@@ -54,6 +57,7 @@ export function undeliveredBytes(): number {
 }
 
 function count(allowance: Allowance, bytes: number): void {
+  if (!ofRelay.has(allowance)) return;
   const sum = (undelivered.get(allowance) ?? 0) + bytes;
   if (sum === 0) undelivered.delete(allowance);
   else undelivered.set(allowance, sum);
@@ -93,6 +97,12 @@ MemberIndex.prototype.add = function (room, random, options) {
   const member = add.call(this, room, random, options);
   observer?.admitted(member);
   return member;
+};
+
+const { start: greet } = Visitor.prototype;
+Visitor.prototype.start = function (accepted) {
+  ofRelay.add(accepted.connection.allowance);
+  greet.call(this, accepted);
 };
 
 const { charge, credit } = Allowance.prototype;

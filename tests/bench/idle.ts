@@ -1,10 +1,14 @@
 /**
- * A program that imports what the relay imports and then does nothing: what an empty relay is compared with.
+ * A program that imports what the relay imports, also what that imports late, and then does nothing: what an empty
+ * relay is compared with.
  *
  * @module
  */
 
+import { aeadFast } from "../../lib/aead.ts";
+import "../../lib/announcer.ts";
 import "../../lib/server.ts";
 
+await aeadFast();
 Deno.listen({ hostname: "127.0.0.1", port: Number(Deno.args[0]) });
 setInterval(() => {}, 60_000);

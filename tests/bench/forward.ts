@@ -35,7 +35,7 @@ const STARTED_MS = 2_000;
 /** Until everybody has heard of the last newcomer. */
 const HEARD_MS = 500;
 /** A crowd that has just come leaves garbage: its memory is looked at when each server had time to give that back. */
-const QUIET_MS = 20_000;
+const QUIET_MS = 10_000;
 /** Members in the process of the sender: their latency is measured, so they are few. */
 const PROBES = 3;
 

@@ -16,6 +16,10 @@ import { memoryPair, type MemoryStream, type PairOptions } from "./memory_stream
 
 export const RELAY_KEY = cheapKey(1);
 export const LOBBY = roomTag("lobby");
+/** The tag of another room. */
+export const OTHER_ROOM: Bytes = new Uint8Array(32).fill(7);
+export const JOIN_KEY: Bytes = new Uint8Array(32).fill(5);
+export const WRONG_KEY: Bytes = new Uint8Array(32).fill(6);
 export const TAG = "a13f49b2";
 
 /** How a client of the rig differs from any other. */
@@ -159,3 +163,20 @@ export function repeated(hex: string, repeat?: readonly [string, number]): Uint8
 type Room<N extends number> = N extends 1 ? [RigClient] : N extends 2 ? [RigClient, RigClient]
 : N extends 3 ? [RigClient, RigClient, RigClient]
 : RigClient[];
+
+/** A JOIN of the lobby. */
+export function joinFrame(seed = 0, proof: Uint8Array<ArrayBuffer> = new Uint8Array(32)): Bytes {
+  const instance = new Uint8Array(16).fill(seed);
+  return encodeFrame({ type: "join", proof, room: LOBBY, instance });
+}
+
+/** What happened in the room, as a client saw it: `+sid` and `-sid:why`. */
+export function comings(client: RigClient): string[] {
+  return client.frames.flatMap((frame) =>
+    frame.type === "joined"
+      ? [`+${frame.sid}`]
+      : frame.type === "left"
+      ? [`-${frame.sid}:${frame.why}`]
+      : []
+  );
+}

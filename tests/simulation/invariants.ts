@@ -10,6 +10,9 @@ import type { Sent } from "./ledger.ts";
 import type { Place } from "./place.ts";
 import type { World } from "./world.ts";
 
+/** What arrives so long after it was written has waited for somebody who was gone. */
+const LONG_AFTER_MS = 1_000;
+
 /** Changes of nick, and what comes from an instance that is gone, are kept beyond the bounds. */
 const SLACK_MESSAGES = 200;
 const SLACK_BYTES = 64 * 1024;
@@ -89,9 +92,11 @@ function* findGaps(world: World): Iterable<string> {
       const missing = addressed.filter(({ id }) => !to.taken.has(id));
       // What came from another instance, and went on to a third, leaves a gap, too.
       let most = theirs.filter((sent) => !to.taken.has(sent.id) && concerns(sent, to)).length;
-      // What was given up in a stream may still wait for whoever says HELLO under another sid, and come late.
+      // What was given up in a stream may still wait for whoever says HELLO under another sid, and come after all.
       if (from.longestAbsence(to) > KEEP_MS) {
-        most += theirs.filter(({ id }) => to.taken.get(id)?.late).length;
+        most += theirs.filter(({ id, at }) =>
+          (to.taken.get(id)?.at ?? at) - at > LONG_AFTER_MS
+        ).length;
       }
       const first = addressed.findIndex(({ id }) => to.taken.has(id));
       const within = missing.filter((sent) =>

@@ -333,7 +333,9 @@ export class Ledger {
     const { fingerprint } = theirs[0]!;
     if ([...sent.from.left].some((place) => place.fingerprint === fingerprint)) return;
     const since = now - KEEP_MS + TICK_SLACK_MS;
-    if (sent.at > since && !theirs.some((place) => sent.from.lost.has(place))) {
+    const seemsLost = (place: Place) =>
+      sent.from.lost.has(place) || sent.from.everLost.has(place) && !sent.from.hasHeard(place);
+    if (sent.at > since && !theirs.some(seemsLost)) {
       return this.#fail(`${what} to ${theirs[0]!.name} after ${now - sent.at} ms`);
     }
     for (const place of theirs) {

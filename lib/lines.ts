@@ -84,6 +84,8 @@ export class ReadAhead {
   #reading: Promise<void> | undefined;
   #ended = false;
   #blank = true;
+  /** Whoever reads takes everything as it comes. */
+  #isRead = false;
 
   /** @param source Reads some bytes: how many, or null at the end. One call at a time. */
   constructor(source: (into: Uint8Array) => Promise<number | null>) {
@@ -101,7 +103,7 @@ export class ReadAhead {
   }
 
   /**
-   * Reads ahead, at most {@linkcode MAX_AHEAD_BYTES}, until it is enough.
+   * Reads ahead, at most {@linkcode MAX_AHEAD_BYTES}, until it is enough or somebody reads.
    *
    * @param isEnough Looked at before each read.
    * @returns Resolves when nothing more is read ahead.
@@ -112,6 +114,7 @@ export class ReadAhead {
 
   /** Reads as the source does, first what was read ahead. One call at a time. */
   async read(into: Uint8Array): Promise<number | null> {
+    this.#isRead = true;
     if (this.#chunks.length === 0) await this.#reading;
     const chunk = this.#chunks.shift();
     if (chunk === undefined) return this.#ended ? null : await this.#source(into);
@@ -122,7 +125,7 @@ export class ReadAhead {
   }
 
   async #fill(isEnough: () => boolean): Promise<void> {
-    for (let total = 0; total < MAX_AHEAD_BYTES && !isEnough();) {
+    for (let total = 0; total < MAX_AHEAD_BYTES && !this.#isRead && !isEnough();) {
       const chunk = new Uint8Array(READ_BYTES);
       const length = await this.#source(chunk);
       if (length === null) {

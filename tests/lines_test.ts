@@ -202,3 +202,21 @@ Deno.test("ReadAhead gives what a read under way brings before what comes later"
   await filled;
   assert.equal(await all, "one two three");
 });
+
+Deno.test("ReadAhead, once it is read from, reads nothing more ahead: what has come is not kept back", async () => {
+  const pending: ((text: string) => void)[] = [];
+  const input = new ReadAhead((into) =>
+    new Promise((resolve) => {
+      pending.push((text) => {
+        into.set(encodeUtf8(text));
+        resolve(text.length);
+      });
+    })
+  );
+  void input.fill(() => false); // the connection has been lost again
+  const buffer = new Uint8Array(10);
+  const reading = input.read(buffer);
+  pending.shift()!("one");
+  assert.equal(await reading, 3);
+  assert.equal(pending.length, 0);
+});

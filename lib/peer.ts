@@ -44,8 +44,6 @@ export class Peer {
   readonly fingerprint: Bytes;
   /** Ended for good. */
   refused = false;
-  /** It was this side that did: whoever has not heard of it hears it again. */
-  #refuses = false;
   #context: PeerContext;
   #listener: PeerListener;
   #pairing: Pairing;
@@ -142,7 +140,7 @@ export class Peer {
 
   /** Takes a payload from the relay; what does not fit is dropped without effect (§6). */
   receive(kind: number, tag: string, payload: Uint8Array): void {
-    if (this.#gone || (this.refused && !this.#refuses)) return;
+    if (this.#gone || this.refused) return;
     if (kind === KIND.RECORD) this.#takeRecord(tag, payload);
     else this.#pairing.receive(kind, tag, payload);
   }
@@ -274,9 +272,7 @@ export class Peer {
     this.#current?.close();
     this.#current = undefined;
     this.#pairing.forget();
-    if (this.refused) return; // said again
     this.refused = true;
-    this.#refuses = byUs;
     this.#listener.refused(reason, byUs);
   }
 

@@ -394,7 +394,8 @@ export class Ledger {
       const isAwake = !clock.asleep && this.#course.now() - clock.wokenAt > TICK_SLACK_MS;
       if (!alive || !isAwake || isReported(sent)) continue;
       for (const { fingerprint, name } of sent.places) {
-        const theirs = [...sent.places].filter((place) => place.fingerprint === fingerprint);
+        const all = [...sent.places, ...sent.unsure];
+        const theirs = all.filter((place) => place.fingerprint === fingerprint);
         if (!theirs.every((place) => this.#isOverdue(sent, place))) continue;
         return this.#fail(`#${sent.number} is still kept for ${name}`);
       }

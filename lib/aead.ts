@@ -56,7 +56,6 @@ let isNative = false;
 
 /** Resolves once everything here can be used. */
 export async function aeadReady(): Promise<void> {
-  isNative = getCiphers().includes(NATIVE);
   loading ??= loadHeap();
   if (!isNative) await loading;
 }
@@ -67,6 +66,7 @@ export async function aeadFast(): Promise<void> {
 }
 
 async function loadHeap(): Promise<void> {
+  isNative = getCiphers().includes(NATIVE); // before anything is waited for: whoever does not wait needs it
   const { default: sodium } = await import("libsodium-wrappers");
   await sodium.ready;
   heap = (sodium as unknown as { readonly libsodium: Heap }).libsodium;

@@ -9,13 +9,11 @@ import type { Outgoing, Target } from "../lib/target.ts";
 import { cheapKey } from "./support/cheap_key.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 import { kat, katBytes } from "./support/kat.ts";
+import { chat, HELLO, INSTANCE, type Sendable } from "./support/messages.ts";
 
 await cipherReady();
 
-type Sendable = Exclude<Message, { type: "extension" }>;
-
 const VIEW = new Uint8Array(32);
-const INSTANCE = "02".repeat(16);
 const KEYS = { ours: new Uint8Array(32).fill(1), theirs: new Uint8Array(32).fill(2) };
 
 /** What outlives a channel. */
@@ -122,22 +120,6 @@ class Rig {
   events(): string[] {
     return this.life.events.splice(0);
   }
-}
-
-const HELLO: Sendable = { type: "hello", features: 0, instance: INSTANCE, nick: "Anna" };
-
-function chat(seq: number, text: string): Sendable {
-  return {
-    type: "chat",
-    seq,
-    id: "00".repeat(8),
-    time: 0,
-    action: false,
-    private: false,
-    late: false,
-    view: VIEW,
-    text,
-  };
 }
 
 function describe(message: Message): string {

@@ -5,7 +5,8 @@ import { Initiator, Responder } from "../lib/handshake.ts";
 import { decodeMessage, encodeMessage } from "../lib/message.ts";
 import { KIND } from "../lib/transport_frame.ts";
 import { settle } from "./support/fake_clock.ts";
-import { BOTH, chat, describe, HELLO, Rig, type Sendable } from "./support/peer_rig.ts";
+import { chat, HELLO, type Sendable } from "./support/messages.ts";
+import { BOTH, describe, Rig } from "./support/peer_rig.ts";
 
 await cipherReady();
 

@@ -9,7 +9,8 @@ import type { PrivateKey } from "../lib/rsa.ts";
 import { cheapKey } from "./support/cheap_key.ts";
 import { doubleKey } from "./support/doubles.ts";
 import { FakeClock, settle } from "./support/fake_clock.ts";
-import { BOTH, chat, type End, HELLO, Rig, type RigOptions } from "./support/peer_rig.ts";
+import { chat, HELLO } from "./support/messages.ts";
+import { BOTH, type End, Rig, type RigOptions } from "./support/peer_rig.ts";
 
 await cipherReady();
 

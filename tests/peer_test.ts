@@ -9,7 +9,8 @@ import type { PeerContext } from "../lib/pairing.ts";
 import type { PrivateKey } from "../lib/rsa.ts";
 import { doubleKey, seededRandom } from "./support/doubles.ts";
 import { settle } from "./support/fake_clock.ts";
-import { BOTH, HELLO, OWN_SID, Rig, type RigOptions, sortedKeys } from "./support/peer_rig.ts";
+import { HELLO } from "./support/messages.ts";
+import { BOTH, OWN_SID, Rig, type RigOptions, sortedKeys } from "./support/peer_rig.ts";
 
 await cipherReady();
 

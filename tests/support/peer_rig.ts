@@ -21,12 +21,10 @@ import type { PrivateKey } from "../../lib/rsa.ts";
 import { cheapKey, decodeCheapId } from "./cheap_key.ts";
 import { seededRandom } from "./doubles.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
-
-export type Sendable = Exclude<Message, { type: "extension" }>;
+import { chat, HELLO, type Sendable } from "./messages.ts";
 
 export const OWN_SID = "5000000000000000";
 export const OTHER_SID = "6000000000000000";
-export const INSTANCE = "02".repeat(16);
 export const RELAY = new Uint8Array(32).fill(7);
 export const ROOM = new Uint8Array(32).fill(8);
 export const NO_PSK = new Uint8Array(32);
@@ -282,22 +280,6 @@ export class Rig {
   happened(): string[] {
     return this.events.splice(0);
   }
-}
-
-export const HELLO: Sendable = { type: "hello", features: 0, instance: INSTANCE, nick: "Anna" };
-
-export function chat(seq: number, text: string): Sendable {
-  return {
-    type: "chat",
-    seq,
-    id: "00".repeat(8),
-    time: 0,
-    action: false,
-    private: false,
-    late: false,
-    view: new Uint8Array(32),
-    text,
-  };
 }
 
 export function describe(message: Message): string {

@@ -1,0 +1,27 @@
+/**
+ * Messages that tests of channels and of peers send.
+ *
+ * @module
+ */
+
+import type { Message } from "../../lib/message.ts";
+
+export type Sendable = Exclude<Message, { type: "extension" }>;
+
+export const INSTANCE = "02".repeat(16);
+
+export const HELLO: Sendable = { type: "hello", features: 0, instance: INSTANCE, nick: "Anna" };
+
+export function chat(seq: number, text: string): Sendable {
+  return {
+    type: "chat",
+    seq,
+    id: "00".repeat(8),
+    time: 0,
+    action: false,
+    private: false,
+    late: false,
+    view: new Uint8Array(32),
+    text,
+  };
+}

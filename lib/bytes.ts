@@ -7,7 +7,6 @@
  */
 
 import { ProtocolError } from "./errors.ts";
-import { decodeHex, encodeHex } from "./std.ts";
 
 /** A byte string in memory of its own kind, as the Web Crypto API asks for it. */
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -141,4 +140,16 @@ export function label(text: string): Bytes {
   return encodeUtf8(text + "\0");
 }
 
-export { decodeHex, encodeHex };
+/** Writes two lower-case digits for each byte. */
+export function encodeHex(bytes: Uint8Array): string {
+  return bytes.toHex();
+}
+
+/**
+ * Reads two digits for each byte.
+ *
+ * @throws {SyntaxError} For anything else.
+ */
+export function decodeHex(text: string): Bytes {
+  return Uint8Array.fromHex(text);
+}

@@ -10,9 +10,15 @@ import { type Bytes, MAX_COUNTER } from "./bytes.ts";
 import { Opener, Sealer } from "./cipher.ts";
 import { ProtocolError } from "./errors.ts";
 import type { HandshakeResult } from "./handshake.ts";
-import { type ChatMessage, decodeMessage, encodeMessage, type Message } from "./message.ts";
+import {
+  type ChatMessage,
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  type SentMessage,
+} from "./message.ts";
 import type { Outbox } from "./outbox.ts";
-import type { Target } from "./target.ts";
+import type { Item, Target } from "./target.ts";
 import type { PublicKey } from "./rsa.ts";
 
 /** What has been taken from one (fingerprint, instance); kept while the process runs, §6. */
@@ -110,9 +116,12 @@ export class Channel {
   }
 
   /** Sends a message without a seq. */
-  send(message: Exclude<Message, { type: "extension" }>): void {
-    if (this.#closed) return;
-    this.#options.send(this.#sealer.seal(encodeMessage(message)));
+  send(message: SentMessage): void {
+    this.#seal(encodeMessage(message));
+  }
+
+  #seal(plaintext: Uint8Array): void {
+    if (!this.#closed) this.#options.send(this.#sealer.seal(plaintext));
   }
 
   /** Ends the channel, with CLOSE if `reason` is given. */
@@ -208,13 +217,13 @@ export class Channel {
    * Sends what has not been sent in this channel, in order.
    *
    * @param options.nick One's own nick of this moment.
-   * @param options.encode Turns a message into its CHAT.
+   * @param options.encode Turns a message into its CHAT, encoded; valid until the next call.
    * @param options.now The clock's time.
    * @param options.room Whether the connection takes more now.
    */
   pump(options: {
     nick: string;
-    encode(item: Target["items"][number], seq: number): Exclude<Message, { type: "extension" }>;
+    encode(item: Item): Bytes;
     now: number;
     room(): boolean;
   }): void {
@@ -227,7 +236,7 @@ export class Channel {
       const item = items[next]!;
       if (!options.room()) return;
       this.#skipTo(target, item.seq);
-      if (item.message) this.send(options.encode(item, item.seq));
+      if (item.message) this.#seal(options.encode(item));
       else this.send({ type: "nick", seq: item.seq, nick: options.nick });
       item.sentAt = options.now;
       this.#cursor = item.seq;

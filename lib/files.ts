@@ -7,10 +7,9 @@
  * @module
  */
 
-import { encodeUtf8 } from "./bytes.ts";
+import { encodeHex, encodeUtf8 } from "./bytes.ts";
 import { systemRandom } from "./clock.ts";
 import { UsageError } from "./errors.ts";
-import { encodeHex } from "./std.ts";
 
 /** Nobody but the owner reads or writes. */
 const PRIVATE_FILE_MODE = 0o600;

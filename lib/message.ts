@@ -73,6 +73,11 @@ export type Message =
 
 /** A CHAT by itself. */
 export type ChatMessage = Extract<Message, { type: "chat" }>;
+/** What {@linkcode encodeMessage} takes. */
+export type SentMessage = Exclude<Message, { type: "extension" }>;
+
+/** Bytes of a CHAT before its text. */
+const CHAT_HEADER_BYTES = 1 + 8 + 8 + 8 + 1 + 32;
 
 function u64(value: number): Bytes {
   const bytes = new Uint8Array(8);
@@ -85,7 +90,7 @@ function u64(value: number): Bytes {
  *
  * @returns `u8 type || body`, the plaintext of one peer record.
  */
-export function encodeMessage(value: Exclude<Message, { type: "extension" }>): Bytes {
+export function encodeMessage(value: SentMessage): Bytes {
   switch (value.type) {
     case "close":
       return Uint8Array.of(MESSAGE.CLOSE, value.reason);
@@ -118,6 +123,11 @@ export function encodeMessage(value: Exclude<Message, { type: "extension" }>): B
     case "away":
       return concat(Uint8Array.of(MESSAGE.AWAY), encodeUtf8(value.text));
   }
+}
+
+/** Gives an encoded CHAT another seq: to everybody in a room goes the same but for this. */
+export function setSeq(chat: Bytes, seq: number): void {
+  writeU64(chat, 1, seq);
 }
 
 /**
@@ -184,7 +194,7 @@ function decodeHello(body: Uint8Array): Message {
 }
 
 function decodeChat(body: Uint8Array): Message {
-  const textStart = 8 + 8 + 8 + 1 + 32;
+  const textStart = CHAT_HEADER_BYTES - 1;
   const length = body.length - textStart;
   if (length < 1 || length > MAX_TEXT_BYTES) throw new ProtocolError("bad-length");
   const flags = body[24]!;

@@ -255,6 +255,7 @@ export class Pairing {
       const m2 = await state.consumeM1(asked.m1);
       if (this.#handshake !== handshake || this.#gone) return;
       handshake.busy = false;
+      handshake.begun = clock.now(); // the initiator's time has begun before: its M3 is never too late
       send(this.#member.sid, KIND.M2, handshake.tag, m2);
     });
   }
@@ -270,9 +271,13 @@ export class Pairing {
   }
 
   async #takeM3(handshake: Handshake & { role: "responder" }, m3: Bytes): Promise<void> {
+    const { begun } = handshake;
+    // It came in time. Were it forgotten now, its sender would wait half a minute for a channel that never opens.
+    handshake.begun = Infinity;
     await this.#guard(handshake, async () => {
       const keys = await handshake.state.consumeM3(m3);
       if (this.#handshake !== handshake || this.#gone) return;
+      handshake.begun = begun;
       handshake.channel = this.#listener.makeChannel(handshake.tag, keys);
       for (const record of handshake.early) this.#listener.early(handshake.tag, record);
     });

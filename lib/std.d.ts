@@ -19,5 +19,3 @@ export interface ParsedArguments {
 export function parseArgs(args: readonly string[], options?: ParseOptions): ParsedArguments;
 export function encodeBase64(data: Uint8Array): string;
 export function decodeBase64(text: string): Uint8Array<ArrayBuffer>;
-export function encodeHex(data: Uint8Array): string;
-export function decodeHex(text: string): Uint8Array<ArrayBuffer>;

@@ -8,6 +8,4 @@
 export { parseArgs } from "@std/cli/parse-args";
 // @ts-types="./std.d.ts"
 export { decodeBase64, encodeBase64 } from "@std/encoding/base64";
-// @ts-types="./std.d.ts"
-export { decodeHex, encodeHex } from "@std/encoding/hex";
 export type { ParsedArguments, ParseOptions } from "./std.d.ts";

@@ -84,12 +84,37 @@ export type Frame =
   | { type: "welcome"; sid: string; capacity: number; members: readonly Member[] }
   | { type: "joined"; sid: string; fingerprint: Bytes }
   | { type: "left"; sid: string; why: number }
-  | { type: "send" | "recv"; sid: string; kind: number; tag: string; payload: Uint8Array };
+  | RoutedFrame;
+
+/** A payload on its way. */
+interface RoutedFrame {
+  type: "send" | "recv";
+  sid: string;
+  kind: number;
+  tag: string;
+  payload: Uint8Array;
+}
+
+/** Bytes before the body of a frame: u8 type and u16 length, §4. */
+const HEADER_BYTES = 3;
 
 function frame(type: number, ...parts: readonly Uint8Array[]): Bytes {
-  const bytes = concat(new Uint8Array(3), ...parts);
+  const bytes = concat(new Uint8Array(HEADER_BYTES), ...parts);
   bytes[0] = type;
-  writeU16(bytes, 1, bytes.length - 3);
+  writeU16(bytes, 1, bytes.length - HEADER_BYTES);
+  return bytes;
+}
+
+/** The one encoder that a message to a full room runs through for each of its members. */
+function encodeRouted(type: number, { sid, kind, tag, payload }: RoutedFrame): Bytes {
+  const bytes = new Uint8Array(HEADER_BYTES + ROUTE_BYTES + payload.length);
+  bytes[0] = type;
+  writeU16(bytes, 1, bytes.length - HEADER_BYTES);
+  const route = bytes.subarray(HEADER_BYTES);
+  route.setFromHex(sid);
+  route[SID_BYTES] = kind;
+  route.subarray(SID_BYTES + 1).setFromHex(tag);
+  route.set(payload, ROUTE_BYTES);
   return bytes;
 }
 
@@ -128,13 +153,7 @@ export function encodeFrame(value: Frame): Bytes {
       return frame(FRAME.LEFT, decodeHex(value.sid), Uint8Array.of(value.why));
     case "send":
     case "recv":
-      return frame(
-        value.type === "send" ? FRAME.SEND : FRAME.RECV,
-        decodeHex(value.sid),
-        Uint8Array.of(value.kind),
-        decodeHex(value.tag),
-        value.payload,
-      );
+      return encodeRouted(value.type === "send" ? FRAME.SEND : FRAME.RECV, value);
   }
 }
 

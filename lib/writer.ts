@@ -7,11 +7,11 @@
  * @module
  */
 
-import { encodeHex, encodeUtf8 } from "./bytes.ts";
+import { type Bytes, encodeHex, encodeUtf8 } from "./bytes.ts";
 import type { Clock, RandomBytes } from "./clock.ts";
 import { UsageError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
-import { type ChatMessage, MAX_TEXT_BYTES } from "./message.ts";
+import { encodeMessage, MAX_TEXT_BYTES, setSeq } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Item, Outgoing, Target } from "./target.ts";
 import type { Member, Roster } from "./roster.ts";
@@ -49,12 +49,20 @@ interface Draft {
   readonly targets: readonly Target[];
 }
 
+/** A message as it was last sent. */
+interface Encoded {
+  readonly late: boolean;
+  readonly view: Bytes;
+  readonly bytes: Bytes;
+}
+
 /** Accepts messages and sends what is kept. */
 export class Writer {
   /** None while there is no connection. */
   transport: Transport | undefined;
   #options: WriterOptions;
   #serial = 0;
+  #encoded = new WeakMap<Outgoing, Encoded>();
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -144,7 +152,7 @@ export class Writer {
       nick: this.#options.nick(),
       now: this.#options.clock.now(),
       room: () => !transport.congested,
-      encode: (item, seq) => this.#encode(member, item, seq),
+      encode: (item) => this.#encode(member, item),
     });
   }
 
@@ -174,19 +182,19 @@ export class Writer {
     return message.id;
   }
 
-  #encode(member: Member, item: Item, seq: number): ChatMessage {
-    const { id, serial, time, action, private: isPrivate, text } = item.message!;
+  /** Most members get the same but for its seq: that is all there is to do for each of them. */
+  #encode(member: Member, { message, moved, seq }: Item): Bytes {
+    const { serial, private: isPrivate } = message!;
     const { views } = this.#options;
-    return {
-      type: "chat",
-      seq,
-      id,
-      time,
-      action,
-      private: isPrivate,
-      late: item.moved || serial < member.serial,
-      view: isPrivate ? views.pair(member) : views.room,
-      text,
-    };
+    const late = moved || serial < member.serial;
+    const view = isPrivate ? views.pair(member) : views.room;
+    let encoded = this.#encoded.get(message!);
+    if (encoded?.late !== late || encoded.view !== view) {
+      const bytes = encodeMessage({ ...message!, type: "chat", seq, late, view });
+      encoded = { late, view, bytes };
+      this.#encoded.set(message!, encoded);
+    }
+    setSeq(encoded.bytes, seq);
+    return encoded.bytes;
   }
 }

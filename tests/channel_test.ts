@@ -107,7 +107,7 @@ class Rig {
       nick: "me",
       now: this.life.clock.now(),
       room,
-      encode: ({ message }, seq) => chat(seq, message!.text),
+      encode: ({ message, seq }) => encodeMessage(chat(seq, message!.text)),
     });
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { decodeHex, encodeHex } from "../lib/std.ts";
+import { decodeHex, encodeHex } from "../lib/bytes.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
 import { UsageError } from "../lib/errors.ts";
 import {

@@ -223,6 +223,41 @@ Deno.test("Peer forgets an M1 that has waited 15 s for its turn", async () => {
   assert.equal(rig.take().length, 1);
 });
 
+Deno.test("Peer as responder: the 15 s of a handshake begin with its M2", async () => {
+  for (const [wait, alive] of [[14_999, true], [15_000, false]] as const) {
+    const clock = new FakeClock();
+    const line = new Line(clock, { atOnce: 4, perSecond: 1 });
+    const rig = new Rig({ initiates: false, clock, line });
+    for (let i = 0; i < 10; i++) line.add(() => Promise.resolve());
+    const initiator = new Initiator(rig.otherOptions());
+    await rig.give(KIND.M1, "000000c1", initiator.m1);
+    await clock.advance(10_000);
+    const { m3, sendKey } = await initiator.consumeM2(rig.one(KIND.M2).payload);
+    await clock.advance(wait);
+    await rig.give(KIND.M3, "000000c1", m3);
+    await rig.give(KIND.RECORD, "000000c1", new Sealer(sendKey).seal(encodeMessage(HELLO)));
+    assert.deepEqual(rig.happened(), alive ? ["hello Anna"] : []);
+  }
+});
+
+Deno.test("Peer as responder finishes an M3 that came in time, however long that takes", async () => {
+  const { promise: slow, resolve: go } = Promise.withResolvers<void>();
+  const key = (key: PrivateKey) =>
+    doubleKey(key, { decrypt: (ciphertext) => slow.then(() => key.decrypt(ciphertext)) });
+  const rig = new Rig({ initiates: false, key });
+  const initiator = new Initiator(rig.otherOptions());
+  await rig.give(KIND.M1, "000000c1", initiator.m1);
+  const { m3, sendKey } = await initiator.consumeM2(rig.one(KIND.M2).payload);
+  await rig.clock.advance(14_000);
+  await rig.give(KIND.M3, "000000c1", m3);
+  await rig.give(KIND.RECORD, "000000c1", new Sealer(sendKey).seal(encodeMessage(HELLO)));
+  await rig.clock.advance(20_000);
+  assert.deepEqual(rig.happened(), []);
+  go();
+  await settle();
+  assert.deepEqual(rig.happened(), ["hello Anna"]);
+});
+
 Deno.test("Peer as responder: the newest M1 replaces a pending handshake", async () => {
   const rig = new Rig({ initiates: false });
   const old = new Initiator(rig.otherOptions());

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { decodeHex } from "../lib/std.ts";
+import { decodeHex } from "../lib/bytes.ts";
 import { safetyNumber, showSafetyNumbers } from "../lib/safety.ts";
 import kat from "./vectors/kat.json" with { type: "json" };
 

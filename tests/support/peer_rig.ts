@@ -266,7 +266,7 @@ export class Rig {
       nick: this.nick,
       now: this.clock.now(),
       room: () => true,
-      encode: ({ message }, seq) => chat(seq, message!.text),
+      encode: ({ message, seq }) => encodeMessage(chat(seq, message!.text)),
     });
   }
 

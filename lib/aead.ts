@@ -2,8 +2,8 @@
  * ChaCha20-Poly1305 (RFC 8439) in place: one buffer is plaintext before and ciphertext after, or the other way round.
  *
  * Short ones go through libsodium on its WebAssembly heap, where no call allocates; long ones through the runtime where
- * it has the cipher (Deno 2.8), which costs more to call and less for each byte. There libsodium is loaded while other
- * things go on, and not waited for. Knows neither keys' origin nor records.
+ * it has the cipher (Deno 2.8), which costs more to call and less for each byte. There libsodium is loaded only when
+ * there have been enough short ones for that to pay. Knows neither keys' origin nor records.
  *
  * @module
  */
@@ -41,6 +41,8 @@ interface Heap {
 /** From here on the runtime's own cipher is faster. */
 const MIN_NATIVE_BYTES = 2048;
 const NATIVE = "chacha20-poly1305";
+/** Short texts done by the runtime before libsodium, which takes 20 ms to load, is loaded for them. */
+const MAX_SHORT_NATIVE = 64;
 /** Room for a whole record, so that none needs more. */
 const MIN_ROOM_BYTES = 17 * 1024;
 const TEXT_OFFSET = 64;
@@ -52,12 +54,13 @@ let loading: Promise<void> | undefined;
 /** Where on the heap key and nonce, and then text and associated data are put. */
 let base = 0;
 let room = 0;
-let isNative = false;
+let isNative: boolean | undefined;
+let shortNative = 0;
 
 /** Resolves once everything here can be used. */
 export async function aeadReady(): Promise<void> {
-  loading ??= loadHeap();
-  if (!isNative) await loading;
+  isNative ??= getCiphers().includes(NATIVE);
+  if (!isNative) await aeadFast();
 }
 
 /** Resolves once short texts are done as fast as they can be. */
@@ -66,7 +69,6 @@ export async function aeadFast(): Promise<void> {
 }
 
 async function loadHeap(): Promise<void> {
-  isNative = getCiphers().includes(NATIVE); // before anything is waited for: whoever does not wait needs it
   const { default: sodium } = await import("libsodium-wrappers");
   await sodium.ready;
   heap = (sodium as unknown as { readonly libsodium: Heap }).libsodium;
@@ -79,6 +81,13 @@ function reserve(heap: Heap, size: number): void {
   if (base !== 0) heap._free(base);
   room = Math.max(size, MIN_ROOM_BYTES);
   base = heap._malloc(room);
+}
+
+/** The heap, for a text that it is faster for; without it the runtime does the work. */
+function heapFor(length: number): Heap | undefined {
+  if (isNative && length >= MIN_NATIVE_BYTES) return undefined;
+  if (!heap && ++shortNative === MAX_SHORT_NATIVE) void aeadFast();
+  return heap;
 }
 
 /** Puts everything onto the heap; the associated data lies behind the text and its tag. */
@@ -105,9 +114,8 @@ function unload(heap: Heap, into: Uint8Array): void {
 export function encryptInPlace(buffer: Uint8Array, input: AeadInput): void {
   const length = buffer.length - TAG_BYTES;
   const plaintext = buffer.subarray(0, length);
-  if (!heap || isNative && length >= MIN_NATIVE_BYTES) {
-    return encryptNatively(buffer, plaintext, input);
-  }
+  const heap = heapFor(length);
+  if (!heap) return encryptNatively(buffer, plaintext, input);
   load(heap, plaintext, input);
   const text = base + TEXT_OFFSET;
   const ad = text + length + TAG_BYTES;
@@ -124,9 +132,8 @@ export function encryptInPlace(buffer: Uint8Array, input: AeadInput): void {
 export function decryptInPlace(buffer: Uint8Array, input: AeadInput): boolean {
   const { length } = buffer;
   const plainLength = length - TAG_BYTES;
-  if (!heap || isNative && plainLength >= MIN_NATIVE_BYTES) {
-    return decryptNatively(buffer, plainLength, input);
-  }
+  const heap = heapFor(plainLength);
+  if (!heap) return decryptNatively(buffer, plainLength, input);
   load(heap, buffer, input);
   const text = base + TEXT_OFFSET;
   const ad = text + length + TAG_BYTES;

@@ -8,6 +8,7 @@
 
 import { setImmediate } from "node:timers";
 import type { Announcer } from "./announcer.ts";
+import { cipherFast } from "./cipher.ts";
 import { UsageError } from "./errors.ts";
 import { type PortUser, probePort } from "./probe.ts";
 import { isEverywhere, reachableAddresses } from "./reach.ts";
@@ -83,6 +84,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     fingerprint: encodeFingerprint(options.key.publicKey.fingerprint),
   };
   const announcing = options.announce ? announce(options, place) : undefined;
+  await cipherFast();
   return {
     ...place,
     addresses: reachableAddresses(options.hostname),

@@ -38,8 +38,13 @@ export function isGoodNick(nick: string): boolean {
   return brokenRule(nick) === undefined;
 }
 
+// Nearly every name keeps all rules for them by its form alone; that spares making sets of Unicode characters.
+const PLAIN_NICK = /^[A-Za-z0-9][A-Za-z0-9._-]{0,23}$/;
+const PLAIN_ROOM = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
 /** Names the first rule of §9 that a nick breaks, to be read after "this nick". */
 function brokenRule(nick: string): string | undefined {
+  if (PLAIN_NICK.test(nick)) return undefined;
   if (nick === "") return "is empty";
   if (encodeUtf8(nick).length > MAX_NICK_BYTES) return `is longer than ${MAX_NICK_BYTES} bytes`;
   if (nick !== nick.normalize("NFC")) return "is not in composed form (Unicode NFC)";
@@ -73,12 +78,10 @@ const SCRIPTS = "Latn Hani,Hira,Kana,Bopo,Hang Cyrl Arab Grek Hebr Deva Thai Ben
   "Tang Tavt Tayo Tfng Tglg Thaa Tirh Tnsa Todr Tols Toto Tutg Ugar Vaii Vith Wara Wcho Xpeo Xsux Yezi " +
   "Yiii Zanb";
 
-const NOT_BOUND_TO_A_SCRIPT = /[\P{L}\p{Script=Common}\p{Script=Inherited}]/gu;
-
 let scripts: RegExp[] | undefined;
 
 function isOneScript(nick: string): boolean {
-  const letters = nick.replace(NOT_BOUND_TO_A_SCRIPT, "");
+  const letters = nick.replace(/[\P{L}\p{Script=Common}\p{Script=Inherited}]/gu, "");
   if (/^\p{Script=Latin}*$/u.test(letters)) return true;
   scripts ??= SCRIPTS.split(" ").flatMap(scriptPattern);
   return scripts.some((script) => script.test(letters));
@@ -99,6 +102,7 @@ function scriptPattern(codes: string): RegExp[] {
  * @param nick Decoded from strict UTF-8.
  */
 export function isReceivableNick(nick: string): boolean {
+  if (PLAIN_NICK.test(nick)) return true;
   return nick !== "" && encodeUtf8(nick).length <= MAX_NICK_BYTES &&
     nick === nick.normalize("NFC") &&
     !/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Zs}]/u.test(nick);
@@ -188,6 +192,7 @@ export function nickFromLogin(login: string | undefined): string {
  */
 export function normalizeRoom(name: string): string {
   const room = name.normalize("NFC").toLowerCase().normalize("NFC");
+  if (PLAIN_ROOM.test(room)) return room;
   const refuse = (rule: string) => new UsageError(`this room name ${rule}`, ["try --room lobby"]);
   if (room === "") throw refuse("is empty");
   const strange = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.exec(room);

@@ -16,17 +16,30 @@ const MAX_MARKS_IN_ROW = 4;
 const PLAIN_LINE = /^[\x20-\x7e]*$/;
 const PLAIN_TEXT = /^[\x20-\x7e\n\t]*$/;
 
-const EXCESS_MARKS = new RegExp(`(?<=\\p{M}{${MAX_MARKS_IN_ROW}})\\p{M}+`, "gv");
+/** What is taken out of a text, and what is made visible. */
+interface Patterns {
+  readonly excessMarks: RegExp;
+  readonly hidden: RegExp;
+}
 
-// A joiner counts as inside an emoji sequence only between two pictographs that are shown themselves: some
-// unassigned code points (of \p{C}: Cc, Cf, Cs, Co, Cn) are pictographs too.
-const PICTOGRAPH = String.raw`[\p{Extended_Pictographic}--\p{C}]`;
-const EMOJI_JOINER = String
-  .raw`(?<=${PICTOGRAPH}[\uFE0F\p{Emoji_Modifier}]?)\u200D(?=${PICTOGRAPH})`;
-const HIDDEN = new RegExp(
-  String.raw`(?![\n\t\uFE0F]|${EMOJI_JOINER})[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]`,
-  "gv",
-);
+// Here and below: sets of Unicode characters take milliseconds to make, so that none is made before it is needed.
+let patterns: Patterns | undefined;
+
+function makePatterns(): Patterns {
+  // A joiner counts as inside an emoji sequence only between two pictographs that are shown themselves: some
+  // unassigned code points (of \p{C}: Cc, Cf, Cs, Co, Cn) are pictographs too.
+  const pictograph = String.raw`[\p{Extended_Pictographic}--\p{C}]`;
+  const emojiJoiner = String
+    .raw`(?<=${pictograph}[\uFE0F\p{Emoji_Modifier}]?)\u200D(?=${pictograph})`;
+  return {
+    excessMarks: new RegExp(`(?<=\\p{M}{${MAX_MARKS_IN_ROW}})\\p{M}+`, "gv"),
+    hidden: new RegExp(
+      String
+        .raw`(?![\n\t\uFE0F]|${emojiJoiner})[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]`,
+      "gv",
+    ),
+  };
+}
 
 /**
  * Makes any text harmless to print: no control, formatting, invisible or unassigned character remains.
@@ -36,7 +49,8 @@ const HIDDEN = new RegExp(
  */
 export function cleanText(text: string): string {
   if (PLAIN_TEXT.test(text)) return text;
-  return text.replace(EXCESS_MARKS, "").replace(HIDDEN, visible);
+  const { excessMarks, hidden } = patterns ??= makePatterns();
+  return text.replace(excessMarks, "").replace(hidden, visible);
 }
 
 /** The same for a place that holds one line (a nick, a host name): newline and tab appear as `⟨000A⟩`, `⟨0009⟩`. */
@@ -49,7 +63,6 @@ function visible(character: string): string {
   return `⟨${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }
 
-// Made when first needed: it takes some 10 ms, and a start without it is that much quicker.
 let segmenter: Intl.Segmenter | undefined;
 
 /** Splits text into what a reader takes for single characters: its extended grapheme clusters. */
@@ -71,20 +84,22 @@ export function columns(text: string): number {
   return total;
 }
 
-// A flag, something drawn as emoji only because of what follows it, and a joined sequence: one picture.
-const EMOJI_CLUSTER = /^(?:\p{RI}{2}|\p{Emoji}[\uFE0F\p{Emoji_Modifier}])|\u200D/v;
-
-// Marks sit on the cell before them, and so do the vowels and final consonants of decomposed Hangul. Spacing marks
-// (Mc) have a column of their own, as in wcwidth(): of what terminals differ about, the wider is the safe one.
-const WITHOUT_COLUMN = /[\n\t\p{Mn}\p{Me}\u1160-\u11FF\uD7B0-\uD7FB]/v;
-
 function clusterColumns(cluster: string): number {
-  if (EMOJI_CLUSTER.test(cluster)) return 2;
+  // A flag, something drawn as emoji only because of what follows it, and a joined sequence: one picture.
+  if (/^(?:\p{RI}{2}|\p{Emoji}[\uFE0F\p{Emoji_Modifier}])|\u200D/v.test(cluster)) return 2;
   let total = 0;
   for (const character of cluster) {
-    if (!WITHOUT_COLUMN.test(character)) total += eastAsianWidth(character.codePointAt(0)!);
+    if (!hasNoColumn(character)) total += eastAsianWidth(character.codePointAt(0)!);
   }
   return total;
+}
+
+/**
+ * Marks sit on the cell before them, and so do the vowels and final consonants of decomposed Hangul. Spacing marks
+ * (Mc) have a column of their own, as in wcwidth(): of what terminals differ about, the wider is the safe one.
+ */
+function hasNoColumn(character: string): boolean {
+  return /[\n\t\p{Mn}\p{Me}\u1160-\u11FF\uD7B0-\uD7FB]/v.test(character);
 }
 
 /**

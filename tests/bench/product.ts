@@ -217,11 +217,18 @@ export async function measureRoomOf64(
     );
     values["room64.ms"] = performance.now() - start;
     values["room64.rsa_ms"] = await timeRsa(await importPrivateKey(keys[0]!));
-    for (const [name, bytes] of [["send", 128], ["send8k", 8 * KIB]] as const) {
-      await one.tell("say", { count: SAID / 10, bytes });
+    for (
+      const [name, bytes, atOnce] of [
+        ["send", 128, 1],
+        ["send20", 128, 20],
+        ["send8k", 8 * KIB, 1],
+      ] as const
+    ) {
+      const count = SAID * atOnce;
+      await one.tell("say", { count: count / 10, bytes, atOnce });
       const before = one.cpu.read();
-      await one.tell("say", { count: SAID, bytes });
-      values[`room64.${name}_cpu_ms`] = (one.cpu.read() - before) / SAID / 1000;
+      await one.tell("say", { count, bytes, atOnce });
+      values[`room64.${name}_cpu_ms`] = (one.cpu.read() - before) / count / 1000;
     }
   } finally {
     await Promise.all([...crowd, one].map((remote) => remote.stop()));

@@ -188,6 +188,19 @@ const sshChat: ServerKind = {
     }),
 };
 
+const bare: ServerKind = {
+  name: "bare Deno",
+  speech: "lines",
+  tls: false,
+  settings: "bare.ts: neither encryption nor anything else, to show what the runtime costs",
+  missing: () => undefined,
+  prepare: ({ port }) =>
+    Promise.resolve({
+      program: Deno.execPath(),
+      args: ["run", ...serverFlags(), `${ROOT}tests/bench/bare.ts`, `${port}`],
+    }),
+};
+
 /** The relay first, then the rivals. */
 export const SERVERS: readonly ServerKind[] = [
   hearth,
@@ -197,6 +210,7 @@ export const SERVERS: readonly ServerKind[] = [
   sshChat,
   ngircd(false),
   ncat(false),
+  bare,
 ];
 
 /** A port that was free a moment ago. */

@@ -174,7 +174,13 @@ export class Roster {
       foldNick(nick) === folded || foldNick(member.nick!) === folded
     );
     const first = matches[0];
-    if (!first) throw new UsageError(`nobody here is called ${who}`, ["see who is here: /names"]);
+    if (!first) {
+      const own = this.#own();
+      const nobody = foldNick(own.nick) === folded || own.fingerprint === who
+        ? "nobody here but you"
+        : "nobody here";
+      throw new UsageError(`${nobody} is called ${who}`, ["see who is here: /names"]);
+    }
     if (matches.some(([member]) => member.name !== first[0].name)) {
       const nicks = matches.map(([, nick]) => nick).join(", ");
       throw new UsageError(`more than one person is called ${who}`, [`say which: ${nicks}`]);

@@ -88,7 +88,11 @@ Deno.test("Membership.whisper() reaches only the person meant, and says who cann
       "delivered for your ears to bert",
       "delivered and yours to carl",
     ]);
-    assert.throws(() => anna.whisper("dora", "x"), UsageError);
+    assert.throws(() => anna.whisper("dora", "x"), /^UsageError: nobody here is called dora$/);
+    for (const own of ["Anna", anna.name]) {
+      const message = `nobody here but you is called ${own}`;
+      assert.throws(() => anna.whisper(own, "x"), { name: "UsageError", message });
+    }
   });
 });
 

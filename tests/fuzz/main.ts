@@ -15,7 +15,22 @@ const SHARES: readonly (readonly [file: string, share: number, filter?: string])
 ];
 const FOLDER = new URL("../", import.meta.url);
 
-const { values } = parseArgs({ options: { seconds: { type: "string", default: "60" } } });
+const HELP = `The tests that take any time they are given, with chance inputs.
+
+usage: deno task fuzz [--seconds N]
+
+  --seconds N  all of them together take so long (60)`;
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: "string", default: "60" },
+    help: { type: "boolean", default: false },
+  },
+});
+if (values.help) {
+  console.log(HELP);
+  Deno.exit(0);
+}
 const seconds = Number(values.seconds);
 if (!(seconds > 0)) {
   console.error("fuzz: error: --seconds must be above 0");

@@ -17,12 +17,24 @@ const TALK_MS = 100;
 /** How long everything may take to come to rest at the end. */
 const SETTLE_MS = 120_000;
 
+const HELP = `A relay and clients that talk, while they are killed, stopped and cut off.
+
+usage: deno task soak [--seconds N] [--clients N]
+
+  --seconds N  for so long (60)
+  --clients N  so many of them, at least 3 (20)`;
+
 const { values } = parseArgs({
   options: {
+    help: { type: "boolean", default: false },
     seconds: { type: "string", default: "60" },
     clients: { type: "string", default: "20" },
   },
 });
+if (values.help) {
+  console.log(HELP);
+  Deno.exit(0);
+}
 const seconds = Number(values.seconds);
 const size = Number(values.clients);
 if (!(seconds > 0) || !(size >= 3)) {

@@ -92,15 +92,18 @@ function* findGaps(world: World): Iterable<string> {
       const missing = addressed.filter(({ id }) => !to.taken.has(id));
       // What came from another instance, and went on to a third, leaves a gap, too.
       let most = theirs.filter((sent) => !to.taken.has(sent.id) && concerns(sent, to)).length;
+      const wasGivenUp = from.longestAbsence(to) > KEEP_MS;
       // What was given up in a stream may still wait for whoever says HELLO under another sid, and come after all.
-      if (from.longestAbsence(to) > KEEP_MS) {
+      if (wasGivenUp) {
         most += theirs.filter(({ id, at }) =>
           (to.taken.get(id)?.at ?? at) - at > LONG_AFTER_MS
         ).length;
       }
       const first = addressed.findIndex(({ id }) => to.taken.has(id));
+      // From then on only the person is addressed, and one of their processes gets it.
       const within = missing.filter((sent) =>
-        first >= 0 && addressed.indexOf(sent) > first && sent.met.has(to)
+        first >= 0 && addressed.indexOf(sent) > first && sent.met.has(to) &&
+        !(wasGivenUp && world.ledger.hasTaker(sent, to))
       );
       const told = to.gaps.get(from) ?? 0;
       if (told < within.length || told > most + from.nickChanges) {

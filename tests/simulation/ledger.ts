@@ -258,12 +258,13 @@ export class Ledger {
       if (place.taken.has(id)) continue;
       const excused = this.#isThere(from, place)
         ? this.#isExcused(sent, place)
-        : this.#hasTaker(sent, place);
+        : this.hasTaker(sent, place);
       if (!excused) return this.#fail(`${what}, but ${place.name} does not have it`);
     }
   }
 
-  #hasTaker(sent: Sent, { fingerprint }: Place): boolean {
+  /** Some process of a place's person has a message. */
+  hasTaker(sent: Sent, { fingerprint }: Place): boolean {
     return this.#takers(sent, fingerprint).length > 0;
   }
 
@@ -404,7 +405,7 @@ export class Ledger {
 
   #isOverdue(sent: Sent, place: Place): boolean {
     const since = sent.from.keepsSince(place);
-    if (since === undefined || this.#hasTaker(sent, place)) return false;
+    if (since === undefined || this.hasTaker(sent, place)) return false;
     const from = sent.from.lost.has(place) ? since : Math.max(since, sent.at);
     return this.#course.now() - from > KEEP_MS + 10 * TICK_SLACK_MS;
   }
@@ -421,7 +422,7 @@ export class Ledger {
     const isGivenUp = sent.from.longestAbsence(place) >= KEEP_MS - TICK_SLACK_MS ||
       sent.from.left.has(place) ||
       this.#course.flooded;
-    return this.#hasMoved(sent, place) || isGivenUp && this.#hasTaker(sent, place);
+    return this.#hasMoved(sent, place) || isGivenUp && this.hasTaker(sent, place);
   }
 
   /** What is missing when every process has ended. */

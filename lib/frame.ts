@@ -10,13 +10,10 @@ import { readU16 } from "./bytes.ts";
 import { TAG_BYTES } from "./cipher.ts";
 import { ProtocolError } from "./errors.ts";
 import { MAX_RECORD_BYTES } from "./limits.ts";
+import { FRAME, FRAME_HEADER_BYTES } from "./transport_frame.ts";
 
-/** Bytes before the body of a frame: u8 type and u16 length, §4. */
-export const FRAME_HEADER_BYTES = 3;
 /** Bytes before the ciphertext of a record on TCP, §4. */
 export const RECORD_HEADER_BYTES = 2;
-/** The only type that matters here: FRAME.CLOSE of transport_frame.ts, which ranks higher. */
-const CLOSE = 0x00;
 
 /** What a quiet connection keeps: a record of chat or two. */
 const MIN_BUFFER_BYTES = 512;
@@ -118,7 +115,7 @@ export function forEachFrame(
     if (end > plaintext.length) throw new ProtocolError("bad-length");
     const type = plaintext[offset]!;
     visit(type, plaintext.subarray(start, end));
-    if (type === CLOSE) return;
+    if (type === FRAME.CLOSE) return;
     offset = end;
   } while (offset < plaintext.length);
 }

@@ -84,7 +84,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     fingerprint: encodeFingerprint(options.key.publicKey.fingerprint),
   };
   const announcing = options.announce ? announce(options, place) : undefined;
-  await cipherFast();
+  await cipherFast(); // now, and not in the middle of a chat
   return {
     ...place,
     addresses: reachableAddresses(options.hostname),

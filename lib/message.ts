@@ -76,9 +76,6 @@ export type ChatMessage = Extract<Message, { type: "chat" }>;
 /** What {@linkcode encodeMessage} takes. */
 export type SentMessage = Exclude<Message, { type: "extension" }>;
 
-/** Bytes of a CHAT before its text. */
-const CHAT_HEADER_BYTES = 1 + 8 + 8 + 8 + 1 + 32;
-
 function u64(value: number): Bytes {
   const bytes = new Uint8Array(8);
   writeU64(bytes, 0, value);
@@ -194,7 +191,7 @@ function decodeHello(body: Uint8Array): Message {
 }
 
 function decodeChat(body: Uint8Array): Message {
-  const textStart = CHAT_HEADER_BYTES - 1;
+  const textStart = 8 + 8 + 8 + 1 + 32;
   const length = body.length - textStart;
   if (length < 1 || length > MAX_TEXT_BYTES) throw new ProtocolError("bad-length");
   const flags = body[24]!;

@@ -38,13 +38,14 @@ export function isGoodNick(nick: string): boolean {
   return brokenRule(nick) === undefined;
 }
 
-// Nearly every name keeps all rules for them by its form alone; that spares making sets of Unicode characters.
-const PLAIN_NICK = /^[A-Za-z0-9][A-Za-z0-9._-]{0,23}$/;
-const PLAIN_ROOM = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+/** Nearly every name keeps all rules by its form alone; that spares making sets of Unicode characters. */
+function isPlain(name: string, maxLength: number): boolean {
+  return name.length <= maxLength && /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name);
+}
 
 /** Names the first rule of §9 that a nick breaks, to be read after "this nick". */
 function brokenRule(nick: string): string | undefined {
-  if (PLAIN_NICK.test(nick)) return undefined;
+  if (isPlain(nick, MAX_NICK_COLUMNS)) return undefined;
   if (nick === "") return "is empty";
   if (encodeUtf8(nick).length > MAX_NICK_BYTES) return `is longer than ${MAX_NICK_BYTES} bytes`;
   if (nick !== nick.normalize("NFC")) return "is not in composed form (Unicode NFC)";
@@ -102,7 +103,7 @@ function scriptPattern(codes: string): RegExp[] {
  * @param nick Decoded from strict UTF-8.
  */
 export function isReceivableNick(nick: string): boolean {
-  if (PLAIN_NICK.test(nick)) return true;
+  if (isPlain(nick, MAX_NICK_BYTES)) return true;
   return nick !== "" && encodeUtf8(nick).length <= MAX_NICK_BYTES &&
     nick === nick.normalize("NFC") &&
     !/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Zs}]/u.test(nick);
@@ -192,7 +193,7 @@ export function nickFromLogin(login: string | undefined): string {
  */
 export function normalizeRoom(name: string): string {
   const room = name.normalize("NFC").toLowerCase().normalize("NFC");
-  if (PLAIN_ROOM.test(room)) return room;
+  if (isPlain(room, MAX_ROOM_NAME_BYTES)) return room;
   const refuse = (rule: string) => new UsageError(`this room name ${rule}`, ["try --room lobby"]);
   if (room === "") throw refuse("is empty");
   const strange = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.exec(room);

@@ -11,9 +11,9 @@ import type { Allowance } from "./allowance.ts";
 import { writeU16 } from "./bytes.ts";
 import { type Sealer, TAG_BYTES } from "./cipher.ts";
 import type { Clock } from "./clock.ts";
-import { FRAME_HEADER_BYTES, RECORD_HEADER_BYTES } from "./frame.ts";
+import { RECORD_HEADER_BYTES } from "./frame.ts";
 import { MAX_RECORD_BYTES } from "./limits.ts";
-import { FRAME, ROUTE_BYTES } from "./transport_frame.ts";
+import { FRAME, FRAME_HEADER_BYTES, ROUTE_BYTES } from "./transport_frame.ts";
 
 const PONG_BODY_BYTES = 8;
 const PONG_BYTES = FRAME_HEADER_BYTES + PONG_BODY_BYTES;

@@ -33,6 +33,9 @@ const FINGERPRINT_BYTES = 32;
 
 const MEMBER_BYTES = SID_BYTES + FINGERPRINT_BYTES;
 
+/** Bytes before the body of a frame: u8 type and u16 length, §4. */
+export const FRAME_HEADER_BYTES = 3;
+
 /** sid, kind and tag: what SEND and RECV carry before their payload. */
 export const ROUTE_BYTES = 13;
 
@@ -95,27 +98,25 @@ interface RoutedFrame {
   payload: Uint8Array;
 }
 
-/** Bytes before the body of a frame: u8 type and u16 length, §4. */
-const HEADER_BYTES = 3;
-
-function frame(type: number, ...parts: readonly Uint8Array[]): Bytes {
-  const bytes = concat(new Uint8Array(HEADER_BYTES), ...parts);
+function setHeader(bytes: Bytes, type: number): Bytes {
   bytes[0] = type;
-  writeU16(bytes, 1, bytes.length - HEADER_BYTES);
+  writeU16(bytes, 1, bytes.length - FRAME_HEADER_BYTES);
   return bytes;
 }
 
+function frame(type: number, ...parts: readonly Uint8Array[]): Bytes {
+  return setHeader(concat(new Uint8Array(FRAME_HEADER_BYTES), ...parts), type);
+}
+
 /** The one encoder that a message to a full room runs through for each of its members. */
-function encodeRouted(type: number, { sid, kind, tag, payload }: RoutedFrame): Bytes {
-  const bytes = new Uint8Array(HEADER_BYTES + ROUTE_BYTES + payload.length);
-  bytes[0] = type;
-  writeU16(bytes, 1, bytes.length - HEADER_BYTES);
-  const route = bytes.subarray(HEADER_BYTES);
+function encodeRouted({ type, sid, kind, tag, payload }: RoutedFrame): Bytes {
+  const bytes = new Uint8Array(FRAME_HEADER_BYTES + ROUTE_BYTES + payload.length);
+  const route = bytes.subarray(FRAME_HEADER_BYTES);
   route.setFromHex(sid);
   route[SID_BYTES] = kind;
   route.subarray(SID_BYTES + 1).setFromHex(tag);
   route.set(payload, ROUTE_BYTES);
-  return bytes;
+  return setHeader(bytes, type === "send" ? FRAME.SEND : FRAME.RECV);
 }
 
 function u16(value: number): Bytes {
@@ -153,7 +154,7 @@ export function encodeFrame(value: Frame): Bytes {
       return frame(FRAME.LEFT, decodeHex(value.sid), Uint8Array.of(value.why));
     case "send":
     case "recv":
-      return encodeRouted(value.type === "send" ? FRAME.SEND : FRAME.RECV, value);
+      return encodeRouted(value);
   }
 }
 

@@ -3,13 +3,13 @@ import { concat, decodeHex, encodeHex, MAX_COUNTER } from "../lib/bytes.ts";
 import { Channel, type Inbox } from "../lib/channel.ts";
 import { cipherReady, Opener, Sealer } from "../lib/cipher.ts";
 import { DecryptError, ProtocolError } from "../lib/errors.ts";
-import { decodeMessage, encodeMessage, type Message } from "../lib/message.ts";
+import { decodeMessage, encodeMessage, type Message, type SentMessage } from "../lib/message.ts";
 import { Outbox } from "../lib/outbox.ts";
 import type { Outgoing, Target } from "../lib/target.ts";
 import { cheapKey } from "./support/cheap_key.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 import { kat, katBytes } from "./support/kat.ts";
-import { chat, HELLO, INSTANCE, type Sendable } from "./support/messages.ts";
+import { chat, HELLO, INSTANCE } from "./support/messages.ts";
 
 await cipherReady();
 
@@ -89,7 +89,7 @@ class Rig {
     this.channel.take(this.channel.open(this.#sealer.seal(plaintext)));
   }
 
-  say(message: Sendable): void {
+  say(message: SentMessage): void {
     this.take(encodeMessage(message));
   }
 
@@ -162,7 +162,7 @@ Deno.test("Channel refuses every known bad message also when messages flow", () 
 });
 
 Deno.test("Channel refuses everything but CLOSE before HELLO", () => {
-  const messages: Sendable[] = [
+  const messages: SentMessage[] = [
     chat(1, "a"),
     { type: "nick", seq: 1, nick: "b" },
     { type: "ack", received: 0 },

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { concat } from "../lib/bytes.ts";
 import { cipherReady, Opener, Sealer } from "../lib/cipher.ts";
 import { Initiator, Responder } from "../lib/handshake.ts";
-import { decodeMessage, encodeMessage } from "../lib/message.ts";
+import { decodeMessage, encodeMessage, type SentMessage } from "../lib/message.ts";
 import { KIND } from "../lib/transport_frame.ts";
 import { settle } from "./support/fake_clock.ts";
-import { chat, HELLO, type Sendable } from "./support/messages.ts";
+import { chat, HELLO } from "./support/messages.ts";
 import { BOTH, describe, Rig } from "./support/peer_rig.ts";
 
 await cipherReady();
@@ -153,7 +153,12 @@ Deno.test("Peer as responder takes records that come right behind M3, in order",
   const sealer = new Sealer(sendKey);
   rig.peer.receive(KIND.M3, "000000c1", m3); // and without any wait:
   for (
-    const message of [HELLO, { type: "ack", received: 0 }, chat(1, "a"), chat(2, "b")] as Sendable[]
+    const message of [
+      HELLO,
+      { type: "ack", received: 0 },
+      chat(1, "a"),
+      chat(2, "b"),
+    ] as SentMessage[]
   ) {
     rig.peer.receive(KIND.RECORD, "000000c1", sealer.seal(encodeMessage(message)));
   }

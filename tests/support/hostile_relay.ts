@@ -9,8 +9,13 @@ import assert from "node:assert/strict";
 import { type Bytes, encodeHex } from "../../lib/bytes.ts";
 import { type Accepted, acceptTransport, type ByteStream } from "../../lib/connection.ts";
 import type { SessionEvent } from "../../lib/events.ts";
-import { FRAME_HEADER_BYTES } from "../../lib/frame.ts";
-import { decodeFrame, encodeFrame, type Frame, WHY } from "../../lib/transport_frame.ts";
+import {
+  decodeFrame,
+  encodeFrame,
+  type Frame,
+  FRAME_HEADER_BYTES,
+  WHY,
+} from "../../lib/transport_frame.ts";
 import { encodeFingerprint, type PrivateKey } from "../../lib/rsa.ts";
 import { Session } from "../../lib/session.ts";
 import { memoryPeers, memoryServers } from "../simulation/books.ts";

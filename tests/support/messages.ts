@@ -4,15 +4,13 @@
  * @module
  */
 
-import type { Message } from "../../lib/message.ts";
-
-export type Sendable = Exclude<Message, { type: "extension" }>;
+import type { SentMessage } from "../../lib/message.ts";
 
 export const INSTANCE = "02".repeat(16);
 
-export const HELLO: Sendable = { type: "hello", features: 0, instance: INSTANCE, nick: "Anna" };
+export const HELLO: SentMessage = { type: "hello", features: 0, instance: INSTANCE, nick: "Anna" };
 
-export function chat(seq: number, text: string): Sendable {
+export function chat(seq: number, text: string): SentMessage {
   return {
     type: "chat",
     seq,

@@ -11,7 +11,7 @@ import { Opener, Sealer } from "../../lib/cipher.ts";
 import type { RandomBytes } from "../../lib/clock.ts";
 import { type HandshakeOptions, Initiator, Responder } from "../../lib/handshake.ts";
 import { Line } from "../../lib/line.ts";
-import { decodeMessage, encodeMessage, type Message } from "../../lib/message.ts";
+import { decodeMessage, encodeMessage, type Message, type SentMessage } from "../../lib/message.ts";
 import { KIND } from "../../lib/transport_frame.ts";
 import { Outbox } from "../../lib/outbox.ts";
 import type { Outgoing, Target } from "../../lib/target.ts";
@@ -21,7 +21,7 @@ import type { PrivateKey } from "../../lib/rsa.ts";
 import { cheapKey, decodeCheapId } from "./cheap_key.ts";
 import { seededRandom } from "./doubles.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
-import { chat, HELLO, type Sendable } from "./messages.ts";
+import { chat, HELLO } from "./messages.ts";
 
 export const OWN_SID = "5000000000000000";
 export const OTHER_SID = "6000000000000000";
@@ -235,7 +235,7 @@ export class Rig {
     return end;
   }
 
-  async say(end: End, message: Sendable): Promise<void> {
+  async say(end: End, message: SentMessage): Promise<void> {
     await this.give(KIND.RECORD, end.tag, end.sealer.seal(encodeMessage(message)));
   }
 

@@ -7,7 +7,7 @@
 import { type Bytes, compareBytes, concat, decodeHex } from "../../lib/bytes.ts";
 import { Opener, Sealer } from "../../lib/cipher.ts";
 import { type HandshakeOptions, Initiator, Responder } from "../../lib/handshake.ts";
-import { encodeMessage, type Message } from "../../lib/message.ts";
+import { encodeMessage, type SentMessage } from "../../lib/message.ts";
 import type { PrivateKey } from "../../lib/rsa.ts";
 import { type Frame, KIND } from "../../lib/transport_frame.ts";
 import { decodeCheapId } from "./cheap_key.ts";
@@ -113,7 +113,7 @@ export class RawMember {
   }
 
   /** Says a message. */
-  tell(message: Exclude<Message, { type: "extension" }>): void {
+  tell(message: SentMessage): void {
     this.say(encodeMessage(message));
   }
 }

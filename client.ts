@@ -6,10 +6,10 @@
  * @module
  */
 
-import { type ClientRequest, parseClientArguments } from "./lib/arguments.ts";
-import { usage } from "./lib/options.ts";
-import { CLIENT_PROGRAM } from "./lib/programs.ts";
-import { runProgram } from "./lib/cli.ts";
+import { type ClientRequest, parseClientArguments } from "./lib/cli/arguments.ts";
+import { usage } from "./lib/cli/options.ts";
+import { CLIENT_PROGRAM } from "./lib/cli/programs.ts";
+import { runProgram } from "./lib/cli/process.ts";
 import { version } from "./lib/version.ts";
 
 async function main(request: ClientRequest): Promise<number> {
@@ -21,28 +21,28 @@ async function main(request: ClientRequest): Promise<number> {
       console.log(version("client"));
       return 0;
     case "doctor": {
-      const { runDoctor } = await import("./lib/doctor.ts");
+      const { runDoctor } = await import("./lib/cli/doctor/doctor.ts");
       return await runDoctor(request);
     }
     case "completions": {
-      const { completions } = await import("./lib/completions.ts");
+      const { completions } = await import("./lib/cli/completions.ts");
       console.log(completions<string>(CLIENT_PROGRAM, request.shell).trimEnd());
       return 0;
     }
     case "forget": {
-      const { forgetServer } = await import("./lib/client.ts");
+      const { forgetServer } = await import("./lib/cli/run_client.ts");
       return await forgetServer(request);
     }
     case "list": {
-      const { listServers } = await import("./lib/nearby.ts");
+      const { listServers } = await import("./lib/cli/announced_servers.ts");
       return await listServers(request);
     }
     case "join-key": {
-      const { printJoinKey } = await import("./lib/client.ts");
+      const { printJoinKey } = await import("./lib/cli/run_client.ts");
       return await printJoinKey(request);
     }
     case "chat": {
-      const { runClient } = await import("./lib/client.ts");
+      const { runClient } = await import("./lib/cli/run_client.ts");
       return await runClient(request);
     }
   }

@@ -6,10 +6,10 @@
  * @module
  */
 
-import { parseServerArguments, type ServerRequest } from "./lib/arguments.ts";
-import { runProgram } from "./lib/cli.ts";
-import { usage } from "./lib/options.ts";
-import { SERVER_PROGRAM } from "./lib/programs.ts";
+import { parseServerArguments, type ServerRequest } from "./lib/cli/arguments.ts";
+import { runProgram } from "./lib/cli/process.ts";
+import { usage } from "./lib/cli/options.ts";
+import { SERVER_PROGRAM } from "./lib/cli/programs.ts";
 import { version } from "./lib/version.ts";
 
 async function main(request: ServerRequest): Promise<number> {
@@ -21,16 +21,16 @@ async function main(request: ServerRequest): Promise<number> {
       console.log(version("server"));
       return 0;
     case "doctor": {
-      const { runDoctor } = await import("./lib/doctor.ts");
+      const { runDoctor } = await import("./lib/cli/doctor/doctor.ts");
       return await runDoctor(request);
     }
     case "completions": {
-      const { completions } = await import("./lib/completions.ts");
+      const { completions } = await import("./lib/cli/completions.ts");
       console.log(completions<string>(SERVER_PROGRAM, request.shell).trimEnd());
       return 0;
     }
     case "serve": {
-      const { runServer } = await import("./lib/server.ts");
+      const { runServer } = await import("./lib/cli/run_server.ts");
       return await runServer(request);
     }
   }

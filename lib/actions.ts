@@ -6,14 +6,14 @@
  * @module
  */
 
-import { type Command, helpLines } from "./commands.ts";
-import { UsageError } from "./errors.ts";
-import type { SessionEvent } from "./events.ts";
-import type { Person } from "./roster.ts";
-import { encodeFingerprint, type PublicKey } from "./rsa.ts";
-import { safetyNumber, showSafetyNumbers } from "./safety.ts";
-import type { Session } from "./session.ts";
-import type { PeerBook } from "./trust.ts";
+import { type Command, helpLines } from "./ui/commands.ts";
+import { UsageError } from "./base/errors.ts";
+import type { SessionEvent } from "./session/events.ts";
+import type { Person } from "./session/roster.ts";
+import { encodeFingerprint, type PublicKey } from "./protocol/identity.ts";
+import { safetyNumber, showSafetyNumbers } from "./protocol/safety_number.ts";
+import type { Session } from "./session/session.ts";
+import type { PeerBook } from "./session/known_peers.ts";
 
 /** What the actions need. */
 export interface ActionsOptions {

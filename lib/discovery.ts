@@ -8,10 +8,17 @@
  * @module
  */
 
-import { Browser, type Found, MAX_ADDRESSES, rank, usableAddress, type Via } from "./browse.ts";
-import { type Link, listLinks, zoneOf } from "./links.ts";
-import { foldName, makeMessage, type Message, type Question } from "./mdns.ts";
-import { Multicast } from "./multicast.ts";
+import {
+  Browser,
+  type Found,
+  MAX_ADDRESSES,
+  rank,
+  usableAddress,
+  type Via,
+} from "./discovery/browse.ts";
+import { type Link, listLinks, zoneOf } from "./base/interfaces.ts";
+import { foldName, makeMessage, type Message, type Question } from "./discovery/dns.ts";
+import { Multicast } from "./discovery/multicast.ts";
 
 export type { Found };
 

@@ -8,9 +8,9 @@
  * @module
  */
 
-import { decodeUtf8 } from "./bytes.ts";
-import { ProtocolError, UsageError } from "./errors.ts";
-import { readWhole, writeWhole } from "./files.ts";
+import { decodeUtf8 } from "./base/bytes.ts";
+import { ProtocolError, UsageError } from "./base/errors.ts";
+import { readWhole, writeWhole } from "./base/files.ts";
 
 /** A fingerprint as it is shown, §1; the last character has two bits to spare, which are zero. */
 export const FINGERPRINT_PATTERN = "SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]";

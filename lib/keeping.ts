@@ -7,12 +7,12 @@
  * @module
  */
 
-import type { Inbox, Stream } from "./channel.ts";
-import type { Clock } from "./clock.ts";
-import type { Outbox } from "./outbox.ts";
-import type { Member, Roster } from "./roster.ts";
+import type { Inbox, Stream } from "./session/peer_channel.ts";
+import type { Clock } from "./base/clock.ts";
+import type { Outbox } from "./session/outbox.ts";
+import type { Member, Roster } from "./session/roster.ts";
 import type { Target } from "./target.ts";
-import { WHY } from "./transport_frame.ts";
+import { WHY } from "./protocol/frames.ts";
 
 /** (fingerprint, instance) pairs whose counter is kept; §6 asks for the 1024 seen last. */
 const MAX_INBOXES = 4096;

@@ -8,8 +8,8 @@
  */
 
 import { createPrivateKey, type KeyObject } from "node:crypto";
-import { UsageError } from "./errors.ts";
-import type { Forge, ForgePrivateKey, Sshpk } from "./forge.d.ts";
+import { UsageError } from "./base/errors.ts";
+import type { Forge, ForgePrivateKey, Sshpk } from "./protocol/crypto/forge.d.ts";
 
 const PRIVATE_KEY = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----/s;
 

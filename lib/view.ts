@@ -5,10 +5,10 @@
  * @module
  */
 
-import { type Bytes, decodeHex, encodeHex } from "./bytes.ts";
-import type { Clock, Timer } from "./clock.ts";
-import { computeView } from "./room.ts";
-import type { Member, Roster } from "./roster.ts";
+import { type Bytes, decodeHex, encodeHex } from "./base/bytes.ts";
+import type { Clock, Timer } from "./base/clock.ts";
+import { computeView } from "./protocol/rooms.ts";
+import type { Member, Roster } from "./session/roster.ts";
 
 /** A message's view may equal one's own from so long before to so long after its receipt, §6. */
 export const VIEW_WINDOW_MS = 5000;

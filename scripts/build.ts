@@ -7,8 +7,8 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import settings from "../deno.json" with { type: "json" };
-import { UsageError } from "../lib/errors.ts";
-import { identifyFile, type Target } from "./targets.ts";
+import { UsageError } from "../lib/base/errors.ts";
+import { identifyFile, type Target } from "../lib/base/targets.ts";
 
 /** What programs there are: each is a `.ts` file and a task of deno.json. */
 export const PROGRAMS = ["server", "client"] as const;

@@ -8,13 +8,13 @@
 
 import { dirname, join, resolve } from "node:path";
 import settings from "../deno.json" with { type: "json" };
-import { encodeHex } from "../lib/bytes.ts";
-import { describeError, EXIT_FAILURE, EXIT_USAGE, reportError } from "../lib/cli.ts";
-import { UsageError } from "../lib/errors.ts";
-import { type Given, parseOptions, type Program, usage } from "../lib/options.ts";
+import { encodeHex } from "../lib/base/bytes.ts";
+import { describeError, EXIT_FAILURE, EXIT_USAGE, reportError } from "../lib/cli/process.ts";
+import { UsageError } from "../lib/base/errors.ts";
+import { type Given, parseOptions, type Program, usage } from "../lib/cli/options.ts";
 import { version } from "../lib/version.ts";
 import { bundle, checkBase, compile, PROGRAMS, ROOT, runFlags } from "./build.ts";
-import { fileName, isTarget, type Target, TARGETS } from "./targets.ts";
+import { fileName, isTarget, type Target, TARGETS } from "../lib/base/targets.ts";
 
 type Name = "all" | "target" | "dist";
 

@@ -5,9 +5,9 @@
  */
 
 import settings from "../deno.json" with { type: "json" };
-import { helpLines } from "../lib/commands.ts";
-import { allOptions, type Option, type Program } from "../lib/options.ts";
-import { CLIENT_PROGRAM, SERVER_PROGRAM } from "../lib/programs.ts";
+import { helpLines } from "../lib/ui/commands.ts";
+import { allOptions, type Option, type Program } from "../lib/cli/options.ts";
+import { CLIENT_PROGRAM, SERVER_PROGRAM } from "../lib/cli/programs.ts";
 
 /** What the tables do not say. */
 interface Extra {

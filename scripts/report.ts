@@ -7,10 +7,10 @@
  */
 
 import { join } from "node:path";
-import { EXIT_FAILURE, reportError } from "../lib/cli.ts";
-import { UsageError } from "../lib/errors.ts";
+import { EXIT_FAILURE, reportError } from "../lib/cli/process.ts";
+import { UsageError } from "../lib/base/errors.ts";
 import { compile, PROGRAMS, ROOT } from "./build.ts";
-import { fileName, isTarget } from "./targets.ts";
+import { fileName, isTarget } from "../lib/base/targets.ts";
 
 const ROUNDS = 21;
 /** Size added and time until `--version`, over an empty program. */

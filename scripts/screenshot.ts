@@ -8,7 +8,7 @@
  * @module
  */
 
-import { columns, graphemes } from "../lib/text.ts";
+import { columns, graphemes } from "../lib/base/text.ts";
 import { Chats, enter, logOf } from "../tests/support/chats.ts";
 
 /** How characters look. */

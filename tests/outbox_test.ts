@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { KEEP_MS, Outbox } from "../lib/outbox.ts";
+import { KEEP_MS, Outbox } from "../lib/session/outbox.ts";
 import { MAX_KEPT_BYTES, MAX_KEPT_MESSAGES, type Outgoing, type Target } from "../lib/target.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { Allowance } from "../lib/allowance.ts";
-import { concat, readU16 } from "../lib/bytes.ts";
-import { MAX_RECORD_BYTES, MAX_UNDELIVERED_BYTES } from "../lib/limits.ts";
-import { decodeFrame, encodeFrame, FRAME } from "../lib/transport_frame.ts";
-import { type Batch, OutputQueue } from "../lib/queue.ts";
+import { Allowance } from "../lib/transport/send_credit.ts";
+import { concat, readU16 } from "../lib/base/bytes.ts";
+import { MAX_RECORD_BYTES, MAX_UNDELIVERED_BYTES } from "../lib/protocol/limits.ts";
+import { decodeFrame, encodeFrame, FRAME } from "../lib/protocol/frames.ts";
+import { type Batch, OutputQueue } from "../lib/transport/output_queue.ts";
 
 const SID = new Uint8Array(8).fill(7);
 const LEFT = encodeFrame({ type: "left", sid: "0102030405060708", why: 0 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { UsageError } from "../lib/errors.ts";
-import { encodeFingerprint } from "../lib/rsa.ts";
-import { serverAddress, ServerBook } from "../lib/servers.ts";
+import { UsageError } from "../lib/base/errors.ts";
+import { encodeFingerprint } from "../lib/protocol/identity.ts";
+import { serverAddress, ServerBook } from "../lib/session/known_servers.ts";
 
 const FIRST = encodeFingerprint(new Uint8Array(32).fill(1));
 const SECOND = encodeFingerprint(new Uint8Array(32).fill(2));

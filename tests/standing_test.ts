@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { SessionEvent } from "../lib/events.ts";
-import { Standing } from "../lib/standing.ts";
+import type { SessionEvent } from "../lib/session/events.ts";
+import { Standing } from "../lib/session/standing.ts";
 
 const connected = (server: "new" | "known"): SessionEvent => (
   { event: "connected", address: "host:1", fingerprint: "SHA256:key", server }

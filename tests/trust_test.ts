@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import { systemClock } from "../lib/clock.ts";
-import { UsageError } from "../lib/errors.ts";
-import { encodeFingerprint } from "../lib/rsa.ts";
-import { ServerBook } from "../lib/servers.ts";
-import { MAX_NICKS_PER_PEER, MAX_PEERS, MAX_PENDING_CHANGES, PeerBook } from "../lib/trust.ts";
+import { systemClock } from "../lib/base/clock.ts";
+import { UsageError } from "../lib/base/errors.ts";
+import { encodeFingerprint } from "../lib/protocol/identity.ts";
+import { ServerBook } from "../lib/session/known_servers.ts";
+import {
+  MAX_NICKS_PER_PEER,
+  MAX_PEERS,
+  MAX_PENDING_CHANGES,
+  PeerBook,
+} from "../lib/session/known_peers.ts";
 
 const [ALICE, BOB, MALLORY] = [1, 2, 3].map(fingerprint) as [string, string, string];
 const clock = { ...systemClock, wallTime: () => Date.UTC(2025, 0, 31, 23, 59) };
@@ -290,7 +295,7 @@ Deno.test("PeerBook does not write over a file that was damaged while it ran", a
 
 Deno.test("PeerBook and ServerBook lose nothing when two processes write 100 times at once", async () => {
   await withFolder(async (folder) => {
-    const script = new URL("trust_writer.ts", import.meta.url).href;
+    const script = new URL("support/trust_writer.ts", import.meta.url).href;
     const runs = await Promise.all(["a", "b"].map((name) =>
       new Deno.Command(Deno.execPath(), {
         args: ["run", "--quiet", "--allow-read", "--allow-write", script, folder, name],

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { aeadFast } from "../../lib/aead.ts";
-import "../../lib/announcer.ts";
-import "../../lib/server.ts";
+import { aeadFast } from "../../lib/protocol/crypto/aead.ts";
+import "../../lib/discovery/announcer.ts";
+import "../../lib/cli/run_server.ts";
 
 await aeadFast();
 Deno.listen({ hostname: "127.0.0.1", port: Number(Deno.args[0]) });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { importPrivateKey } from "../../lib/rsa.ts";
+import { importPrivateKey } from "../../lib/protocol/identity.ts";
 import { joinRoom, type Member, type MemberOptions } from "./member.ts";
 import { serve } from "./remote.ts";
 

@@ -6,7 +6,7 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { exportPrivateKey } from "../../lib/rsa.ts";
+import { exportPrivateKey } from "../../lib/protocol/identity.ts";
 import { measureMemory, measureRoom, type Scale, type Values } from "./forward.ts";
 import { residentKb } from "./meter.ts";
 import { makePlot } from "./plot.ts";

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { type Bytes, encodeUtf8 } from "../../lib/bytes.ts";
-import { systemRandom } from "../../lib/clock.ts";
-import { type Connection, openTransport } from "../../lib/connection.ts";
-import { decodeFrame, encodeFrame, FRAME, KIND } from "../../lib/transport_frame.ts";
-import { roomTag } from "../../lib/room.ts";
-import type { PrivateKey } from "../../lib/rsa.ts";
-import type { ByteStream } from "../../lib/stream.ts";
+import { type Bytes, encodeUtf8 } from "../../lib/base/bytes.ts";
+import { systemRandom } from "../../lib/base/clock.ts";
+import { type Connection, openTransport } from "../../lib/transport/establish.ts";
+import { decodeFrame, encodeFrame, FRAME, KIND } from "../../lib/protocol/frames.ts";
+import { roomTag } from "../../lib/protocol/rooms.ts";
+import type { PrivateKey } from "../../lib/protocol/identity.ts";
+import type { ByteStream } from "../../lib/transport/byte_stream.ts";
 import type { Speech } from "./servers.ts";
 
 /** What stands in every message and nowhere else. */

@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { SessionEvent } from "../../lib/events.ts";
-import { importPrivateKey } from "../../lib/rsa.ts";
-import { ServerBook } from "../../lib/servers.ts";
-import { Session } from "../../lib/session.ts";
-import { PeerBook } from "../../lib/trust.ts";
+import type { SessionEvent } from "../../lib/session/events.ts";
+import { importPrivateKey } from "../../lib/protocol/identity.ts";
+import { ServerBook } from "../../lib/session/known_servers.ts";
+import { Session } from "../../lib/session/session.ts";
+import { PeerBook } from "../../lib/session/known_peers.ts";
 import { serve } from "./remote.ts";
 
 const PATIENCE_MS = 240_000;

@@ -6,7 +6,7 @@
 
 import { fileURLToPath } from "node:url";
 import settings from "../../deno.json" with { type: "json" };
-import { generateKey, importPrivateKey, type PrivateKey } from "../../lib/rsa.ts";
+import { generateKey, importPrivateKey, type PrivateKey } from "../../lib/protocol/identity.ts";
 import type { Values } from "./forward.ts";
 import { CpuMeter } from "./meter.ts";
 import type { PeopleActions } from "./people.ts";

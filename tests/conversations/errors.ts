@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { MAX_LINE_BYTES } from "../../lib/lines.ts";
+import { MAX_LINE_BYTES } from "../../lib/ui/standard_input.ts";
 import {
   type Conversation,
   fingerprintOf,

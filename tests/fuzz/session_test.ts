@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import { type Bytes, concat, decodeHex, withLength } from "../../lib/bytes.ts";
-import { cipherReady, sealAead } from "../../lib/cipher.ts";
-import { DecryptError, ProtocolError, UsageError } from "../../lib/errors.ts";
-import { Initiator, Responder } from "../../lib/handshake.ts";
-import { type ByteStream, writeAll } from "../../lib/stream.ts";
-import { encodeFrame, type Frame, KIND, REASON } from "../../lib/transport_frame.ts";
+import { type Bytes, concat, decodeHex, withLength } from "../../lib/base/bytes.ts";
+import { cipherReady, sealAead } from "../../lib/protocol/records.ts";
+import { DecryptError, ProtocolError, UsageError } from "../../lib/base/errors.ts";
+import { Initiator, Responder } from "../../lib/protocol/handshake.ts";
+import { type ByteStream, writeAll } from "../../lib/transport/byte_stream.ts";
+import { encodeFrame, type Frame, KIND, REASON } from "../../lib/protocol/frames.ts";
 import { cheapKey } from "../support/cheap_key.ts";
 import { recordedKey, recordedRandom } from "../support/doubles.ts";
 import { settle } from "../support/fake_clock.ts";

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { UsageError } from "../../lib/errors.ts";
-import type { Trust } from "../../lib/events.ts";
-import { foldNick } from "../../lib/nick.ts";
-import type { ServerBook } from "../../lib/servers.ts";
-import type { PeerBook } from "../../lib/trust.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import type { Trust } from "../../lib/session/events.ts";
+import { foldNick } from "../../lib/protocol/names.ts";
+import type { ServerBook } from "../../lib/session/known_servers.ts";
+import type { PeerBook } from "../../lib/session/known_peers.ts";
 
 class Pins implements Pick<ServerBook, "judge" | "find" | "pin" | "changedKey"> {
   #pins = new Map<string, string>();

@@ -6,16 +6,16 @@
  * @module
  */
 
-import { encodeUtf8, readU64 } from "../../lib/bytes.ts";
-import { Channel } from "../../lib/channel.ts";
-import { sealAead, Sealer } from "../../lib/cipher.ts";
-import { type HandshakeResult, Initiator, Responder } from "../../lib/handshake.ts";
-import { hkdfExpand } from "../../lib/hash.ts";
-import { Membership } from "../../lib/membership.ts";
-import { MESSAGE } from "../../lib/message.ts";
-import { Outbox } from "../../lib/outbox.ts";
+import { encodeUtf8, readU64 } from "../../lib/base/bytes.ts";
+import { Channel } from "../../lib/session/peer_channel.ts";
+import { sealAead, Sealer } from "../../lib/protocol/records.ts";
+import { type HandshakeResult, Initiator, Responder } from "../../lib/protocol/handshake.ts";
+import { hkdfExpand } from "../../lib/protocol/crypto/hash.ts";
+import { Membership } from "../../lib/session/membership.ts";
+import { MESSAGE } from "../../lib/protocol/messages.ts";
+import { Outbox } from "../../lib/session/outbox.ts";
 import { type Item, Target } from "../../lib/target.ts";
-import { Peer } from "../../lib/peer.ts";
+import { Peer } from "../../lib/session/peer.ts";
 import { ViewGate } from "../../lib/view.ts";
 import type { World } from "./world.ts";
 

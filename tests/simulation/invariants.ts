@@ -4,7 +4,7 @@
  * @module
  */
 
-import { KEEP_MS } from "../../lib/outbox.ts";
+import { KEEP_MS } from "../../lib/session/outbox.ts";
 import { MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/target.ts";
 import type { Sent } from "./ledger.ts";
 import type { Place } from "./place.ts";

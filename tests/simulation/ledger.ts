@@ -5,10 +5,10 @@
  * @module
  */
 
-import { encodeHex } from "../../lib/bytes.ts";
-import type { ChatEvent, SessionEvent } from "../../lib/events.ts";
-import type { ChatMessage } from "../../lib/message.ts";
-import { KEEP_MS } from "../../lib/outbox.ts";
+import { encodeHex } from "../../lib/base/bytes.ts";
+import type { ChatEvent, SessionEvent } from "../../lib/session/events.ts";
+import type { ChatMessage } from "../../lib/protocol/messages.ts";
+import { KEEP_MS } from "../../lib/session/outbox.ts";
 import { VIEW_WINDOW_MS } from "../../lib/view.ts";
 import type { Place } from "./place.ts";
 

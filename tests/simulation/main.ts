@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseArgs } from "../../lib/std.ts";
+import { parseArgs } from "../../lib/base/std.ts";
 import { type Fault, FAULTS, isFault } from "./faults.ts";
 import { runSeeds } from "./pool.ts";
 import { type Outcome, runSeed } from "./runner.ts";

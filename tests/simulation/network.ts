@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { ByteStream } from "../../lib/stream.ts";
+import type { ByteStream } from "../../lib/transport/byte_stream.ts";
 import type { Host, WorldClock } from "./clock.ts";
 import type { Random } from "./random.ts";
 

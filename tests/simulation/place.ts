@@ -4,18 +4,18 @@
  * @module
  */
 
-import type { ByteStream } from "../../lib/connection.ts";
-import type { SessionEvent } from "../../lib/events.ts";
-import type { Frame } from "../../lib/transport_frame.ts";
-import type { Peer } from "../../lib/peer.ts";
-import type { PasswordKeys } from "../../lib/password.ts";
-import { computeView, roomTag } from "../../lib/room.ts";
-import type { PrivateKey } from "../../lib/rsa.ts";
-import type { ServerBook } from "../../lib/servers.ts";
-import { Session } from "../../lib/session.ts";
-import type { PeerBook } from "../../lib/trust.ts";
-import { decodeHex, encodeHex } from "../../lib/bytes.ts";
-import { WHY } from "../../lib/transport_frame.ts";
+import type { ByteStream } from "../../lib/transport/establish.ts";
+import type { SessionEvent } from "../../lib/session/events.ts";
+import type { Frame } from "../../lib/protocol/frames.ts";
+import type { Peer } from "../../lib/session/peer.ts";
+import type { PasswordKeys } from "../../lib/protocol/password.ts";
+import { computeView, roomTag } from "../../lib/protocol/rooms.ts";
+import type { PrivateKey } from "../../lib/protocol/identity.ts";
+import type { ServerBook } from "../../lib/session/known_servers.ts";
+import { Session } from "../../lib/session/session.ts";
+import type { PeerBook } from "../../lib/session/known_peers.ts";
+import { decodeHex, encodeHex } from "../../lib/base/bytes.ts";
+import { WHY } from "../../lib/protocol/frames.ts";
 import { decodeCheapId } from "../support/cheap_key.ts";
 import { HostClock, type WorldClock } from "./clock.ts";
 import type { Wire } from "./network.ts";

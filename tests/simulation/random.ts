@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { RandomBytes } from "../../lib/clock.ts";
+import type { RandomBytes } from "../../lib/base/clock.ts";
 
 /** One stream of random numbers (sfc32); what one part of a run draws does not shift what another gets. */
 export class Random {

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { cipherReady } from "../../lib/cipher.ts";
-import { KEEP_MS } from "../../lib/outbox.ts";
-import { derivePassword, type PasswordKeys } from "../../lib/password.ts";
+import { cipherReady } from "../../lib/protocol/records.ts";
+import { KEEP_MS } from "../../lib/session/outbox.ts";
+import { derivePassword, type PasswordKeys } from "../../lib/protocol/password.ts";
 import { settle } from "./clock.ts";
 import { type Fault, plant } from "./faults.ts";
 import { checkBounds, findRift } from "./invariants.ts";

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { UsageError } from "../../lib/errors.ts";
-import { MAX_TEXT_BYTES } from "../../lib/message.ts";
-import { MAX_ROOM_MEMBERS } from "../../lib/limits.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import { MAX_TEXT_BYTES } from "../../lib/protocol/messages.ts";
+import { MAX_ROOM_MEMBERS } from "../../lib/protocol/limits.ts";
 import { checkBounds } from "./invariants.ts";
 import type { Identity, Place } from "./place.ts";
 import type { Quality } from "./network.ts";

@@ -5,15 +5,15 @@
  * @module
  */
 
-import { Allowance } from "../../lib/allowance.ts";
-import { Channel } from "../../lib/channel.ts";
-import { type Member as RelayMember, MemberIndex } from "../../lib/member.ts";
-import type { ChatMessage, Message } from "../../lib/message.ts";
-import { Outbox } from "../../lib/outbox.ts";
-import { Peer } from "../../lib/peer.ts";
-import { People } from "../../lib/people.ts";
-import type { Member } from "../../lib/roster.ts";
-import { Visitor } from "../../lib/visitor.ts";
+import { Allowance } from "../../lib/transport/send_credit.ts";
+import { Channel } from "../../lib/session/peer_channel.ts";
+import { type Member as RelayMember, MemberIndex } from "../../lib/relay/room.ts";
+import type { ChatMessage, Message } from "../../lib/protocol/messages.ts";
+import { Outbox } from "../../lib/session/outbox.ts";
+import { Peer } from "../../lib/session/peer.ts";
+import { People } from "../../lib/session/people.ts";
+import type { Member } from "../../lib/session/roster.ts";
+import { Visitor } from "../../lib/relay/client_connection.ts";
 
 /** Who is told. */
 export interface Observer {

@@ -4,19 +4,19 @@
  * @module
  */
 
-import { encodeHex } from "../../lib/bytes.ts";
-import type { Channel } from "../../lib/channel.ts";
-import type { ByteStream } from "../../lib/connection.ts";
-import type { SessionEvent } from "../../lib/events.ts";
-import { MAX_ROOM_MEMBERS, MAX_UNDELIVERED_BYTES } from "../../lib/limits.ts";
-import type { Member as RelayMember } from "../../lib/member.ts";
-import type { ChatMessage, Message } from "../../lib/message.ts";
-import { REASON } from "../../lib/transport_frame.ts";
-import type { Outbox } from "../../lib/outbox.ts";
-import type { Peer } from "../../lib/peer.ts";
-import { Relay, type RelayEvent } from "../../lib/relay.ts";
-import type { Member } from "../../lib/roster.ts";
-import { encodeFingerprint } from "../../lib/rsa.ts";
+import { encodeHex } from "../../lib/base/bytes.ts";
+import type { Channel } from "../../lib/session/peer_channel.ts";
+import type { ByteStream } from "../../lib/transport/establish.ts";
+import type { SessionEvent } from "../../lib/session/events.ts";
+import { MAX_ROOM_MEMBERS, MAX_UNDELIVERED_BYTES } from "../../lib/protocol/limits.ts";
+import type { Member as RelayMember } from "../../lib/relay/room.ts";
+import type { ChatMessage, Message } from "../../lib/protocol/messages.ts";
+import { REASON } from "../../lib/protocol/frames.ts";
+import type { Outbox } from "../../lib/session/outbox.ts";
+import type { Peer } from "../../lib/session/peer.ts";
+import { Relay, type RelayEvent } from "../../lib/relay/relay.ts";
+import type { Member } from "../../lib/session/roster.ts";
+import { encodeFingerprint } from "../../lib/protocol/identity.ts";
 import { cheapKey, decodeCheapId } from "../support/cheap_key.ts";
 import { memoryPeers, memoryServers } from "./books.ts";
 import { HostClock, WorldClock } from "./clock.ts";

@@ -1,7 +1,7 @@
 /**
  * A program that announces what it is told to, true or not, until it is killed: NAME PORT FINGERPRINT.
  */
-import { Announcer } from "../../lib/announcer.ts";
+import { Announcer } from "../../lib/discovery/announcer.ts";
 
 const [name, port, fingerprint] = Deno.args;
 const service = { name: name!, port: Number(port), fingerprint: fingerprint!, isLocked: false };

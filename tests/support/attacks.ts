@@ -5,15 +5,15 @@
  * standard output, a line for each attack.
  */
 
-import { type Bytes, concat, decodeHex } from "../../lib/bytes.ts";
-import { type Connection, openTransport } from "../../lib/connection.ts";
-import { MAGIC } from "../../lib/handshake.ts";
-import { computeProof } from "../../lib/password.ts";
-import { DEFAULT_ROOM } from "../../lib/programs.ts";
-import { roomTag } from "../../lib/room.ts";
-import { generateKey } from "../../lib/rsa.ts";
-import { systemRandom } from "../../lib/clock.ts";
-import { decodeFrame, encodeFrame, KIND, MAX_PAYLOAD_BYTES } from "../../lib/transport_frame.ts";
+import { type Bytes, concat, decodeHex } from "../../lib/base/bytes.ts";
+import { type Connection, openTransport } from "../../lib/transport/establish.ts";
+import { MAGIC } from "../../lib/protocol/handshake.ts";
+import { computeProof } from "../../lib/protocol/password.ts";
+import { DEFAULT_ROOM } from "../../lib/cli/programs.ts";
+import { roomTag } from "../../lib/protocol/rooms.ts";
+import { generateKey } from "../../lib/protocol/identity.ts";
+import { systemRandom } from "../../lib/base/clock.ts";
+import { decodeFrame, encodeFrame, KIND, MAX_PAYLOAD_BYTES } from "../../lib/protocol/frames.ts";
 
 /** Longer than it takes until a receiver that does not read is given up, §10. */
 const FLOOD_MS = 17_000;

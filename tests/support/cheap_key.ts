@@ -5,10 +5,10 @@
  * @module
  */
 
-import { type Bytes, concat, equalBytes, label } from "../../lib/bytes.ts";
-import { DecryptError, ProtocolError } from "../../lib/errors.ts";
-import { sha256 } from "../../lib/hash.ts";
-import type { PrivateKey, PublicKey } from "../../lib/rsa.ts";
+import { type Bytes, concat, equalBytes, label } from "../../lib/base/bytes.ts";
+import { DecryptError, ProtocolError } from "../../lib/base/errors.ts";
+import { sha256 } from "../../lib/protocol/crypto/hash.ts";
+import type { PrivateKey, PublicKey } from "../../lib/protocol/identity.ts";
 
 const PREFIX_BYTES = 23;
 

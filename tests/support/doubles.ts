@@ -5,10 +5,10 @@
  * @module
  */
 
-import { type Bytes, decodeHex, equalBytes, writeU32 } from "../../lib/bytes.ts";
-import type { RandomBytes } from "../../lib/clock.ts";
-import { sha256 } from "../../lib/hash.ts";
-import type { DecodeId, PrivateKey, PublicKey } from "../../lib/rsa.ts";
+import { type Bytes, decodeHex, equalBytes, writeU32 } from "../../lib/base/bytes.ts";
+import type { RandomBytes } from "../../lib/base/clock.ts";
+import { sha256 } from "../../lib/protocol/crypto/hash.ts";
+import type { DecodeId, PrivateKey, PublicKey } from "../../lib/protocol/identity.ts";
 
 /** Random bytes that were recorded: hex texts, given out in order, each as long as what is asked for. */
 export function recordedRandom(...texts: readonly string[]): RandomBytes {

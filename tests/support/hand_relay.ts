@@ -4,13 +4,13 @@
  * @module
  */
 
-import { type Bytes, concat, withLength } from "../../lib/bytes.ts";
-import { Opener, Sealer } from "../../lib/cipher.ts";
-import { DecryptError, ProtocolError } from "../../lib/errors.ts";
-import { forEachFrame } from "../../lib/frame.ts";
-import { M1_BYTES, Responder } from "../../lib/handshake.ts";
-import { writeAll } from "../../lib/stream.ts";
-import { decodeFrame, type Frame } from "../../lib/transport_frame.ts";
+import { type Bytes, concat, withLength } from "../../lib/base/bytes.ts";
+import { Opener, Sealer } from "../../lib/protocol/records.ts";
+import { DecryptError, ProtocolError } from "../../lib/base/errors.ts";
+import { forEachFrame } from "../../lib/transport/input_buffer.ts";
+import { M1_BYTES, Responder } from "../../lib/protocol/handshake.ts";
+import { writeAll } from "../../lib/transport/byte_stream.ts";
+import { decodeFrame, type Frame } from "../../lib/protocol/frames.ts";
 import { cheapKey, decodeCheapId } from "./cheap_key.ts";
 import { settle } from "./fake_clock.ts";
 import type { MemoryStream } from "./memory_stream.ts";

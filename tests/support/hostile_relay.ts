@@ -6,18 +6,18 @@
  */
 
 import assert from "node:assert/strict";
-import { type Bytes, encodeHex } from "../../lib/bytes.ts";
-import { type Accepted, acceptTransport, type ByteStream } from "../../lib/connection.ts";
-import type { SessionEvent } from "../../lib/events.ts";
+import { type Bytes, encodeHex } from "../../lib/base/bytes.ts";
+import { type Accepted, acceptTransport, type ByteStream } from "../../lib/transport/establish.ts";
+import type { SessionEvent } from "../../lib/session/events.ts";
 import {
   decodeFrame,
   encodeFrame,
   type Frame,
   FRAME_HEADER_BYTES,
   WHY,
-} from "../../lib/transport_frame.ts";
-import { encodeFingerprint, type PrivateKey } from "../../lib/rsa.ts";
-import { Session } from "../../lib/session.ts";
+} from "../../lib/protocol/frames.ts";
+import { encodeFingerprint, type PrivateKey } from "../../lib/protocol/identity.ts";
+import { Session } from "../../lib/session/session.ts";
 import { memoryPeers, memoryServers } from "../simulation/books.ts";
 import { Random } from "../simulation/random.ts";
 import { cheapKey, decodeCheapId } from "./cheap_key.ts";

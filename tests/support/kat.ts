@@ -6,8 +6,8 @@
  * @module
  */
 
-import { type Bytes, concat, decodeHex } from "../../lib/bytes.ts";
-import { importPrivateKey, type PrivateKey } from "../../lib/rsa.ts";
+import { type Bytes, concat, decodeHex } from "../../lib/base/bytes.ts";
+import { importPrivateKey, type PrivateKey } from "../../lib/protocol/identity.ts";
 import data from "../vectors/kat.json" with { type: "json" };
 
 /** The four identities. */

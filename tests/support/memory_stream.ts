@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ByteStream } from "../../lib/stream.ts";
+import type { ByteStream } from "../../lib/transport/byte_stream.ts";
 
 /** How a pair behaves. */
 export interface PairOptions {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SentMessage } from "../../lib/message.ts";
+import type { SentMessage } from "../../lib/protocol/messages.ts";
 
 export const INSTANCE = "02".repeat(16);
 

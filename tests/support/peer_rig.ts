@@ -5,19 +5,24 @@
  */
 
 import assert from "node:assert/strict";
-import { type Bytes, concat, decodeHex, encodeHex } from "../../lib/bytes.ts";
-import type { Inbox } from "../../lib/channel.ts";
-import { Opener, Sealer } from "../../lib/cipher.ts";
-import type { RandomBytes } from "../../lib/clock.ts";
-import { type HandshakeOptions, Initiator, Responder } from "../../lib/handshake.ts";
-import { Line } from "../../lib/line.ts";
-import { decodeMessage, encodeMessage, type Message, type SentMessage } from "../../lib/message.ts";
-import { KIND } from "../../lib/transport_frame.ts";
-import { Outbox } from "../../lib/outbox.ts";
+import { type Bytes, concat, decodeHex, encodeHex } from "../../lib/base/bytes.ts";
+import type { Inbox } from "../../lib/session/peer_channel.ts";
+import { Opener, Sealer } from "../../lib/protocol/records.ts";
+import type { RandomBytes } from "../../lib/base/clock.ts";
+import { type HandshakeOptions, Initiator, Responder } from "../../lib/protocol/handshake.ts";
+import { Line } from "../../lib/base/job_queue.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  type SentMessage,
+} from "../../lib/protocol/messages.ts";
+import { KIND } from "../../lib/protocol/frames.ts";
+import { Outbox } from "../../lib/session/outbox.ts";
 import type { Outgoing, Target } from "../../lib/target.ts";
-import { Peer } from "../../lib/peer.ts";
-import type { PeerContext } from "../../lib/pairing.ts";
-import type { PrivateKey } from "../../lib/rsa.ts";
+import { Peer } from "../../lib/session/peer.ts";
+import type { PeerContext } from "../../lib/session/peer_handshake.ts";
+import type { PrivateKey } from "../../lib/protocol/identity.ts";
 import { cheapKey, decodeCheapId } from "./cheap_key.ts";
 import { seededRandom } from "./doubles.ts";
 import { FakeClock, settle } from "./fake_clock.ts";

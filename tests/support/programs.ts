@@ -12,7 +12,7 @@ import {
   exportPrivateKey,
   generateKey,
   type PrivateKey,
-} from "../../lib/rsa.ts";
+} from "../../lib/protocol/identity.ts";
 import { poll, Program, type StartOptions } from "./program.ts";
 
 export { DEADLINE_MS, type Event, type Fields, poll, Program } from "./program.ts";

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { type Bytes, concat, withLength } from "../../lib/bytes.ts";
-import { cipherReady, Opener, Sealer } from "../../lib/cipher.ts";
-import { InputBuffer } from "../../lib/frame.ts";
-import { Initiator } from "../../lib/handshake.ts";
-import type { PrivateKey } from "../../lib/rsa.ts";
-import { type ByteStream, writeAll } from "../../lib/stream.ts";
+import { type Bytes, concat, withLength } from "../../lib/base/bytes.ts";
+import { cipherReady, Opener, Sealer } from "../../lib/protocol/records.ts";
+import { InputBuffer } from "../../lib/transport/input_buffer.ts";
+import { Initiator } from "../../lib/protocol/handshake.ts";
+import type { PrivateKey } from "../../lib/protocol/identity.ts";
+import { type ByteStream, writeAll } from "../../lib/transport/byte_stream.ts";
 import { decodeCheapId } from "./cheap_key.ts";
 
 const M2_START = 32;

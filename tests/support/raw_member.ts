@@ -4,12 +4,12 @@
  * @module
  */
 
-import { type Bytes, compareBytes, concat, decodeHex } from "../../lib/bytes.ts";
-import { Opener, Sealer } from "../../lib/cipher.ts";
-import { type HandshakeOptions, Initiator, Responder } from "../../lib/handshake.ts";
-import { encodeMessage, type SentMessage } from "../../lib/message.ts";
-import type { PrivateKey } from "../../lib/rsa.ts";
-import { type Frame, KIND } from "../../lib/transport_frame.ts";
+import { type Bytes, compareBytes, concat, decodeHex } from "../../lib/base/bytes.ts";
+import { Opener, Sealer } from "../../lib/protocol/records.ts";
+import { type HandshakeOptions, Initiator, Responder } from "../../lib/protocol/handshake.ts";
+import { encodeMessage, type SentMessage } from "../../lib/protocol/messages.ts";
+import type { PrivateKey } from "../../lib/protocol/identity.ts";
+import { type Frame, KIND } from "../../lib/protocol/frames.ts";
 import { decodeCheapId } from "./cheap_key.ts";
 
 type Recv = Extract<Frame, { type: "send" | "recv" }>;

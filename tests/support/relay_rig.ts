@@ -4,12 +4,12 @@
  * @module
  */
 
-import { type Bytes, decodeHex } from "../../lib/bytes.ts";
-import { type Connection, type End, openTransport } from "../../lib/connection.ts";
-import { decodeFrame, encodeFrame, type Frame, KIND } from "../../lib/transport_frame.ts";
-import { computeProof } from "../../lib/password.ts";
-import { Relay, type RelayEvent, type RelayOptions } from "../../lib/relay.ts";
-import { roomTag } from "../../lib/room.ts";
+import { type Bytes, decodeHex } from "../../lib/base/bytes.ts";
+import { type Connection, type End, openTransport } from "../../lib/transport/establish.ts";
+import { decodeFrame, encodeFrame, type Frame, KIND } from "../../lib/protocol/frames.ts";
+import { computeProof } from "../../lib/protocol/password.ts";
+import { Relay, type RelayEvent, type RelayOptions } from "../../lib/relay/relay.ts";
+import { roomTag } from "../../lib/protocol/rooms.ts";
 import { cheapKey, decodeCheapId } from "./cheap_key.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 import { memoryPair, type MemoryStream, type PairOptions } from "./memory_stream.ts";

@@ -4,12 +4,12 @@
  * Arguments: the port of a server on this computer, an empty folder, the nick.
  */
 
-import { DEFAULT_ROOM } from "../../lib/programs.ts";
-import { remoteRelay } from "../../lib/relays.ts";
-import { generateKey } from "../../lib/rsa.ts";
-import { ServerBook } from "../../lib/servers.ts";
-import { Session } from "../../lib/session.ts";
-import { PeerBook } from "../../lib/trust.ts";
+import { DEFAULT_ROOM } from "../../lib/cli/programs.ts";
+import { remoteRelay } from "../../lib/cli/find_server.ts";
+import { generateKey } from "../../lib/protocol/identity.ts";
+import { ServerBook } from "../../lib/session/known_servers.ts";
+import { Session } from "../../lib/session/session.ts";
+import { PeerBook } from "../../lib/session/known_peers.ts";
 
 const KEY_BITS = 2048;
 

@@ -5,11 +5,11 @@
  * SIGALRM prints 500 of them, as messages of others would. With the argument `ask` it only asks.
  */
 
-import { colorDepth } from "../../lib/palette.ts";
-import { isUtf8Locale } from "../../lib/locale.ts";
-import { renderEvent } from "../../lib/render.ts";
-import { Terminal, type TerminalOptions } from "../../lib/terminal.ts";
-import { openTty } from "../../lib/tty.ts";
+import { colorDepth } from "../../lib/ui/terminal/colors.ts";
+import { isUtf8Locale } from "../../lib/ui/terminal/locale.ts";
+import { renderEvent } from "../../lib/ui/render.ts";
+import { Terminal, type TerminalOptions } from "../../lib/ui/terminal/terminal.ts";
+import { openTty } from "../../lib/ui/terminal/tty.ts";
 
 const NAMES = ["/help", "/names", "/nick", "alice", "albert", "zoe"];
 const utf8 = isUtf8Locale((name) => Deno.env.get(name), Deno.build.os);

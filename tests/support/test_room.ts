@@ -5,15 +5,15 @@
  * @module
  */
 
-import { type Bytes, encodeHex } from "../../lib/bytes.ts";
-import { cipherReady } from "../../lib/cipher.ts";
-import type { RandomBytes } from "../../lib/clock.ts";
-import type { SessionEvent } from "../../lib/events.ts";
-import { sha256 } from "../../lib/hash.ts";
-import { Membership } from "../../lib/membership.ts";
-import { decodeFrame, type Frame, FRAME_HEADER_BYTES, WHY } from "../../lib/transport_frame.ts";
-import { encodeFingerprint, type PrivateKey } from "../../lib/rsa.ts";
-import { PeerBook } from "../../lib/trust.ts";
+import { type Bytes, encodeHex } from "../../lib/base/bytes.ts";
+import { cipherReady } from "../../lib/protocol/records.ts";
+import type { RandomBytes } from "../../lib/base/clock.ts";
+import type { SessionEvent } from "../../lib/session/events.ts";
+import { sha256 } from "../../lib/protocol/crypto/hash.ts";
+import { Membership } from "../../lib/session/membership.ts";
+import { decodeFrame, type Frame, FRAME_HEADER_BYTES, WHY } from "../../lib/protocol/frames.ts";
+import { encodeFingerprint, type PrivateKey } from "../../lib/protocol/identity.ts";
+import { PeerBook } from "../../lib/session/known_peers.ts";
 import { cheapKey, decodeCheapId } from "./cheap_key.ts";
 import { seededRandom } from "./doubles.ts";
 import { FakeClock, settle } from "./fake_clock.ts";

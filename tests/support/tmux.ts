@@ -4,7 +4,7 @@
  * @module
  */
 
-import { columns, graphemes } from "../../lib/text.ts";
+import { columns, graphemes } from "../../lib/base/text.ts";
 
 /** Stands where the cursor is. */
 const CURSOR = "‸";

@@ -1,0 +1,65 @@
+/**
+ * X25519 (RFC 7748) on raw 32-byte keys.
+ *
+ * @module
+ */
+
+import { createPrivateKey, createPublicKey, diffieHellman } from "node:crypto";
+import { type Bytes, concat, decodeHex, isZero } from "../../base/bytes.ts";
+import { type RandomBytes, systemRandom } from "../../base/clock.ts";
+import { ProtocolError } from "../../base/errors.ts";
+
+/** Bytes in a private key, a public key and a shared secret. */
+export const POINT_BYTES = 32;
+
+// The fixed DER around a raw key (RFC 8410 §4 and §7): node:crypto imports raw keys in no shorter way on every
+// supported runtime.
+const PKCS8_PREFIX = decodeHex("302e020100300506032b656e04220420");
+const SPKI_PREFIX = decodeHex("302a300506032b656e032100");
+
+/** An ephemeral key pair. */
+export interface KeyPair {
+  readonly privateKey: Bytes;
+  readonly publicKey: Bytes;
+}
+
+/** Makes a key pair from 32 random bytes. */
+export function makeKeyPair(random: RandomBytes = systemRandom): KeyPair {
+  const privateKey = random(POINT_BYTES);
+  const spki = createPublicKey(importPrivate(privateKey)).export({ format: "der", type: "spki" });
+  return { privateKey, publicKey: new Uint8Array(spki.subarray(SPKI_PREFIX.length)) };
+}
+
+/**
+ * Computes the shared secret of an own private key and the other's public key.
+ *
+ * @param publicKey 32 bytes as they came from the wire.
+ * @returns 32 bytes, never all zero.
+ * @throws {ProtocolError} `bad-point` when the result is all zero (§3): the other side's fault.
+ */
+export function sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Bytes {
+  let secret: Bytes;
+  try {
+    const other = createPublicKey({
+      key: concat(SPKI_PREFIX, publicKey) as Uint8Array as never,
+      format: "der",
+      type: "spki",
+    });
+    secret = new Uint8Array(
+      diffieHellman({ privateKey: importPrivate(privateKey), publicKey: other }),
+    );
+  } catch {
+    // Deno 2.8 and later throw where earlier ones return zeros.
+    throw new ProtocolError("bad-point");
+  }
+  if (isZero(secret)) throw new ProtocolError("bad-point");
+  return secret;
+}
+
+function importPrivate(privateKey: Uint8Array): ReturnType<typeof createPrivateKey> {
+  return createPrivateKey({
+    key: concat(PKCS8_PREFIX, privateKey) as Uint8Array as never,
+    format: "der",
+    type: "pkcs8",
+  });
+}

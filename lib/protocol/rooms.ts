@@ -1,0 +1,51 @@
+/**
+ * What names a room on the wire, and what proves that two members see the same one (PROTOCOL.md §5, §6).
+ *
+ * @module
+ */
+
+import { type Bytes, compareBytes, concat, encodeUtf8, label } from "../base/bytes.ts";
+import { sha256 } from "./crypto/hash.ts";
+
+const LABEL_ROOM = label("hearth/1 room");
+const LABEL_VIEW = label("hearth/1 view");
+
+/**
+ * The tag by which the relay knows a room, §5.
+ *
+ * @param normalized The room's name as `normalizeRoom` gives it.
+ * @returns 32 bytes.
+ */
+export function roomTag(normalized: string): Bytes {
+  return sha256(LABEL_ROOM, encodeUtf8(normalized));
+}
+
+/** A member as the relay's roster names it. */
+export interface RosterEntry {
+  /** 8 bytes. */
+  readonly sid: Uint8Array;
+  /** 32 bytes. */
+  readonly fingerprint: Uint8Array;
+}
+
+/**
+ * The digest of who is in the room, §6.
+ *
+ * @param relay The relay's fingerprint, 32 bytes.
+ * @param room The room's tag, 32 bytes.
+ * @param members Everybody, the sender included, in any order.
+ * @returns 32 bytes.
+ */
+export function computeView(
+  relay: Uint8Array,
+  room: Uint8Array,
+  members: readonly RosterEntry[],
+): Bytes {
+  const sorted = [...members].sort((a, b) => compareBytes(a.sid, b.sid));
+  return sha256(
+    LABEL_VIEW,
+    relay,
+    room,
+    concat(...sorted.flatMap((member) => [member.sid, member.fingerprint])),
+  );
+}

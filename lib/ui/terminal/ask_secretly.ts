@@ -1,0 +1,41 @@
+/**
+ * Asking for a secret on a terminal outside of the chat.
+ *
+ * @module
+ */
+
+import { UsageError } from "../../base/errors.ts";
+import { isUtf8Locale } from "./locale.ts";
+import { Terminal } from "./terminal.ts";
+import { openTty } from "./tty.ts";
+
+/**
+ * Asks without showing what is typed; where standard output goes into a file, the question is on standard error.
+ *
+ * @returns Undefined when there is no terminal.
+ * @throws {UsageError} On Ctrl-C and Ctrl-D.
+ */
+export async function askSecretly(question: string): Promise<string | undefined> {
+  const screen = [Deno.stdout, Deno.stderr].find((stream) => stream.isTerminal());
+  if (!Deno.stdin.isTerminal() || screen === undefined) return undefined;
+  const terminal = new Terminal({
+    tty: openTty(screen),
+    prompt: "",
+    color: "none",
+    utf8: isUtf8Locale((name) => Deno.env.get(name), Deno.build.os),
+    maxBytes: 4096,
+    complete: (_line, cursor) => ({ start: cursor, end: cursor, candidates: [] }),
+    onLine: () => {},
+    onInterrupt: () => {},
+    onEnd: () => {},
+    onHangup: () => Deno.exit(129),
+  });
+  terminal.open();
+  try {
+    const answer = await terminal.askSecret(question);
+    if (answer === undefined) throw new UsageError("the question was not answered");
+    return answer;
+  } finally {
+    terminal.close();
+  }
+}

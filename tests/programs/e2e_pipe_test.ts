@@ -1,0 +1,6 @@
+/** Conversations of real processes: pipe mode. */
+
+import { PIPE } from "../conversations/pipe.ts";
+import { testConversations } from "../support/programs.ts";
+
+testConversations(PIPE);

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { loadAllowList } from "../../lib/relay/allow_list.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import kat from "../vectors/kat.json" with { type: "json" };
+
+const { alice, bob, weak } = kat.keys;
+
+async function load(content: string): Promise<string[]> {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(path, content);
+    return [...await loadAllowList(path)];
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+Deno.test("loadAllowList() reads fingerprints, public keys, comments and blank rows", async () => {
+  for (const end of ["\n", "\r\n"]) {
+    const rows = [
+      "# who may join",
+      "",
+      `  ${alice.text}  # Alice's laptop`,
+      `${bob.ssh} bob@example #1`,
+      "\t",
+      weak.ssh,
+      alice.ssh,
+      "  # the end",
+    ];
+    for (const start of ["", "\ufeff"]) {
+      assert.deepEqual(await load(start + rows.join(end)), [alice.text, bob.text, weak.text]);
+    }
+  }
+  assert.deepEqual(await load(""), []);
+});
+
+Deno.test("loadAllowList() names the file and the line of what it cannot read", async () => {
+  for (
+    const row of [
+      "alice",
+      alice.text.slice(0, -1),
+      alice.text + "A",
+      `${alice.text} alice`,
+      `${alice.text}#alice`,
+      alice.text.replace("SHA256", "sha256"),
+      `${alice.text} ${bob.text}`,
+      "ssh-rsa",
+      "ssh-rsa !!!",
+      alice.ssh.slice(0, -4),
+      alice.ssh.replace("ssh-rsa", "ssh-dss"),
+      `command="x" ${alice.ssh}`,
+      `ssh-ed25519 ${alice.ssh.split(" ")[1]}`,
+      "\ufffd",
+    ]
+  ) {
+    await assert.rejects(load(`# first\n${bob.text}\n${row}\n`), (error) => {
+      assert.ok(error instanceof UsageError, row);
+      assert.match(error.message, /^\/?.*, line 3: /);
+      return true;
+    });
+  }
+});
+
+Deno.test("loadAllowList() passes on that there is no such file", async () => {
+  await assert.rejects(loadAllowList("/no/such/file"), Deno.errors.NotFound);
+});

@@ -1,5 +1,5 @@
 /**
- * Makes one standalone program: bundled, minified, compiled, and looked at before it is believed.
+ * Makes one standalone program: bundles, minifies, compiles and checks it.
  *
  * @module
  */
@@ -10,20 +10,18 @@ import settings from "../deno.json" with { type: "json" };
 import { UsageError } from "../lib/base/errors.ts";
 import { identifyFile, type Target } from "../lib/base/targets.ts";
 
-/** What programs there are: each is a `.ts` file and a task of deno.json. */
+/** Each is a `.ts` file and a task of deno.json. */
 export const PROGRAMS = ["server", "client"] as const;
-/** One of {@linkcode PROGRAMS}. */
 export type ProgramName = typeof PROGRAMS[number];
 
-/** The folder of the project. */
 export const ROOT: string = fileURLToPath(new URL("../", import.meta.url));
 
-/** Put before a bundle that expects a `require`; the name is one that a minifier never makes. */
+/** Put before a bundle that expects a `require`; a minifier never makes this name. */
 const MAKE_REQUIRE = `import { createRequire as makeRequire } from "node:module";
 const require = makeRequire(import.meta.url);
 `;
 
-/** The flags to run a program with, permissions foremost: those of its task, so that there is one list. */
+/** The flags to run a program with, mostly permissions: those of its task, so that there is one list. */
 export function runFlags(program: ProgramName): string[] {
   const words = settings.tasks[program].split(" "); // deno run FLAGS PROGRAM.ts
   const { unstable = [] } = settings as { unstable?: string[] };
@@ -34,13 +32,13 @@ export function runFlags(program: ProgramName): string[] {
 }
 
 /**
- * Makes one file, and one more for each part that is only loaded when needed, of a program and all its packages.
+ * Bundles a program with all its packages into one file, and one more for each part that is loaded late.
  *
- * The same source makes the same files, wherever and whenever.
+ * The same source makes the same files, on any computer and at any time.
  *
- * @param folder Where to; is made.
+ * @param folder Receives the files; it is created.
  * @returns The path of the file to start.
- * @throws {UsageError} When `deno bundle` fails, with what it said.
+ * @throws {UsageError} When `deno bundle` fails, with its error.
  */
 export async function bundle(program: ProgramName, folder: string): Promise<string> {
   const raw = join(folder, "raw");
@@ -48,33 +46,32 @@ export async function bundle(program: ProgramName, folder: string): Promise<stri
   await runDeno(["bundle", ...how, `${program}.ts`]);
   const files = new Set((await Array.fromAsync(Deno.readDir(raw))).map(({ name }) => name));
   const entry = `${program}.js`;
-  // In the names of the parts there is a sum of where the project lies: each is numbered instead.
+  // The names of the parts contain a hash of the project's path: number them instead.
   const names = new Map([[entry, entry]]);
-  for (const [name, newName] of names) { // grows on the way
+  for (const [name, newName] of names) { // grows while it is read
     const text = await Deno.readTextFile(join(raw, name));
     const code = text.replaceAll(/(?<="\.\/)[\w-]+\.js(?=")/g, (part) => {
       if (files.has(part) && !names.has(part)) names.set(part, `${names.size}.js`);
       return names.get(part) ?? part;
     });
     const path = join(folder, newName);
-    // The bundles of Deno 2.6 take it for granted that there is one.
+    // Bundles of Deno 2.6 expect it to exist.
     await Deno.writeTextFile(path, code.includes("typeof require") ? MAKE_REQUIRE + code : code);
-    await Deno.utime(path, 0, 0); // kept inside the program
+    await Deno.utime(path, 0, 0); // the time is stored in the program
   }
   return join(folder, entry);
 }
 
-/** What {@linkcode compile} needs to know. */
 export interface CompileOptions {
   target: Target;
   /** The file to write. */
   output: string;
-  /** Permissions and what else is to be kept inside, as flags. */
+  /** Flags that are compiled in, such as permissions. */
   flags: readonly string[];
 }
 
 /**
- * Makes a program of a bundle.
+ * Compiles a bundle.
  *
  * @throws {UsageError} When `deno compile` fails, or makes something else.
  */
@@ -83,8 +80,7 @@ export async function compile(entry: string, options: CompileOptions): Promise<v
   await runDeno([
     ...["compile", "--quiet", "--no-check", "--no-config", "--no-lock", "--no-remote", "--no-npm"],
     "--deny-import",
-    // The cache would be a file of a well-known name in the folder for temporary files, which other users of the
-    // computer may have put there before.
+    // The cache would be a file with a known name in the temporary folder, where other users could put one first.
     "--no-code-cache",
     ...flags,
     `--target=${target}`,
@@ -97,7 +93,8 @@ export async function compile(entry: string, options: CompileOptions): Promise<v
 }
 
 /**
- * Makes sure that a base program named by DENORT_BIN is for the target: Deno would write something unusable.
+ * Checks that a base program named by DENORT_BIN is for the target: Deno would accept another, and write a program that
+ * does not start.
  *
  * @throws {UsageError} When it is not, or cannot be read.
  */
@@ -113,7 +110,7 @@ export async function checkBase(target: Target): Promise<void> {
   if (found !== target) {
     const what = found === undefined ? "is no program" : `is for ${found}, not`;
     throw new UsageError(`DENORT_BIN ${what} for ${target}`, [
-      "unset it, so that the right one is downloaded, or let it name one for that target",
+      "unset it to download the right one, or set it to one for that target",
     ]);
   }
 }
@@ -133,15 +130,14 @@ async function runDeno(args: readonly string[], target?: Target): Promise<void> 
     throw new UsageError(
       `the base program for ${target} (denort of Deno ${Deno.version.deno}) cannot be downloaded`,
       [
-        "once there is a connection, Deno keeps it; " +
-        "or let DENORT_BIN name one that is here already, of the same Deno and target",
+        "connect to the internet once, or set DENORT_BIN to a base program of the same Deno and target",
       ],
     );
   }
   throw new UsageError(`deno ${args[0]}: ${shorten(said)}`);
 }
 
-/** The first and the last of what an error of Deno says: what was tried, and why it failed. */
+/** The first and the last part of an error of Deno: what was tried, and why it failed. */
 export function shorten(said: string): string {
   const lines = said.split(/\n\s*Stack backtrace:/, 1)[0]!.split("\n");
   const texts = lines.map((line) => line.trim().replace(/^error: |^\d+: |^Caused by:$/, ""));

@@ -1,7 +1,7 @@
 /**
  * `deno task compile`: makes the standalone programs, `dist/TARGET/server` and `dist/TARGET/client`.
  *
- * Everything is made aside and moved to its place at the end, so that what is in `dist` is always whole.
+ * Programs are made in a temporary folder and moved at the end, so that those in `dist` are always complete.
  *
  * @module
  */
@@ -9,12 +9,13 @@
 import { dirname, join, resolve } from "node:path";
 import settings from "../deno.json" with { type: "json" };
 import { encodeHex } from "../lib/base/bytes.ts";
-import { describeError, EXIT_FAILURE, EXIT_USAGE, reportError } from "../lib/cli/process.ts";
-import { UsageError } from "../lib/base/errors.ts";
+import { EXIT_FAILURE, EXIT_USAGE } from "../lib/cli/process.ts";
+import { describeError, reportError, UsageError } from "../lib/base/errors.ts";
+import { flushOutput } from "../lib/base/output.ts";
 import { type Given, parseOptions, type Program, usage } from "../lib/cli/options.ts";
-import { version } from "../lib/version.ts";
 import { bundle, checkBase, compile, PROGRAMS, ROOT, runFlags } from "./build.ts";
 import { fileName, isTarget, type Target, TARGETS } from "../lib/base/targets.ts";
+import { version } from "../lib/cli/programs.ts";
 
 type Name = "all" | "target" | "dist";
 
@@ -51,7 +52,7 @@ async function main(given: Given<Name>): Promise<void> {
     try {
       await moveAll(targets, { aside, dist });
     } finally {
-      await writeSums(dist, aside); // of what is there, also when one could not be moved
+      await writeSums(dist, aside); // of the programs there, even if one could not be moved
     }
   } finally {
     await Deno.remove(aside, { recursive: true });
@@ -65,7 +66,7 @@ function chooseTargets(given: Given<Name>): readonly Target[] {
   throw new UsageError(`${name} is no target`, [`the targets are ${TARGETS.join(", ")}`]);
 }
 
-/** A folder on the same disk: what is in it can be moved to its place at once. */
+/** A temporary folder on the same disk, from which files can be moved atomically. */
 async function makeAside(dist: string): Promise<string> {
   try {
     await Deno.mkdir(dist, { recursive: true });
@@ -87,7 +88,7 @@ async function makePrograms(targets: readonly Target[], aside: string): Promise<
   }
 }
 
-/** A base program of another Deno makes something that looks right and does not start. */
+/** With a base program of another Deno version, the result looks right but does not start. */
 async function checkStart(program: string, path: string): Promise<void> {
   const { stdout } = await new Deno.Command(path, { args: ["--version"] }).output();
   if (new TextDecoder().decode(stdout).trim() === version(program)) return;
@@ -117,12 +118,12 @@ async function move(from: string, to: string): Promise<void> {
     await Deno.rename(from, to);
   } catch (error) {
     throw new UsageError(`cannot put ${to} in its place: ${describeError(error)}`, [
-      "is the one of before running, or is something else there?",
+      "is the previous one running, or is something else there?",
     ]);
   }
 }
 
-/** Sums of all programs that are there, also of earlier runs. */
+/** Checksums of all programs there, also of earlier runs. */
 async function writeSums(dist: string, aside: string): Promise<void> {
   const lines: string[] = [];
   for (const target of TARGETS) {
@@ -150,19 +151,21 @@ function parse(): Given<Name> | undefined {
   return undefined;
 }
 
-// Ctrl-C ends the Deno that is compiling; here it becomes its failure, so that what lies aside is removed.
+// Ctrl-C ends the `deno compile` that is running; its failure then removes the temporary folder.
 Deno.addSignalListener("SIGINT", () => {});
 let given: Given<Name> | undefined;
 try {
   given = parse();
 } catch (error) {
   reportError("compile", error);
+  await flushOutput();
   Deno.exit(EXIT_USAGE);
 }
 try {
   if (given !== undefined) await main(given);
 } catch (error) {
   reportError("compile", error);
+  await flushOutput();
   Deno.exit(EXIT_FAILURE);
 }
 Deno.exit(0);

@@ -9,50 +9,81 @@ import { helpLines } from "../lib/ui/commands.ts";
 import { allOptions, type Option, type Program } from "../lib/cli/options.ts";
 import { CLIENT_PROGRAM, SERVER_PROGRAM } from "../lib/cli/programs.ts";
 
-/** What the tables do not say. */
+/** What is not in the tables. */
 interface Extra {
   /** Paragraphs. */
   readonly description: readonly string[];
   readonly files: readonly (readonly [name: string, text: string])[];
   readonly exits: readonly (readonly [code: string, text: string])[];
-  /** Shown as they are. */
+  /** Shown verbatim. */
   readonly chatCommands?: readonly string[];
 }
 
 const LINE_LENGTH = 78;
 
+const STATE_FOLDER =
+  "In the state folder: $HEARTH_HOME, else $XDG_CONFIG_HOME/hearth, else ~/.config/hearth (on Windows " +
+  "%APPDATA%\\hearth). The empty .lock files there keep two programs from writing at once.";
+
 const EXITS: Extra["exits"] = [
-  ["0", "It ended as asked."],
-  ["1", "It failed; standard error says why, and what helps."],
-  ["2", "The command line means nothing."],
-  ["130", "A second signal ended it at once."],
+  ["0", "Success."],
+  ["1", "Failure; standard error says why, and what to do."],
+  ["2", "The command line is wrong."],
+  ["130", "A second signal, at least half a second after the first, ended it at once."],
+];
+
+const BANS: [string, string] = [
+  "bans",
+  "Who may not join, one a line: fingerprint, until, by whom and since when. # begins a comment. With a line that is " +
+  "not understood, or more than 256 bans, the program does not start.",
 ];
 
 const SERVER_EXTRA: Extra = {
   description: [
-    "At its start it prints its fingerprint, the addresses it can be reached at, and the line to type on " +
-    "another computer; then who joins and who leaves.",
-    "SIGINT and SIGTERM end it in order.",
+    "At start it prints its fingerprint, its addresses, and the line to type on another computer; then who " +
+    "joins and who leaves.",
+    "SIGINT and SIGTERM end it cleanly, with exit status 0.",
   ],
-  files: [["server.pem", "The server's private key, made at the first start."]],
+  files: [["server.pem", "The server's private key, generated at the first start."], BANS],
   exits: EXITS,
 };
 
 const CLIENT_EXTRA: Extra = {
   description: [
-    "On a terminal it is a chat. When standard input is no terminal, every line of it is sent, and what is " +
-    "received goes to standard output; at the end it waits until everyone present has acknowledged.",
+    "In a terminal it is a chat. When standard input is not a terminal, it sends each line and prints what it " +
+    "receives on standard output; at the end of input it waits until everybody has acknowledged what was for them.",
   ],
   files: [
-    ["identity.pem", "Your private key, made at the first start: who has it is you."],
+    [
+      "identity.pem",
+      "Your private key, generated at the first start. Anybody who has it can act as you.",
+    ],
     ["server.pem", "The key of the server that --serve starts."],
-    ["known_servers", "Keys of servers, one a row; a changed one is refused."],
-    ["known_peers", "Keys of people, and whom you have verified."],
-    ["settings.json", "The nick of the last time, and what the chat remembers."],
+    BANS,
+    [
+      "known_servers",
+      "The key of each server, by address; a server whose key has changed is refused. Here and in known_peers, a line " +
+      "that is not understood is skipped with a warning, and kept.",
+    ],
+    [
+      "known_peers",
+      "The key of each person, the day you met, whether you have never dealt with them (known), have (met) or have " +
+      "verified them, and their nicks. Of several lines with one key the last counts. At most 4096 people you have " +
+      "never dealt with are kept; they are the first to be forgotten.",
+    ],
+    [
+      "settings.json",
+      "The last nick, and the settings of the chat. A damaged file is kept as settings.json.damaged.",
+    ],
+    [
+      "recall",
+      "The last 500 messages that you sent to rooms, for the line's arrow keys and Ctrl-R, only if the setting recall " +
+      "is on: no commands, no private messages, and nothing that begins with a space.",
+    ],
   ],
   exits: [
     ...EXITS.slice(0, 1),
-    ["1", "It failed, or somebody has not received everything; standard error says why."],
+    ["1", "Failure, or somebody has not received everything; standard error says why."],
     ...EXITS.slice(2, 3),
     ["129, 130, 143", "SIGHUP, SIGINT or SIGTERM ended it."],
   ],
@@ -67,7 +98,7 @@ const CLIENT_EXTRA: Extra = {
 function writePage(program: Program<string>, extra: Extra, date: string): string {
   const { name, summary, subcommands } = program;
   return [
-    `.\\" Written by "deno task man" from lib/programs.ts: make changes there.`,
+    `.\\" Written by "deno task man" from lib/cli/programs.ts: make changes there.`,
     `.Dd ${mdocDate(date)}`,
     `.Dt ${name.toUpperCase()} 1`,
     ".Os",
@@ -99,7 +130,7 @@ function writePage(program: Program<string>, extra: Extra, date: string): string
     ".Sh ENVIRONMENT",
     ...list(program.environment.map(([name, help]) => [`Ev ${name}`, help])),
     ".Sh FILES",
-    "In the state folder:",
+    ...fill(STATE_FOLDER),
     ...list(extra.files.map(([file, text]) => [`Pa ${file}`, text])),
     ".Sh EXIT STATUS",
     ...list(extra.exits.map(([code, text]) => [`Li ${code}`, text])),
@@ -137,7 +168,7 @@ function list(rows: readonly (readonly [head: string, text: string])[]): string[
   ];
 }
 
-/** Lines of text, short as mdoc wants them: a sentence begins a new one. */
+/** Fills lines of text; each sentence begins a new one, as is usual in mdoc. */
 function fill(text: string): string[] {
   return text.split(/(?<=[.?!]) /).flatMap((sentence) => {
     const lines = [""];
@@ -150,11 +181,13 @@ function fill(text: string): string[] {
   });
 }
 
-function showOption({ name, value }: Option<string>): string {
-  return value === undefined ? `Fl -${name}` : `Fl -${name} Ar ${value.name}`;
+function showOption({ name, letter, value }: Option<string>): string {
+  const both = letter === undefined ? `Fl -${name}` : `Fl -${name} , Fl ${letter}`;
+  if (value === undefined) return both;
+  return value.isOptional ? `${both} Ns Oo = Ns Ar ${value.name} Oc` : `${both} Ar ${value.name}`;
 }
 
-/** A line of text: what troff would read as a command of its own is none. */
+/** Escapes a line of text, so that troff reads no request in it. */
 function escape(text: string): string {
   return text.replaceAll("\\", "\\e").replace(/^(?=[.'])/, "\\&");
 }
@@ -167,7 +200,7 @@ function mdocDate(date: string): string {
 }
 
 /**
- * Finds in the changelog the day of the version that deno.json names.
+ * Finds the date of the version in deno.json.
  *
  * @throws {Error} When it is not there.
  */

@@ -1,14 +1,15 @@
 /**
  * `deno task report`: how much larger and slower the compiled programs are than a compiled empty program.
  *
- * Times are medians of runs that take turns, so that whatever else the computer does meets all alike.
+ * Times are medians of interleaved runs, so that other load on the computer affects all alike.
  *
  * @module
  */
 
 import { join } from "node:path";
-import { EXIT_FAILURE, reportError } from "../lib/cli/process.ts";
-import { UsageError } from "../lib/base/errors.ts";
+import { EXIT_FAILURE } from "../lib/cli/process.ts";
+import { reportError, UsageError } from "../lib/base/errors.ts";
+import { flushOutput } from "../lib/base/output.ts";
 import { compile, PROGRAMS, ROOT } from "./build.ts";
 import { fileName, isTarget } from "../lib/base/targets.ts";
 
@@ -17,7 +18,7 @@ const ROUNDS = 21;
 const MAX_ADDED_BYTES = 1_500_000;
 const MAX_ADDED_MS = 15;
 
-/** Runs a program until it has ended, or written a line in which there is `text`. @returns Milliseconds. */
+/** Runs a program until it exits or prints a line with `text`. @returns Milliseconds. */
 async function time(command: string, options: Deno.CommandOptions, text?: string): Promise<number> {
   const start = performance.now();
   const child = new Deno.Command(command, { stdin: "null", ...options, stdout: "piped" }).spawn();
@@ -38,7 +39,7 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
-/** Runs each in turn, again and again. */
+/** Runs them in turn, repeatedly. */
 async function measure(runs: Record<string, () => Promise<number>>): Promise<Map<string, number>> {
   const times = new Map(Object.keys(runs).map((name) => [name, [] as number[]]));
   for (let round = 0; round < ROUNDS; round++) {
@@ -123,4 +124,5 @@ try {
 } finally {
   await Deno.remove(folder, { recursive: true });
 }
+await flushOutput();
 Deno.exit(code);

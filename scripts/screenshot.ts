@@ -1,25 +1,36 @@
 /**
- * Draws docs/chat.svg from docs/chat.ansi, the screen of a chat as tmux has captured it, and puts the same screen as
- * text into README.md. The same capture always gives the same bytes.
+ * Draws docs/chat-dark.svg and docs/chat-light.svg from the .ansi files beside them, the screen of a chat as tmux has
+ * captured it. The same capture always gives the same bytes.
  *
- * `deno run -A scripts/screenshot.ts --record` first makes a new capture: the real client in tmux, with people who
+ * `deno run -A scripts/screenshot.ts --record` first makes new captures: the real client in tmux, with people who
  * really talk to it (port 40623 must be free).
  *
  * @module
  */
 
 import { columns, graphemes } from "../lib/base/text.ts";
-import { Chats, enter, logOf } from "../tests/support/chats.ts";
+import { Chats, enter } from "../tests/support/chats.ts";
 
-/** How characters look. */
+/** The style of characters. */
 interface Look {
   bold: boolean;
   dim: boolean;
-  /** The colour of the text. */
-  color: string;
+  underlined: boolean;
+  /** The colours are swapped. */
+  reversed: boolean;
+  /** The colour of the text; undefined for the terminal's own. */
+  color: string | undefined;
+  /** The colour behind it; undefined for the terminal's own. */
+  background: string | undefined;
 }
 
-/** Characters of one look, and where they begin. */
+/** The terminal's own colours. */
+interface Palette {
+  readonly foreground: string;
+  readonly background: string;
+}
+
+/** Characters of one style, and where they begin. */
 interface Run {
   text: string;
   column: number;
@@ -31,11 +42,21 @@ const CELL_WIDTH = 8.4;
 const CELL_HEIGHT = 18;
 const FONT_SIZE = 14;
 const MARGIN = 14;
-const BACKGROUND = "#16181d";
-const FOREGROUND = "#d6d9e0";
+const PALETTES = {
+  dark: { foreground: "#d6d9e0", background: "#16181d" },
+  light: { foreground: "#24292f", background: "#fcfcfa" },
+} as const;
+export type Theme = keyof typeof PALETTES;
 const CURSOR = "‸";
-const PLAIN: Look = { bold: false, dim: false, color: FOREGROUND };
-/** The first 16 colours, as many terminals have them. */
+const PLAIN: Look = {
+  bold: false,
+  dim: false,
+  underlined: false,
+  reversed: false,
+  color: undefined,
+  background: undefined,
+};
+/** The first 16 colours of many terminals. */
 const COLORS_16 = [
   ...["#000000", "#cd3131", "#0dbc79", "#e5e510", "#2472c8", "#bc3fbc", "#11a8cd", "#e5e5e5"],
   ...["#666666", "#f14c4c", "#23d18b", "#f5f543", "#3b8eea", "#d670d6", "#29b8db", "#ffffff"],
@@ -43,12 +64,6 @@ const COLORS_16 = [
 const LEVELS = [0, 95, 135, 175, 215, 255];
 
 const ROOT = new URL("../", import.meta.url);
-const CAPTURE = new URL("docs/chat.ansi", ROOT);
-const PICTURE = new URL("docs/chat.svg", ROOT);
-const README = new URL("README.md", ROOT);
-/** The block of README.md that the screen goes into. */
-const README_BLOCK =
-  /(<!-- scripts\/screenshot\.ts writes this block -->\n\n```text\n)[^]*?(```\n)/;
 
 /**
  * Draws a screen as SVG.
@@ -56,7 +71,8 @@ const README_BLOCK =
  * @param capture Rows with SGR sequences, and `‸` where the cursor is.
  * @param width Columns.
  */
-export function drawScreen(capture: string, width: number): string {
+export function drawScreen(capture: string, width: number, theme: Theme = "dark"): string {
+  const palette = PALETTES[theme];
   const rows = splitScreen(capture);
   const size = {
     width: Math.ceil(width * CELL_WIDTH + 2 * MARGIN),
@@ -68,38 +84,38 @@ export function drawScreen(capture: string, width: number): string {
     `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${size.height}" ` +
     `viewBox="0 0 ${size.width} ${size.height}" ${font}>`,
     `<title>A chat on a terminal</title>`,
-    `<rect width="100%" height="100%" rx="8" fill="${BACKGROUND}"/>`,
-    ...rows.flatMap((row, i) => drawRow(row, MARGIN + i * CELL_HEIGHT)),
+    `<rect width="100%" height="100%" rx="8" fill="${palette.background}"/>`,
+    ...rows.flatMap((row, i) => drawRow(row, MARGIN + i * CELL_HEIGHT, palette)),
     "</svg>",
     "",
   ].join("\n");
 }
 
-/** The screen as plain text. */
-export function plainScreen(capture: string): string {
-  return splitScreen(capture)
-    .map((runs) => runs.map(({ text }) => text).join("").replace(CURSOR, "").trimEnd())
-    .join("\n") + "\n";
-}
-
-function drawRow(runs: readonly Run[], top: number): string[] {
+function drawRow(runs: readonly Run[], top: number, palette: Palette): string[] {
   const drawn: string[] = [];
   for (const run of runs) {
+    const { color, behind } = colorsOf(run.look, palette);
+    if (behind !== undefined) {
+      const x = number(MARGIN + run.column * CELL_WIDTH);
+      const size = `width="${number(run.width * CELL_WIDTH)}" height="${CELL_HEIGHT}"`;
+      drawn.push(`<rect x="${x}" y="${number(top)}" ${size} fill="${behind}"/>`);
+    }
     const text = run.text.trim();
     const x = number(MARGIN + (run.column + run.text.search(/\S|$/)) * CELL_WIDTH);
     if (text === CURSOR) {
       const size = `width="${CELL_WIDTH}" height="${CELL_HEIGHT}"`;
-      drawn.push(`<rect x="${x}" y="${number(top)}" ${size} fill="${FOREGROUND}"/>`);
+      drawn.push(`<rect x="${x}" y="${number(top)}" ${size} fill="${palette.foreground}"/>`);
     } else if (text !== "") {
       const width = run.width - (run.text.length - text.length);
       const { look } = run;
       const attributes = [
         `x="${x}" y="${number(top + FONT_SIZE)}"`,
-        // Whatever font there is, every piece has its columns.
+        // Every piece has the width of its columns in any font.
         `textLength="${number(width * CELL_WIDTH)}" lengthAdjust="spacingAndGlyphs"`,
-        `fill="${look.color}"`,
+        `fill="${color}"`,
         ...(look.bold ? ['font-weight="bold"'] : []),
         ...(look.dim ? ['opacity="0.6"'] : []),
+        ...(look.underlined ? ['text-decoration="underline"'] : []),
         'xml:space="preserve"',
       ];
       drawn.push(`<text ${attributes.join(" ")}>${escapeXml(text)}</text>`);
@@ -108,7 +124,16 @@ function drawRow(runs: readonly Run[], top: number): string[] {
   return drawn;
 }
 
-/** Splits rows into pieces of one look, which goes on from row to row. */
+/** What is behind a text is undefined where it is the picture itself. */
+function colorsOf(
+  { color, background, reversed }: Look,
+  palette: Palette,
+): { color: string; behind: string | undefined } {
+  if (!reversed) return { color: color ?? palette.foreground, behind: background };
+  return { color: background ?? palette.background, behind: color ?? palette.foreground };
+}
+
+/** Splits rows into pieces of one style, which continues from row to row. */
 function splitScreen(capture: string): Run[][] {
   let look = PLAIN;
   return capture.trimEnd().split("\n").map((row) => {
@@ -122,7 +147,7 @@ function splitScreen(capture: string): Run[][] {
   });
 }
 
-/** Adds pieces to those before; the cursor is one, and so is everything wide. */
+/** Adds the pieces of a text; the cursor and every wide character are pieces of their own. */
 function splitText(text: string, look: Look, runs: Run[]): void {
   const before = runs.at(-1);
   let column = before === undefined ? 0 : before.column + before.width;
@@ -147,19 +172,24 @@ function applyCodes(look: Look, codes: string): Look {
     if (code === 0) Object.assign(next, PLAIN);
     else if (code === 1) next.bold = true;
     else if (code === 2) next.dim = true;
+    else if (code === 4) next.underlined = true;
+    else if (code === 7) next.reversed = true;
     else if (code === 22) next.bold = next.dim = false;
+    else if (code === 24) next.underlined = false;
+    else if (code === 27) next.reversed = false;
     else if (code >= 30 && code <= 37) next.color = COLORS_16[code - 30]!;
     else if (code >= 90 && code <= 97) next.color = COLORS_16[code - 82]!;
-    else if (code === 39) next.color = FOREGROUND;
-    else if (code === 38 && numbers[i + 1] === 5) {
-      next.color = colorOf(numbers[i + 2]!);
+    else if (code === 39) next.color = undefined;
+    else if (code === 49) next.background = undefined;
+    else if ((code === 38 || code === 48) && numbers[i + 1] === 5) {
+      next[code === 38 ? "color" : "background"] = colorOf(numbers[i + 2]!);
       i += 2;
-    } else if (code !== 49) throw new TypeError(`Cannot draw the look ${codes}`);
+    } else throw new TypeError(`Cannot draw the look ${codes}`);
   }
   return next;
 }
 
-/** One of 256 colours, as xterm numbers them. */
+/** One of xterm's 256 colours. */
 function colorOf(index: number): string {
   if (index < 16) return COLORS_16[index]!;
   const parts = index >= 232
@@ -176,67 +206,81 @@ function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-const COLUMNS = 80;
+export const COLUMNS = 110;
 const ROWS = 27;
 const PORT = 40623;
 
-/** Plays a chat in tmux and captures the screen of the one who serves it. */
-async function record(): Promise<string> {
+/** Plays a chat in tmux and captures the screen of the client that serves it. */
+async function record(theme: Theme): Promise<string> {
   await using chats = await Chats.open();
   const { world } = chats;
   await world.home("anna", { file: "server.pem" });
   const anna = await chats.start("anna", {
+    isFull: true,
     columns: COLUMNS,
     rows: ROWS,
-    settings: {},
+    settings: { theme },
     serving: PORT,
-    env: { NO_COLOR: "" },
+    env: { NO_COLOR: "", COLORTERM: "truecolor" },
   });
-  await anna.waitFor((rows) => rows.at(-1) === "anna> ‸", "anna in the room");
   const said = (text: string) =>
-    anna.waitFor((rows) => logOf(rows).some((row) => row.includes(text)), text);
+    anna.waitFor((rows) => rows.slice(0, -1).some((row) => row.includes(text)), text);
+  await said("you are in lobby");
 
   const bob = await world.client("bob", { port: PORT });
   await bob.waitFor("joined");
-  await bob.chat("hello anna 👋");
-  await said("hello anna");
-  await enter(anna, "hi bob! who is who? let us compare");
-  await said("let us compare");
+  await enter(anna, "/topic Stand-up at ten · the release goes out on Friday");
+  await said("Stand-up");
   await enter(anna, "/verify bob");
-  await said("if not: ");
+  await said("if not, ");
   await enter(anna, "/verify bob yes");
-  await said("is verified");
+  await said("is now verified");
+  await enter(anna, "/clear");
   const carl = await world.client("carl", { port: PORT });
   await carl.waitFor("joined", { nick: "anna" });
+  await said("carl has joined");
+  await bob.chat("Morning! Did you see the build?");
+  await said("Did you see");
   await carl.chat(
-    "Anna, the build is green again. It was the clock of the second machine, which went 40 " +
-      "seconds wrong every night",
+    "It is green again. It was the clock of the second machine, which went 40 seconds wrong every " +
+      "night: https://build.example.lan/jobs/4711",
   );
-  await said("every night");
+  await said("4711");
+  await bob.waitFor("chat");
+  await bob.command("/react 👍");
+  await said("👍");
+  await carl.chat("anna, could you look at the release notes before ten?");
+  await said("release notes");
+  await anna.press("M-r", "Enter");
+  await said("Esc drops");
+  await enter(anna, "Already on it, two lines are missing.");
+  await said("two lines are missing. ✓");
+  const room = await world.client("dora", { port: PORT, args: ["--room", "build"] });
+  await enter(anna, "/join build");
+  await said("you are in build");
+  await anna.press("M-1");
+  await room.chat("tagged");
   await bob.say({ type: "private", to: "anna", text: "lunch at one? 🍜" });
-  await said("lunch");
-  await enter(anna, "/reply gladly");
-  await said("gladly");
+  await said("!1");
   await bob.command("/away at lunch");
   await said("is away");
   carl.signal("SIGSTOP");
-  await enter(anna, "/me is off too");
-  await said("not yet received");
-  await anna.type("see you");
-  await anna.waitFor((rows) => rows.at(-1) === "anna> see you‸", "the line");
+  await enter(anna, "Reading it now, thank you.");
+  await said("1/2");
+  await anna.type("see you ");
+  await anna.waitFor((rows) => rows.at(-1)!.startsWith("lobby › see you"), "the line");
   carl.signal("SIGCONT");
   const rows = await anna.coloredScreen();
-  rows.push(rows.pop() + CURSOR);
+  rows.push(`${rows.pop()} ${CURSOR}`);
   return rows.join("\n") + "\n";
 }
 
 if (import.meta.main) {
-  if (Deno.args.includes("--record")) await Deno.writeTextFile(CAPTURE, await record());
-  const capture = await Deno.readTextFile(CAPTURE);
-  await Deno.writeTextFile(PICTURE, drawScreen(capture, COLUMNS));
-  const readme = await Deno.readTextFile(README);
-  if (!README_BLOCK.test(readme)) throw new Error("README.md has no place for the screen");
-  const text = (_: string, start: string, end: string) => start + plainScreen(capture) + end;
-  await Deno.writeTextFile(README, readme.replace(README_BLOCK, text));
+  for (const theme of ["dark", "light"] as const) {
+    const capture = new URL(`docs/chat-${theme}.ansi`, ROOT);
+    if (Deno.args.includes("--record")) await Deno.writeTextFile(capture, await record(theme));
+    const picture = drawScreen(await Deno.readTextFile(capture), COLUMNS, theme);
+    await Deno.writeTextFile(new URL(`docs/chat-${theme}.svg`, ROOT), picture);
+  }
   Deno.exit();
 }

@@ -1,20 +1,21 @@
 /**
  * Byte strings: joining, comparing, big-endian integers, strict UTF-8 (PROTOCOL.md §1).
  *
- * Knows nothing of what the bytes mean.
- *
  * @module
  */
 
 import { ProtocolError } from "./errors.ts";
 
-/** A byte string in memory of its own kind, as the Web Crypto API asks for it. */
+/** Bytes in unshared memory, as the Web Crypto API demands. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Counters stay below this, §1. */
 export const MAX_COUNTER = 2 ** 48;
 /** Times in milliseconds since 1970 stay below this, §1. */
 export const MAX_TIME_MS = 2 ** 53;
+
+/** Above what a message of chat needs, and what Node's functions take from a common buffer. */
+const MIN_RELEASED_BYTES = 12 * 1024;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -32,7 +33,18 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
   return joined;
 }
 
-/** Orders byte strings as numbers of base 256 after their common start: negative, 0 or positive. */
+/**
+ * Frees memory that nobody uses any more. The garbage collector would let 64 MB of large buffers pile up first; short
+ * ones are left to it.
+ *
+ * @param bytes Alone in its buffer, which has no bytes afterwards.
+ */
+export function release(bytes: Uint8Array): void {
+  const { buffer, length } = bytes;
+  if (length >= MIN_RELEASED_BYTES && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
+/** Compares byte strings lexicographically: negative, 0 or positive. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
@@ -42,12 +54,12 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** Tells whether two byte strings are the same. Not constant-time: for public values only. */
+/** Whether two byte strings are equal. Not constant-time: for public values only. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compareBytes(a, b) === 0;
 }
 
-/** Tells whether every byte is zero. */
+/** Whether every byte is zero. */
 export function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
 }
@@ -77,25 +89,25 @@ export function writeU32(bytes: Uint8Array, offset: number, value: number): void
 /**
  * Reads a u64 at `offset`; the caller has checked the length.
  *
- * @param limit The value must be below it; at most 2^53.
- * @throws {ProtocolError} `bad-field` when it is not: the peer's fault.
+ * @param limit The value must be less than this; at most 2^53.
+ * @throws {ProtocolError} `bad-field` if it is not: the peer's fault.
  */
 export function readU64(bytes: Uint8Array, offset: number, limit: number): number {
   const high = readU32(bytes, offset);
   const value = high * 0x100000000 + readU32(bytes, offset + 4);
-  // Above 2^53 the sum is rounded, yet never to below the limit.
+  // Above 2^53 the sum is rounded, but never to less than the limit.
   if (high >= 0x200000 || value >= limit) throw new ProtocolError("bad-field");
   return value;
 }
 
-/** Writes a u64 at `offset`; `value` is below 2^53. */
+/** Writes a u64 at `offset`; `value` is less than 2^53. */
 export function writeU64(bytes: Uint8Array, offset: number, value: number): void {
   writeU32(bytes, offset, Math.floor(value / 0x100000000));
   writeU32(bytes, offset + 4, value % 0x100000000);
 }
 
 /**
- * Refuses byte strings of any other length.
+ * Rejects byte strings of any other length.
  *
  * @throws {ProtocolError} `bad-length`: the sender's fault.
  */
@@ -103,12 +115,12 @@ export function expectLength(bytes: Uint8Array, length: number): void {
   if (bytes.length !== length) throw new ProtocolError("bad-length");
 }
 
-/** Copies `length` bytes from `start` on. */
+/** Copies `length` bytes at `start`. */
 export function copyBytes(bytes: Uint8Array, start: number, length: number): Bytes {
   return new Uint8Array(bytes.subarray(start, start + length));
 }
 
-/** Puts a u16 length before a byte string: `L(x)` of §1. */
+/** Prefixes a byte string with its u16 length: `L(x)` of §1. */
 export function withLength(bytes: Uint8Array): Bytes {
   if (bytes.length > 0xffff) throw new RangeError(`"bytes" must be below 64 KiB: ${bytes.length}`);
   const joined = new Uint8Array(2 + bytes.length);
@@ -123,9 +135,9 @@ export function encodeUtf8(text: string): Bytes {
 }
 
 /**
- * Decodes strict UTF-8; a byte-order mark is kept as the character it is.
+ * Decodes strict UTF-8; keeps a byte-order mark as a character.
  *
- * @throws {ProtocolError} `bad-utf8` when the bytes are anything else: the sender's fault.
+ * @throws {ProtocolError} `bad-utf8` for anything else: the sender's fault.
  */
 export function decodeUtf8(bytes: Uint8Array): string {
   try {
@@ -135,18 +147,18 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** Makes a label of §3 to §8: ASCII followed by one zero byte. */
+/** Encodes a label of §3 to §8: ASCII followed by one zero byte. */
 export function label(text: string): Bytes {
   return encodeUtf8(text + "\0");
 }
 
-/** Writes two lower-case digits for each byte. */
+/** Encodes as lower-case hex digits. */
 export function encodeHex(bytes: Uint8Array): string {
   return bytes.toHex();
 }
 
 /**
- * Reads two digits for each byte.
+ * Decodes hex digits of either case.
  *
  * @throws {SyntaxError} For anything else.
  */

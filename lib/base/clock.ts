@@ -1,25 +1,25 @@
 /**
- * Time and timers as a parameter, so that tests run hours in milliseconds.
+ * Time and timers as a parameter, so that tests can run hours in milliseconds.
  *
  * @module
  */
 
-/** A timer that was set; give it back to {@linkcode Clock.cancel}. */
+/** A timer for {@linkcode Clock.cancel}. */
 export type Timer = number | ReturnType<typeof setTimeout>;
 
-/** Where a module gets its time from. */
+/** A source of time. */
 export interface Clock {
-  /** Milliseconds since an arbitrary moment; never goes back. */
+  /** Milliseconds since an arbitrary moment; monotonic. */
   now(): number;
-  /** Milliseconds since 1970, UTC: what the computer's clock says, right or wrong. */
+  /** Milliseconds since 1970, UTC, by the computer's clock, which may be wrong. */
   wallTime(): number;
   /** Calls `action` once, at least `delay` milliseconds from now. */
   after(delay: number, action: () => void): Timer;
-  /** Forgets a timer; one that has fired or was never set is fine. */
+  /** Cancels a timer, if it was set and has not fired. */
   cancel(timer: Timer | undefined): void;
 }
 
-/** The computer's own clock. */
+/** The computer's clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),
@@ -27,7 +27,7 @@ export const systemClock: Clock = {
   cancel: (timer) => clearTimeout(timer),
 };
 
-/** Gives `length` random bytes. */
+/** Returns `length` random bytes. */
 export type RandomBytes = (length: number) => Uint8Array<ArrayBuffer>;
 
 /** Random bytes of the operating system. */

@@ -1,34 +1,51 @@
 /**
- * What was probably meant by a word that is not in the list.
+ * Suggests the word that a mistyped one probably stands for.
  *
  * @module
  */
 
-/** No more of a word is looked at: the work grows with its square. */
+/** The rest of a word is ignored, because the work grows with the square of its length. */
 const MAX_WORD_LENGTH = 32;
 
+/** A part of a candidate is close if it has this many letters. */
+const MIN_PART_LENGTH = 4;
+/** One letter in so many may be wrong; in shorter words one. */
+const LETTERS_PER_CORRECTION = 3;
+
 /**
- * Finds the candidate that was probably meant: one that begins with `typed` if there is one, else
- * the one that needs the fewest corrections, and of several the one that begins alike the longest.
+ * Finds the candidate that was probably meant: one that starts with `typed` or contains it, or else the one that needs the
+ * fewest corrections, and among those the one with the longest common prefix. Ignores case.
  *
- * @param candidates At least one; of equally good ones the first is taken.
+ * @param candidates In lower case; among equals the first wins.
+ * @returns Undefined if none is close: more than one letter in three would be wrong.
  */
-export function nearest<Word extends string>(typed: string, candidates: readonly Word[]): Word {
-  const word = typed.slice(0, MAX_WORD_LENGTH);
-  const score = (candidate: Word) =>
-    countCorrections(word, candidate) - (candidate.startsWith(word) ? MAX_WORD_LENGTH : 0) -
-    commonLength(word, candidate) / (MAX_WORD_LENGTH + 1);
-  return candidates.reduce((best, other) => score(other) < score(best) ? other : best);
+export function closestWord<Word extends string>(
+  typed: string,
+  candidates: readonly Word[],
+): Word | undefined {
+  const word = typed.slice(0, MAX_WORD_LENGTH).toLowerCase();
+  if (word === "") return undefined;
+  const limit = Math.max(1, Math.floor(word.length / LETTERS_PER_CORRECTION));
+  let best: { candidate: Word; score: number } | undefined;
+  for (const candidate of candidates) {
+    const corrections = candidate.startsWith(word)
+      ? -1
+      : word.length >= MIN_PART_LENGTH && candidate.includes(word)
+      ? 0
+      : countCorrections(word, candidate);
+    const score = corrections - commonLength(word, candidate) / (MAX_WORD_LENGTH + 1);
+    if (corrections <= limit && score < (best?.score ?? Infinity)) best = { candidate, score };
+  }
+  return best?.candidate;
 }
 
-/** How many letters at their beginnings are the same. */
 function commonLength(a: string, b: string): number {
   let length = 0;
   while (length < a.length && a[length] === b[length]) length++;
   return length;
 }
 
-/** Counts the letters to add, drop, change or swap with their neighbour that turn `a` into `b`. */
+/** Counts the letters to add, drop, change or swap with a neighbour to turn `a` into `b`. */
 function countCorrections(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

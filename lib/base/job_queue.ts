@@ -1,44 +1,54 @@
 /**
- * A waiting line for expensive work: so many at once, so many begun a second, in order (PROTOCOL.md §6, §10).
+ * A job queue with a concurrency limit and a rate limit (PROTOCOL.md §6, §10).
  *
  * @module
  */
 
 import type { Clock, Timer } from "./clock.ts";
+import { SlidingWindow } from "./sliding_window.ts";
 
-/** A place in line. */
 interface Job {
   readonly begin: () => Promise<void>;
   readonly isWanted: () => boolean;
 }
 
-/** Runs jobs in order, within two limits. */
-export class Line {
+/** Limits of a {@linkcode JobQueue}. */
+interface JobLimits {
+  /** How many jobs may run at once. */
+  readonly atOnce: number;
+  /** How many may start within any second. */
+  readonly perSecond: number;
+  /** While more than this many wait, the newest is next, so that a flood delays nobody who comes later. */
+  readonly inOrder?: number;
+}
+
+/** Starts jobs in order, within a concurrency limit and a rate limit. */
+export class JobQueue {
   #clock: Clock;
   #atOnce: number;
-  #perSecond: number;
+  #inOrder: number;
   #jobs: Job[] = [];
   #running = 0;
-  #begun: number[] = [];
+  #starts: SlidingWindow;
   #timer: Timer | undefined;
 
-  /** @param limits How many run at once, and how many begin within any second. */
-  constructor(clock: Clock, limits: { atOnce: number; perSecond: number }) {
+  constructor(clock: Clock, limits: JobLimits) {
     this.#clock = clock;
     this.#atOnce = limits.atOnce;
-    this.#perSecond = limits.perSecond;
+    this.#inOrder = limits.inOrder ?? Infinity;
+    this.#starts = new SlidingWindow(clock, { limit: limits.perSecond, spanMs: 1000 });
   }
 
-  /** Jobs that have not begun. */
+  /** Jobs that have not started. */
   get waiting(): number {
     return this.#jobs.length;
   }
 
   /**
-   * Puts a job at the end of the line.
+   * Adds a job at the end of the queue.
    *
    * @param begin Never rejects.
-   * @param isWanted Asked when its turn has come: a job that nobody wants any more takes none.
+   * @param isWanted Called when the job is next: if false, it is dropped and does not count.
    */
   add(begin: () => Promise<void>, isWanted: () => boolean = () => true): void {
     this.#jobs.push({ begin, isWanted });
@@ -46,10 +56,9 @@ export class Line {
   }
 
   /**
-   * Does work when its turn has come.
+   * Runs work when it is its turn.
    *
-   * @param signal Aborted when nobody wants the result any more: a place in line is given up, work that has begun
-   * goes on.
+   * @param signal Removes the job from the queue; work that has started goes on.
    * @throws What `work` throws; the signal's reason.
    */
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -69,23 +78,24 @@ export class Line {
   }
 
   #advance(): void {
-    for (let next = this.#jobs[0]; next && this.#running < this.#atOnce; next = this.#jobs[0]) {
+    while (this.#jobs.length > 0 && this.#running < this.#atOnce) {
+      const index = this.#jobs.length > this.#inOrder ? this.#jobs.length - 1 : 0;
+      const next = this.#jobs[index]!;
       if (!next.isWanted()) {
-        this.#jobs.shift();
+        this.#jobs.splice(index, 1);
         continue;
       }
-      const now = this.#clock.now();
-      while (this.#begun.length > 0 && this.#begun[0]! <= now - 1000) this.#begun.shift();
-      if (this.#begun.length >= this.#perSecond) {
-        this.#timer ??= this.#clock.after(this.#begun[0]! + 1000 - now, () => {
+      const { waitMs } = this.#starts;
+      if (waitMs > 0) {
+        this.#timer ??= this.#clock.after(waitMs, () => {
           this.#timer = undefined;
           this.#advance();
         });
         return;
       }
-      this.#begun.push(now);
+      this.#starts.count();
       this.#running++;
-      this.#jobs.shift();
+      this.#jobs.splice(index, 1);
       void this.#run(next);
     }
   }

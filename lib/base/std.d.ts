@@ -1,4 +1,4 @@
-/** Types of the few functions of @std that are used: the package on the npm registry carries none. */
+/** Types for the functions of @std that are used; the package on the npm registry comes without. */
 
 export interface ParseOptions {
   boolean?: readonly string[];

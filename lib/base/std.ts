@@ -1,5 +1,5 @@
 /**
- * The functions of @std that Hearth uses, with types: the only module that names the package.
+ * The functions of @std that are used, with types; no other module imports @std.
  *
  * @module
  */

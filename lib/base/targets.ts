@@ -1,10 +1,10 @@
 /**
- * The computers that programs are made for, and how a program of each is known by its first bytes.
+ * The targets of compiled programs, and how to recognize a program of each by its first bytes.
  *
  * @module
  */
 
-/** What `deno compile` calls them: all that one can be made for. */
+/** All targets of `deno compile`, by its names. */
 export const TARGETS = [
   "aarch64-apple-darwin",
   "x86_64-apple-darwin",
@@ -13,13 +13,12 @@ export const TARGETS = [
   "x86_64-pc-windows-msvc",
 ] as const;
 
-/** One of {@linkcode TARGETS}. */
 export type Target = typeof TARGETS[number];
 
-/** So much of a file {@linkcode identify} wants to see. */
+/** How many bytes of a file {@linkcode identify} needs. */
 export const HEADER_BYTES = 4096;
 
-/** Tells whether a name is one of {@linkcode TARGETS}. */
+/** Whether it is one of {@linkcode TARGETS}. */
 export function isTarget(name: string): name is Target {
   return TARGETS.some((target) => target === name);
 }
@@ -30,10 +29,10 @@ export function fileName(program: string, target: Target): string {
 }
 
 /**
- * Tells what computer a program is for.
+ * Finds the target of a program.
  *
  * @param header The first {@linkcode HEADER_BYTES} bytes of its file, or all of a shorter one.
- * @returns `undefined` when it is no program of any of {@linkcode TARGETS}.
+ * @returns `undefined` when it is not a program of any of {@linkcode TARGETS}.
  */
 export function identify(header: Uint8Array): Target | undefined {
   const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
@@ -45,14 +44,14 @@ export function identify(header: Uint8Array): Target | undefined {
   } else if (u32(0) === 0xfeedfacf) { // Mach-O of 64 bits: cputype at 4
     if (u32(4) === 0x01000007) return "x86_64-apple-darwin";
     if (u32(4) === 0x0100000c) return "aarch64-apple-darwin";
-  } else if (u16(0) === 0x5a4d) { // "MZ", at 60 where "PE\0\0" is, and behind that the machine
+  } else if (u16(0) === 0x5a4d) { // "MZ"; at 60 the offset of "PE\0\0", which the machine follows
     const pe = u32(60);
     if (u32(pe) === 0x4550 && u16(pe + 4) === 0x8664) return "x86_64-pc-windows-msvc";
   }
   return undefined;
 }
 
-/** Reads the start of a file and tells what computer it is a program for. */
+/** Finds the target of a program file. */
 export async function identifyFile(path: string): Promise<Target | undefined> {
   using file = await Deno.open(path);
   const header = new Uint8Array(HEADER_BYTES);

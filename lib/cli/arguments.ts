@@ -1,58 +1,64 @@
 /**
- * What the two programs are asked to do: their command lines, parsed and typed.
- *
- * Knows nothing of terminals, files and the environment: an option that names a file only names it.
+ * Turns the command lines of the two programs into typed requests; reads no files and no environment variables.
  *
  * @module
  */
 
-import { FINGERPRINT_PATTERN } from "../entries.ts";
 import { UsageError } from "../base/errors.ts";
+import { LOOPBACK } from "../base/ip.ts";
 import { DEFAULT_PORT, MAX_PORT, parseHost } from "./server_address.ts";
-import { checkNick, normalizeRoom } from "../protocol/names.ts";
+import { checkNick, parseRoom } from "../protocol/names.ts";
 import { type Given, parseOptions } from "./options.ts";
 import {
   CLIENT_PROGRAM,
   type ClientOptionName,
-  DEFAULT_KEY_BITS,
-  DEFAULT_MAX_CLIENTS,
-  DEFAULT_MIN_KEY_BITS,
+  DEFAULT_HISTORY_DAYS,
   DEFAULT_ROOM,
-  DEFAULT_ROOM_CAPACITY,
+  DEFAULT_SHARE_PORT,
   DEFAULT_WAIT_SECONDS,
+  DEFAULT_WEB_PORT,
   SERVER_PROGRAM,
   type SharedOptionName,
   SHELLS,
 } from "./programs.ts";
+import { FINGERPRINT_PATTERN } from "../protocol/identity.ts";
+import {
+  DEFAULT_KEY_BITS,
+  MAX_CLIENTS,
+  MAX_ROOM_MEMBERS,
+  WEAK_BELOW_BITS,
+} from "../protocol/limits.ts";
 
 /** Where the password comes from. */
 export type PasswordSource =
   | { readonly from: "prompt" }
   | { readonly from: "file"; readonly path: string };
 
-/** The program is only asked about itself. */
-export interface AboutRequest {
+/** `--help` and `--version`. */
+interface AboutRequest {
   readonly type: "help" | "version";
 }
 
-/** What both programs have. */
-export interface SharedOptions {
-  /** A private key; none: the one of the state folder. */
+/** Options of both programs. */
+interface SharedOptions {
+  /** A private key file; undefined: the one in the state folder. */
   readonly key: string | undefined;
   readonly keyBits: number;
   readonly minKeyBits: number;
-  /** A server that is started can be found by others. */
+  /** Announce a server that is started on the network. */
   readonly announce: boolean;
-  /** Invitations are shown as QR codes, too. */
+  /** Show the invitation as a QR code at the start. */
   readonly qr: boolean;
+  /** Hand out clients; folder undefined: the usual ones; port 0: a free one. */
+  readonly share: { readonly folder: string | undefined; readonly port: number } | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
 }
 
-/** What `server` is to do. */
+/** `server` without a subcommand. */
 export interface ServerOptions extends SharedOptions {
   readonly type: "serve";
-  /** The address to listen on; none: all. */
+  /** The address to listen on; undefined: all. */
   readonly host: string | undefined;
   /** 0: a free one. */
   readonly port: number;
@@ -61,21 +67,27 @@ export interface ServerOptions extends SharedOptions {
     | { readonly from: "join-key-file"; readonly path: string }
     | undefined;
   readonly allow: string | undefined;
+  readonly operators: string | undefined;
+  readonly motd: string | undefined;
+  /** Where to serve metrics; port 0: a free one. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly roomCapacity: number;
   readonly maxClients: number;
   readonly verbose: boolean;
 }
 
-/** What `client` is to do without a subcommand. */
+/** `client` without a subcommand. */
 export interface ClientOptions extends SharedOptions {
   readonly type: "chat";
   readonly host: string | undefined;
-  /** Never 0 unless this program is to serve. */
+  /** 0 only with `serve`. */
   readonly port: number;
-  /** `SHA256:…`, of the key that the server must have. */
+  /** `SHA256:…` of the key that the server must have. */
   readonly fingerprint: string | undefined;
   readonly serve: boolean;
-  /** One that §9 allows. */
+  /** With `serve`: carries on when the host is gone, and names others who do. */
+  readonly standBy: boolean;
+  /** Valid by §9. */
   readonly nick: string | undefined;
   /** Normalized, §5. */
   readonly room: string;
@@ -83,68 +95,127 @@ export interface ClientOptions extends SharedOptions {
   readonly to: string | undefined;
   readonly strict: boolean;
   readonly waitMs: number;
+  /** On a terminal, not the whole screen. */
+  readonly plain: boolean;
+  /** The port of a page in place of the terminal, 0: a free one; undefined: no page. */
+  readonly web: number | undefined;
+  /** Other terminals of the user's own are told what this one knows, and asked. */
+  readonly own: boolean;
+  /** Nothing is shown and no input taken: it is there for the user's other terminals. */
+  readonly stay: boolean;
+  /** Files may be sent and taken. */
+  readonly files: boolean;
+  /** They may go straight to another computer. */
+  readonly direct: boolean;
+  /** Where they are kept; undefined: the folder for downloads. */
+  readonly download: string | undefined;
+  /** Switches on the histories of the rooms that are joined. */
+  readonly history: "on" | "private" | undefined;
+  readonly historyDays: number;
+  /** What to do in place of a chat. */
+  readonly task: SendTask | ReceiveTask | undefined;
 }
 
-/** `client forget`. */
+/** `client send`. */
+interface SendTask {
+  readonly type: "send";
+  readonly paths: readonly string[];
+}
+
+/** `client receive`. */
+interface ReceiveTask {
+  readonly type: "receive";
+  readonly from: string | undefined;
+  readonly once: boolean;
+  readonly yes: boolean;
+  readonly exec: boolean;
+}
+
 export interface ForgetRequest {
   readonly type: "forget";
   readonly host: string;
   readonly port: number;
 }
 
-/** `client join-key`. */
+/** `client history` and `client export`. */
+export interface HistoryRequest {
+  readonly type: "history";
+  /** Normalized, §5. */
+  readonly room: string;
+  /** As `/search` takes it. */
+  readonly search: string;
+  /** As events, one a line. */
+  readonly json: boolean;
+  readonly key: string | undefined;
+}
+
+export interface ForgetHistoryRequest {
+  readonly type: "forget-history";
+  /** Undefined for all. */
+  readonly room: string | undefined;
+  readonly key: string | undefined;
+}
+
 export interface JoinKeyRequest {
   readonly type: "join-key";
   /** `SHA256:…`. */
   readonly fingerprint: string;
-  /** None: the environment's, else ask. */
+  /** undefined: from the environment, else asked for. */
   readonly password: PasswordSource | undefined;
 }
 
-/** `client --list`. */
 export interface ListRequest {
   readonly type: "list";
   readonly json: boolean;
 }
 
-/** `doctor`. */
 export interface DoctorRequest {
   readonly type: "doctor";
   readonly program: "client" | "server";
   /** The server to talk to, or the address to listen on. */
   readonly host: string | undefined;
   readonly port: number;
-  /** `SHA256:…`, of the key that the server must have. */
+  /** `SHA256:…` of the key that the server must have. */
   readonly fingerprint: string | undefined;
-  /** None: the environment's, if it has one. */
+  /** undefined: from the environment, if it is set there. */
   readonly password: PasswordSource | undefined;
   readonly key: string | undefined;
   readonly json: boolean;
 }
 
-/** `completions SHELL`. */
-export interface CompletionsRequest {
+interface CompletionsRequest {
   readonly type: "completions";
   readonly shell: typeof SHELLS[number];
 }
 
-/** Everything `client` can be asked to do. */
+const RECEIVE_OPTIONS = ["from", "once", "yes", "exec"] as const;
+const NOT_WITH_WEB = ["json", "to", "plain"] as const;
+/** What `--stay` cannot be used with. */
+const NOT_WITH_STAY: readonly ClientOptionName[] = ["json", "to", "plain", "web", "no-own"];
+const HISTORY_OPTIONS = ["search", "since", "forget"] as const;
+/** How long `send` waits for an answer, and `receive` for the person that it names. */
+const FILE_WAIT_SECONDS = 300;
+
+/** What both programs can be asked to do. */
+export type CommonRequest = AboutRequest | DoctorRequest | CompletionsRequest;
+
+/** What `client` can be asked to do. */
 export type ClientRequest =
   | ClientOptions
   | ListRequest
   | ForgetRequest
+  | HistoryRequest
+  | ForgetHistoryRequest
   | JoinKeyRequest
-  | DoctorRequest
-  | CompletionsRequest
-  | AboutRequest;
+  | CommonRequest;
 
-/** Everything `server` can be asked to do. */
-export type ServerRequest = ServerOptions | DoctorRequest | CompletionsRequest | AboutRequest;
+/** What `server` can be asked to do. */
+type ServerRequest = ServerOptions | CommonRequest;
 
 /**
  * Parses the arguments of `server`.
  *
- * @throws {UsageError} When they mean nothing.
+ * @throws {UsageError} When they are not understood.
  */
 export function parseServerArguments(args: readonly string[]): ServerRequest {
   const given = parseOptions(SERVER_PROGRAM, args);
@@ -171,8 +242,11 @@ export function parseServerArguments(args: readonly string[]): ServerRequest {
       ? readPassword(given)
       : { from: "join-key-file", path: joinKeyFile },
     allow: given.text("allow"),
-    roomCapacity: given.number("room-capacity") ?? DEFAULT_ROOM_CAPACITY,
-    maxClients: given.number("max-clients") ?? DEFAULT_MAX_CLIENTS,
+    operators: given.text("operators"),
+    motd: given.text("motd"),
+    metrics: readMetrics(given.text("metrics")),
+    roomCapacity: given.number("room-capacity") ?? MAX_ROOM_MEMBERS,
+    maxClients: given.number("max-clients") ?? MAX_CLIENTS,
     verbose: given.has("verbose"),
     ...readShared(given),
   };
@@ -181,7 +255,7 @@ export function parseServerArguments(args: readonly string[]): ServerRequest {
 /**
  * Parses the arguments of `client`.
  *
- * @throws {UsageError} When they mean nothing.
+ * @throws {UsageError} When they are not understood.
  */
 export function parseClientArguments(args: readonly string[]): ClientRequest {
   const given = parseOptions(CLIENT_PROGRAM, args);
@@ -189,6 +263,21 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
   if (given.subcommand?.name === "forget") {
     const { host, port = DEFAULT_PORT } = parseHost(given.subcommand.argument);
     return { type: "forget", host, port };
+  }
+  if (given.subcommand?.name === "history" || given.subcommand?.name === "export") {
+    const since = given.text("since");
+    const room = given.text("room");
+    if (given.has("forget")) {
+      const named = room === undefined ? undefined : readRoom(room);
+      return { type: "forget-history", room: named, key: given.text("key") };
+    }
+    return {
+      type: "history",
+      room: readRoom(room ?? DEFAULT_ROOM),
+      search: [given.text("search"), since && `since:${since}`].filter(Boolean).join(" "),
+      json: given.has("json") || given.subcommand.name === "export",
+      key: given.text("key"),
+    };
   }
   if (given.subcommand?.name === "join-key") {
     const fingerprint = readFingerprint(given.subcommand.argument);
@@ -209,31 +298,104 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
   if (given.has("list")) return readList(given);
   const nick = given.text("nick");
   const fingerprint = readOwnFingerprint(given);
-  if (fingerprint !== undefined && given.has("serve")) {
+  if (fingerprint !== undefined && given.has("serve") && !given.has("host")) {
     throw new UsageError("--fingerprint and --serve cannot be used together", [
-      "--fingerprint names the key of somebody else's server",
+      "--fingerprint names the key of another server: add --host",
     ]);
   }
-  // Else what is meant for one person would go to all.
+  if (given.has("share") && !given.has("serve")) {
+    throw new UsageError("--share needs --serve");
+  }
+  // Otherwise what is meant for one person would go to everybody.
   if (given.has("to") && given.has("json")) {
     throw new UsageError("--to and --json cannot be used together", [
-      'with --json each line names its addressee: {"type":"private","to":NICK,"text":…}',
+      'with --json each line names its recipient: {"type":"private","to":NICK,"text":…}',
     ]);
   }
+  refuseBeside("stay", NOT_WITH_STAY, given);
+  const task = readTask(given);
   return {
     type: "chat",
     ...readServer(given),
     fingerprint,
     serve: given.has("serve"),
-    // Some keyboards and file names give decomposed letters.
+    standBy: !given.has("no-stand-by"),
+    // Some keyboards produce decomposed letters.
     nick: nick === undefined ? undefined : checkNick(nick.normalize("NFC")),
-    room: normalizeRoom(given.text("room") ?? DEFAULT_ROOM),
+    room: readRoom(given.text("room") ?? DEFAULT_ROOM),
     password: readPassword(given),
     to: given.text("to"),
     strict: given.has("strict"),
-    waitMs: (given.number("wait") ?? DEFAULT_WAIT_SECONDS) * 1000,
+    waitMs: (given.number("wait") ?? (task ? FILE_WAIT_SECONDS : DEFAULT_WAIT_SECONDS)) * 1000,
+    plain: given.has("plain"),
+    web: readWeb(given),
+    files: !given.has("no-files"),
+    own: !given.has("no-own"),
+    stay: given.has("stay"),
+    direct: !given.has("no-direct"),
+    history: given.has("history-private") ? "private" : given.has("history") ? "on" : undefined,
+    historyDays: given.number("history-days") ?? DEFAULT_HISTORY_DAYS,
+    download: task?.type === "receive" ? given.subcommand!.argument || "." : given.text("download"),
+    task,
     ...readShared(given),
   };
+}
+
+/** @throws {UsageError} An option is given beside one that it cannot be used with. */
+function refuseBeside(
+  option: ClientOptionName,
+  others: readonly ClientOptionName[],
+  given: Given<ClientOptionName>,
+): void {
+  const other = given.has(option) ? others.find((name) => given.has(name)) : undefined;
+  if (other === undefined) return;
+  throw new UsageError(`--${option} and --${other} cannot be used together`);
+}
+
+function readWeb(given: Given<ClientOptionName>): ClientOptions["web"] {
+  if (!given.has("web")) {
+    if (given.has("web-port")) throw new UsageError("--web-port needs --web");
+    return undefined;
+  }
+  refuseBeside("web", NOT_WITH_WEB, given);
+  return given.number("web-port") ?? DEFAULT_WEB_PORT;
+}
+
+function readTask(given: Given<ClientOptionName>): ClientOptions["task"] {
+  if (given.subcommand?.name === "send") {
+    const paths = given.subcommand.arguments;
+    const piped = paths.filter((path) => path === "-").length;
+    if (piped > 1 || (piped > 0 && !given.has("to"))) {
+      throw new UsageError("standard input can be read only once", [
+        "send - to one person: --to NICK",
+      ]);
+    }
+    return { type: "send", paths };
+  }
+  if (given.subcommand?.name === "receive") {
+    if (given.has("yes") && !given.has("from") && !given.has("strict")) {
+      throw new UsageError("--yes needs --from or --strict", [
+        "otherwise anybody could put files here: --yes --from NICK",
+      ]);
+    }
+    return {
+      type: "receive",
+      from: given.text("from"),
+      once: given.has("once"),
+      yes: given.has("yes"),
+      exec: given.has("exec"),
+    };
+  }
+  const stray = RECEIVE_OPTIONS.find((name) => given.has(name));
+  if (stray !== undefined) throw new UsageError(`--${stray} is an option of receive`);
+  const ofHistory = HISTORY_OPTIONS.find((name) => given.has(name));
+  if (ofHistory !== undefined) throw new UsageError(`--${ofHistory} is an option of history`);
+  return undefined;
+}
+
+/** Elsewhere a room is written with a `#` before its name; here that is not part of the name. */
+function readRoom(text: string): string {
+  return parseRoom(text);
 }
 
 function readList(given: Given<ClientOptionName>): ListRequest {
@@ -250,12 +412,12 @@ function readServer(given: Given<ClientOptionName>): Pick<ClientOptions, "host" 
   const text = given.text("host");
   const { host, port: ownPort } = text === undefined ? {} : parseHost(text);
   if (ownPort !== undefined && given.has("port")) {
-    throw new UsageError("a port is in --host and in --port", ["leave one of them out"]);
+    throw new UsageError("both --host and --port give a port", ["leave one of them out"]);
   }
   const port = ownPort ?? given.number("port") ?? DEFAULT_PORT;
   if (port === 0 && (host !== undefined || !given.has("serve"))) {
     throw new UsageError(`--port: "0" is not a number from 1 to ${MAX_PORT}`, [
-      "only with --serve it stands for a free one",
+      "0 means a free port, with --serve only",
     ]);
   }
   return { host, port };
@@ -264,7 +426,7 @@ function readServer(given: Given<ClientOptionName>): Pick<ClientOptions, "host" 
 function readShell(text: string): CompletionsRequest {
   const shell = SHELLS.find((name) => name === text);
   if (shell !== undefined) return { type: "completions", shell };
-  throw new UsageError(`completions are for ${SHELLS.join(", ")}`);
+  throw new UsageError(`completions: the shells are ${SHELLS.join(", ")}`);
 }
 
 function readListenHost(text: string | undefined): string | undefined {
@@ -274,7 +436,18 @@ function readListenHost(text: string | undefined): string | undefined {
   return host;
 }
 
-/** Nothing can be said about a port that is not known yet. */
+/** `PORT` or `ADDRESS:PORT`. */
+function readMetrics(text: string | undefined): ServerOptions["metrics"] {
+  if (text === undefined) return undefined;
+  const isPort = /^\d+$/.test(text);
+  const { host = LOOPBACK, port } = isPort ? { port: Number(text) } : parseHost(text);
+  if (port !== undefined && port <= MAX_PORT) return { host, port };
+  throw new UsageError(`--metrics needs a port from 0 to ${MAX_PORT}`, [
+    "9464, 192.168.1.20:9464 or [::1]:9464; 0 means a free port",
+  ]);
+}
+
+/** 0, a free port, gives `doctor` nothing to check. */
 function readFixedPort(port: number = DEFAULT_PORT): number {
   if (port !== 0) return port;
   throw new UsageError(`--port: "0" is not a number from 1 to ${MAX_PORT}`);
@@ -287,7 +460,7 @@ function readOwnFingerprint(given: Pick<Given<ClientOptionName>, "text">): strin
 
 function readFingerprint(text: string): string {
   if (new RegExp(`^${FINGERPRINT_PATTERN}$`).test(text)) return text;
-  throw new UsageError("this is no fingerprint", [
+  throw new UsageError("not a fingerprint", [
     `it is "SHA256:" and 43 characters; the server prints its own when it starts`,
   ]);
 }
@@ -306,10 +479,20 @@ function readShared(
   return {
     key: given.text("key"),
     keyBits: given.number("key-bits") ?? DEFAULT_KEY_BITS,
-    minKeyBits: given.number("min-key-bits") ?? DEFAULT_MIN_KEY_BITS,
+    minKeyBits: given.number("min-key-bits") ?? WEAK_BELOW_BITS,
     announce: !given.has("no-announce"),
-    qr: !given.has("no-qr"),
+    qr: given.has("qr"),
+    share: readShare(given),
     json: given.has("json"),
     quiet: given.has("quiet"),
   };
+}
+
+function readShare(given: Pick<Given<SharedOptionName>, "has" | "text" | "number">) {
+  const port = given.number("share-port");
+  if (given.has("share")) {
+    return { folder: given.text("share") || undefined, port: port ?? DEFAULT_SHARE_PORT };
+  }
+  if (port !== undefined) throw new UsageError("--share-port needs --share");
+  return undefined;
 }

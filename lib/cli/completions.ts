@@ -1,7 +1,5 @@
 /**
- * Completions for shells, written from the table of a program's command line.
- *
- * Pure: text out of a table. Knows no option by name.
+ * Writes completion scripts for bash, zsh and fish from the table of a program's command line.
  *
  * @module
  */
@@ -13,20 +11,21 @@ import {
   type Subcommand,
   type ValueKind,
 } from "./options.ts";
-
-/** The shells that there are completions for. */
-export type Shell = "bash" | "zsh" | "fish";
+import type { SHELLS } from "./programs.ts";
 
 /**
- * Writes what a shell has to run so that it completes a program's command line: commands, options that may still be
- * given, and as values files, computers, or the few numbers that are allowed.
+ * Writes the script that makes a shell complete a program's command line: commands, options that can still be given,
+ * and their values where those are files, hosts or one of a few numbers.
  */
-export function completions<Name extends string>(program: Program<Name>, shell: Shell): string {
+export function completions<Name extends string>(
+  program: Program<Name>,
+  shell: typeof SHELLS[number],
+): string {
   const writers = { bash: writeBash, zsh: writeZsh, fish: writeFish };
   return writers[shell](program);
 }
 
-/** The words that an argument can be, where its name is a list of them: `a|b|c`. */
+/** The choices of an argument that is named `a|b|c`. */
 function choicesOf({ argument }: Subcommand<string>): string[] {
   return argument.includes("|") ? argument.split("|") : [];
 }
@@ -38,7 +37,7 @@ function optionsOf<Name extends string>(
   return program.options.filter(({ name }) => options.includes(name));
 }
 
-/** The options that cannot be given together with this one. */
+/** The options that cannot be combined with this one. */
 function rivalsOf<Name extends string>(program: Program<Name>, option: string): Name[] {
   const group = program.exclusive.find((group) => group.some((name) => name === option)) ?? [];
   return group.filter((name) => name !== option);
@@ -52,19 +51,19 @@ function namesOf(options: readonly Option<string>[]): string[] {
   return dashed(options.map(({ name }) => name));
 }
 
-/** One word of any of the shells. */
+/** Quotes a word for any of the shells. */
 function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-// --- bash: also 3.2, which is the one on macOS and has no compopt ---
+// --- bash; macOS has 3.2, without compopt ---
 
 function writeBash<Name extends string>(program: Program<Name>): string {
   const { name, subcommands } = program;
   const words = namesOf(allOptions(program));
   const first = [...subcommands.map(({ name }) => name), ...words];
   const values = Map.groupBy(
-    program.options.filter(({ value }) => value),
+    program.options.filter(({ value }) => value && !value.isOptional),
     ({ value }) => bashValue(value!),
   );
   const row = (words: readonly string[], action: string) => `${words.join(" | ")}) ${action} ;;`;
@@ -73,7 +72,7 @@ _hearth_${name}() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]}
   local word words used=' '
   COMPREPLY=()
-  # Bash takes --option=value for three words.
+  # Bash splits --option=value into three words.
   if [[ $current == = ]]; then
     current=
   elif [[ $previous == = ]]; then
@@ -169,7 +168,9 @@ function zshOption<Name extends string>(
   const start = rivals.length === 0 ? "" : `(${rivals.join(" ")})`;
   const text = help.replace(/[\\\[\]]/g, "\\$&");
   if (value === undefined) return `${start}--${name}[${text}]`;
-  return `${start}--${name}=[${text}]:${zshMessage(value.name)}:${zshValue(value)}`;
+  const [equals, colon] = value.isOptional ? ["=-", "::"] : ["=", ":"];
+  const shown = `${zshMessage(value.name)}:${zshValue(value)}`;
+  return `${start}--${name}${equals}[${text}]${colon}${shown}`;
 }
 
 function zshValue(value: ValueKind): string {
@@ -192,7 +193,7 @@ function zshArgument(subcommand: Subcommand<string>): string {
   return ` ${quote(`1:${zshMessage(subcommand.argument)}: `)}`;
 }
 
-/** A colon ends it. */
+/** Escapes the colon, which would end the message. */
 function zshMessage(text: string): string {
   return text.replace(/[\\:]/g, "\\$&");
 }
@@ -242,7 +243,8 @@ function fishOption({ name, value, help }: Option<string>): string[] {
   return ["-l", name, ...fishValue(value), "-d", quote(help)];
 }
 
-function fishValue(value: ValueKind | undefined): string[] {
+function fishValue(value: Option<string>["value"]): string[] {
+  if (value?.isOptional) return [];
   switch (value?.type) {
     case undefined:
       return [];

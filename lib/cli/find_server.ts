@@ -1,206 +1,397 @@
 /**
- * Which relay the client talks to: a named one, its own, or one on this computer.
+ * Chooses the server the client talks to: the one named, one run by this program, one on this computer, or one
+ * announced on the network.
  *
  * @module
  */
 
-import type { ClientOptions } from "./arguments.ts";
-import type { ByteStream } from "../transport/establish.ts";
-import { inviteTo } from "./server_address.ts";
-import { connectError, readPassphrase } from "./process.ts";
-import type { Host } from "./serve.ts";
-import { loadIdentity } from "./key_file.ts";
+import { type Bytes, encodeHex, equalBytes } from "../base/bytes.ts";
+import { describeError } from "../base/errors.ts";
+import { reachableAddresses } from "../base/interfaces.ts";
+import { LOOPBACK } from "../base/ip.ts";
+import { encodeFingerprint, type PrivateKey } from "../protocol/identity.ts";
 import { derivePassword } from "../protocol/password.ts";
+import { roomTag } from "../protocol/rooms.ts";
+import type { Place } from "../protocol/succession.ts";
+import type { KnownServers, LastLists, OwnRelay } from "../session/mod.ts";
+import type { ByteStream } from "../transport/mod.ts";
+import type { Face } from "../ui/mod.ts";
 import {
-  chooseNearby,
-  findNearby,
-  lookUp,
-  type Nearby,
-  nothingFound,
-  reachNearby,
-  startOf,
+  announcedFingerprint,
+  type AnnouncedServer,
+  chooseAnnounced,
+  describeAnnounced,
+  findAnnounced,
+  isYes,
+  noServerFound,
 } from "./announced_servers.ts";
-import { probePort } from "./probe.ts";
-import { reachableAddresses } from "../reach.ts";
-import type { PrivateKey } from "../protocol/identity.ts";
-import { serverAddress, type ServerBook } from "../session/known_servers.ts";
-import type { Ui } from "../ui/json.ts";
+import type { ClientOptions } from "./arguments.ts";
+import { dial } from "./dial.ts";
+import { loadKey } from "./key_file.ts";
+import { probeHere } from "./probe.ts";
+import type { RunningRelay } from "./serve.ts";
+import {
+  dialFound,
+  type FoundHost,
+  lookFirst,
+  lookForHosts,
+  type LookOptions,
+} from "./look_first.ts";
+import { DEFAULT_PORT, inviteTo, isThisComputer, serverAddress } from "./server_address.ts";
 
-/** An attempt to connect is given up after so long. */
-const CONNECT_TIMEOUT_MS = 10_000;
-const LOOPBACK = "127.0.0.1";
+/** For each address of an announced server: it is near, and it may have others. */
+const ANNOUNCED_TIMEOUT_MS = 2_000;
+/** For each address of this computer: takes longer only if a firewall drops packets. */
+const OWN_ADDRESS_TIMEOUT_MS = 200;
 
-/** A relay to talk to. */
-export interface Relay {
+/** The server the client talks to. */
+export interface ChosenServer {
   /** `host:port` as pins name it. */
   readonly address: string;
   /** It runs in this process. */
   readonly serving: boolean;
-  /** Makes a connection to it. @throws {UsageError} Saying why not, and what helps. */
+  /** The relay of this process: the server, or one that stands by. */
+  readonly own: OwnRelay | undefined;
+  /** Finds other hosts of the room, where this one was found. @param refused The fingerprint of this one, 32 bytes. */
+  readonly lookAgain?: (refused: Bytes) => Promise<Place[]>;
+  /** Opens a room on the server of this process, if it is that. */
+  openRoom(room: string): void;
+  /** Whether it seems to be unreachable from other computers. */
+  isOnlyHere(): boolean;
+  /** Connects to it. @throws {UsageError} Saying why that is not possible, and what helps. */
   dial(signal: AbortSignal): Promise<ByteStream>;
-  /** What a friend types to join; with the relay's fingerprint their first contact is authenticated. */
+  /** What others type to join; with the server's fingerprint their first contact is authenticated. */
   invitation(fingerprint?: string): string;
-  /** Ends it, if it runs in this process. */
+  /** Stops the relay of this process. */
   stop(): Promise<void>;
 }
 
-/** What finding a relay needs. */
-export interface FindOptions {
-  /** One's own identity. */
+/** What choosing a server needs. */
+interface FindOptions {
+  /** Our own identity. */
   readonly key: PrivateKey;
-  readonly ui: Ui;
+  readonly ui: Face;
+  /** The state folder. */
   readonly folder: string;
   /** Empty: none. */
   readonly password: string;
-  readonly servers: ServerBook;
+  readonly knownServers: KnownServers;
+  readonly lastLists: LastLists;
+  /** Whether somebody can be asked. */
+  readonly onTerminal: boolean;
 }
 
 /**
- * Finds the relay that the options ask for.
+ * Finds the server that the options ask for.
  *
  * @throws {UsageError} When there is none.
  */
-export async function findRelay(options: ClientOptions, find: FindOptions): Promise<Relay> {
+export async function findServer(options: ClientOptions, find: FindOptions): Promise<ChosenServer> {
   const { host, port, fingerprint } = options;
-  if (host !== undefined) return expectKey(remoteRelay(host, port), fingerprint, find);
-  if (options.serve) return await serve(options, find);
-  const here = await probePort(LOOPBACK, { port, key: find.key });
-  if (here.type === "hearth" && (fingerprint ?? here.fingerprint) === here.fingerprint) {
-    return expectKey(remoteRelay(LOOPBACK, port), fingerprint, find);
+  if (host !== undefined) {
+    const server = isThisComputer(host) ? await localServer(host, port) : remoteServer(host, port);
+    const expected = expectKey(server, fingerprint, find);
+    return options.serve && options.standBy ? await standBy(expected, options, find) : expected;
+  }
+  if (options.serve) return await serveOrJoin(options, find);
+  const local = await probeHere(port, find.key);
+  if (local.type === "hearth" && (fingerprint ?? local.fingerprint) === local.fingerprint) {
+    return expectKey(await localServer(local.hostname, port), fingerprint, find);
   }
   const found = await lookAround(options, find);
-  const relay = await chooseRelay(found, options, find);
-  if (relay) return relay;
-  if (fingerprint !== undefined) throw nothingFound();
+  const server = await chooseServer(found, options, find);
+  if (server) return server;
+  if (fingerprint !== undefined) throw noServerFound();
   const question = found.length > 0
     ? "Start one on this computer instead? [Y/n] "
     : "No server was found. Start one on this computer? [Y/n] ";
   const answer = await find.ui.ask(question, { secret: false });
-  if (answer !== undefined && /^(y|yes)?$/i.test(answer.trim())) return await serve(options, find);
-  throw nothingFound();
+  if (answer !== undefined && isYes(answer)) return await serveOrJoin(options, find);
+  throw noServerFound();
 }
 
-/** From now on only the key of the invitation is accepted there, if there is one. */
+/** Accepts only the key of the invitation at that address, if there is an invitation. */
 function expectKey(
-  relay: Relay,
+  server: ChosenServer,
   fingerprint: string | undefined,
-  { servers }: Pick<FindOptions, "servers">,
-): Relay {
+  { knownServers }: Pick<FindOptions, "knownServers">,
+): ChosenServer {
   if (fingerprint !== undefined) {
-    servers.expect(relay.address, { start: fingerprint, source: "invitation" });
+    knownServers.expect(server.address, { start: fingerprint, source: "invitation" });
   }
-  return relay;
+  return server;
 }
 
-/** Looks on the network: for those that may have the key of the invitation, or for all. */
+/** Finds the announced servers: those that may have the key of the invitation, or all. */
 async function lookAround(
   { fingerprint }: ClientOptions,
-  { ui, servers }: FindOptions,
-): Promise<Nearby[]> {
+  { ui, knownServers }: FindOptions,
+): Promise<AnnouncedServer[]> {
   ui.progress("looking for servers on the network");
-  const found = await findNearby(servers).finally(() => ui.progress(""));
-  return found.filter((it) => fingerprint?.startsWith(startOf(it)) ?? true);
+  const found = await findAnnounced(knownServers).finally(() => ui.progress(""));
+  return found.filter((server) => fingerprint?.startsWith(announcedFingerprint(server)) ?? true);
 }
 
-/** The relay among those that the person chooses, or that the invitation is for; none when they want none. */
-async function chooseRelay(
-  found: readonly Nearby[],
+/** The announced server that the person chooses, or that the invitation is for; undefined when they want none. */
+async function chooseServer(
+  found: readonly AnnouncedServer[],
   { fingerprint, quiet }: ClientOptions,
-  { ui, servers }: FindOptions,
-): Promise<Relay | undefined> {
-  // A list that is not shown is none to choose from.
-  const ask = quiet && found.length > 1 ? () => Promise.resolve(undefined) : ui.ask;
+  { ui, knownServers }: FindOptions,
+): Promise<ChosenServer | undefined> {
+  // With --quiet the list is not shown, so nobody can choose from it.
+  const ask: Face["ask"] = (question, options) =>
+    quiet && found.length > 1 ? Promise.resolve(undefined) : ui.ask(question, options);
   const chosen = fingerprint === undefined
-    ? await chooseNearby(found, { say: ui.say, ask })
+    ? await chooseAnnounced(found, { say: (line) => ui.say(line), ask })
     : found[0];
   if (!chosen) return undefined;
-  const relay = remoteRelay(await reachNearby(chosen), chosen.port);
-  servers.expect(relay.address, { start: startOf(chosen), source: "announcement" });
-  return expectKey(relay, fingerprint, { servers });
+  const server = remoteServer(
+    await findReachable(chosen.addresses, chosen.port, ANNOUNCED_TIMEOUT_MS),
+    chosen.port,
+  );
+  knownServers.expect(server.address, {
+    start: announcedFingerprint(chosen),
+    source: "announcement",
+  });
+  return expectKey(server, fingerprint, { knownServers });
 }
 
-/** Serves, or joins the server that is serving on this computer already. */
-async function serve(options: ClientOptions, find: FindOptions): Promise<Relay> {
-  const key = await loadServerKey(options, find);
-  const { password } = find;
-  const { fingerprint } = key.publicKey;
-  const { PortTakenError, startHost } = await import("./serve.ts");
+/** The first address that accepts a connection; there must be at least one address. */
+async function findReachable(
+  addresses: readonly string[],
+  port: number,
+  timeoutMs: number,
+): Promise<string> {
+  const { connection, hostname } = await dial(addresses[0]!, port, { addresses, timeoutMs });
+  connection.close();
+  return hostname;
+}
+
+/** Joins who has the room, and stands by; hosts if nobody has it. */
+async function serveOrJoin(options: ClientOptions, find: FindOptions): Promise<ChosenServer> {
+  const server = await joinFound(options, find);
+  if (server) return server;
+  const { port } = options;
+  const { PortTakenError } = await import("./serve.ts");
   try {
-    const host = await startHost({
-      key,
-      port: options.port,
-      joinKey: password === "" ? undefined : (await derivePassword(password, fingerprint)).joinKey,
-      minKeyBits: options.minKeyBits,
-      announce: options.announce,
-    });
-    return await ownRelay(host, find);
+    return await serve(options, find, port);
   } catch (error) {
-    if (!(error instanceof PortTakenError) || error.user.type !== "hearth") throw error;
-    return remoteRelay(LOOPBACK, options.port);
+    // Another program of ours was a little quicker.
+    const isOurs = error instanceof PortTakenError && error.user.type === "hearth";
+    if (!isOurs) throw error;
+    return await joinFound(options, find) ?? await serve(options, find, 0);
   }
 }
 
-async function loadServerKey(options: ClientOptions, { ui, folder }: FindOptions) {
-  try {
-    return await loadIdentity({
-      folder,
-      name: "server.pem",
-      bits: options.keyBits,
-      onMaking: (path, bits) => ui.progress(`making the server's key of ${bits} bits: ${path}`),
-      askPassphrase: (path) =>
-        readPassphrase(path, (question) => ui.ask(question, { secret: true })),
-    });
-  } finally {
-    ui.progress("");
+/**
+ * Joins who has the room, and stands by; undefined if nobody is found. If the host refuses, and there is no other, this
+ * computer hosts, also with `--no-stand-by`.
+ */
+async function joinFound(
+  options: ClientOptions,
+  find: FindOptions,
+): Promise<ChosenServer | undefined> {
+  const look = await makeLook(options, find);
+  const found = await lookFirst(look);
+  if (!found || !await isWanted(found, find)) return undefined;
+  const server = await foundServer(found);
+  if (found.expected !== undefined) {
+    find.knownServers.expect(server.address, { start: found.expected, source: "announcement" });
   }
+  return { ...await standBy(server, options, find), lookAgain: (it) => lookAgain(it, look, find) };
 }
 
-/** The relay in this process: its key is known for certain, whatever served at this address before. */
-async function ownRelay(host: Host, { servers }: FindOptions): Promise<Relay> {
-  const relay = remoteRelay(LOOPBACK, host.port);
-  if (servers.judge(relay.address, host.fingerprint) === "changed") {
-    await servers.forget(relay.address);
-  }
+async function makeLook(options: ClientOptions, find: FindOptions): Promise<LookOptions> {
+  const { publicKey: { fingerprint } } = await loadRelayKey(options, find);
   return {
-    ...relay,
-    serving: true,
-    invitation: (fingerprint) => inviteTo(host.addresses[0]!, host.port, fingerprint),
-    stop: () => host.stop(),
+    key: find.key,
+    room: options.room,
+    port: options.port,
+    knownServers: find.knownServers,
+    asksNew: find.onTerminal,
+    kept: find.lastLists.find(roomTag(options.room)),
+    isOwn: ({ relay, port }) => equalBytes(relay, fingerprint) && port === options.port,
   };
 }
 
-/** A relay on another computer, or on this one in another process. */
-export function remoteRelay(host: string, port: number): Relay {
-  const address = serverAddress(host, port);
-  return {
-    address,
-    serving: false,
-    dial: (signal) => connect(host, port, signal),
-    // A friend on another computer needs another name for this one.
-    invitation: (fingerprint) =>
-      inviteTo(
-        /^(127\.|::1$|localhost$)/i.test(host) ? reachableAddresses()[0]! : host,
-        port,
-        fingerprint,
-      ),
-    stop: () => Promise.resolve(),
-  };
-}
-
-async function connect(host: string, port: number, signal: AbortSignal): Promise<ByteStream> {
-  let reason;
-  for (const hostname of await lookUp(host)) {
-    try {
-      const connection = await Deno.connect({
-        hostname,
-        port,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]),
-      });
-      connection.setNoDelay();
-      return connection;
-    } catch (error) {
-      reason ??= error;
+/** Everybody else who has the room, after one has refused this client. */
+async function lookAgain(refused: Bytes, look: LookOptions, find: FindOptions): Promise<Place[]> {
+  const places: Place[] = [];
+  for await (const found of lookForHosts(look)) {
+    const { hostname, port, relay } = found;
+    if (equalBytes(relay, refused) || look.isOwn({ relay, port, addresses: [] })) continue;
+    if (await isWanted(found, find)) {
+      places.push({ relay, port, addresses: [hostname.split("%", 1)[0]!] });
     }
   }
-  throw connectError(serverAddress(host, port), reason);
+  return places;
+}
+
+/** A host whose key is new is joined only if the person wants it. */
+async function isWanted({ announced }: FoundHost, { ui }: FindOptions): Promise<boolean> {
+  if (!announced) return true;
+  const question = `Join ${describeAnnounced(announced)}? [Y/n] `;
+  const answer = await ui.ask(question, { secret: false });
+  return answer !== undefined && isYes(answer);
+}
+
+async function foundServer({ hostname, port }: FoundHost): Promise<ChosenServer> {
+  if (isThisComputer(hostname)) return await localServer(hostname, port);
+  return {
+    ...remoteServer(hostname, port),
+    dial: (signal) => dialFound(hostname, port, signal),
+  };
+}
+
+/** Adds a relay that may host the room. */
+async function standBy(
+  server: ChosenServer,
+  options: ClientOptions,
+  find: FindOptions,
+): Promise<ChosenServer> {
+  const port = options.host === undefined ? options.port : DEFAULT_PORT;
+  const { PortTakenError } = await import("./serve.ts");
+  const { relay, stop } = await listen(options, find, port).catch((error) => {
+    if (!(error instanceof PortTakenError)) throw error;
+    return listen(options, find, 0);
+  });
+  return { ...server, own: relay.own, stop };
+}
+
+/** Starts a server in this process. */
+async function serve(
+  options: ClientOptions,
+  find: FindOptions,
+  port: number,
+): Promise<ChosenServer> {
+  return await ownServer(await listen(options, find, port), find);
+}
+
+/** The relay of this process. */
+interface Listening {
+  readonly relay: RunningRelay;
+  readonly joinKey: Bytes | undefined;
+  stop(): Promise<void>;
+}
+
+async function listen(
+  options: ClientOptions,
+  find: FindOptions,
+  port: number,
+): Promise<Listening> {
+  const { folder, ui, password, key: { publicKey: { fingerprint: person } } } = find;
+  const key = await loadRelayKey(options, find);
+  const { fingerprint } = key.publicKey;
+  const joinKey = password === ""
+    ? undefined
+    : (await derivePassword(password, fingerprint)).joinKey;
+  const [{ startRelay }, { BanFile }] = await Promise.all([
+    import("./serve.ts"),
+    import("../relay/mod.ts"),
+  ]);
+  const bans = new BanFile(`${folder}/bans`, (error) => ui.say(describeError(error)));
+  const relay = await startRelay({
+    key,
+    port,
+    person,
+    joinKey,
+    minKeyBits: options.minKeyBits,
+    announce: options.announce,
+    operators: new Set([encodeFingerprint(person)]),
+    bans: await bans.load(),
+    keepBan: (fingerprint, ban) => bans.change(fingerprint, ban),
+    async prepare() {
+      try {
+        relay.setBans(await bans.load());
+        return true;
+      } catch (error) {
+        ui.say(`this computer cannot carry the room on: ${describeError(error)}`);
+        return false;
+      }
+    },
+  });
+  const stop = async () => {
+    await relay.stop();
+    await bans.flush();
+  };
+  return { relay, joinKey, stop };
+}
+
+async function loadRelayKey(
+  options: ClientOptions,
+  { folder, ui }: FindOptions,
+): Promise<PrivateKey> {
+  return await loadKey({
+    folder,
+    name: "server.pem",
+    bits: options.keyBits,
+    progress: (text) => ui.progress(text),
+    ask: (question) => ui.ask(question, { secret: true }),
+  }).finally(() => ui.progress(""));
+}
+
+/**
+ * The server in this process. Its key is the only one accepted, should another program listen on the loopback address;
+ * an older pin for that address is dropped.
+ */
+async function ownServer(
+  { relay, joinKey, stop }: Listening,
+  { knownServers }: FindOptions,
+): Promise<ChosenServer> {
+  const server = remoteServer(LOOPBACK, relay.port);
+  if (knownServers.judge(server.address, relay.fingerprint) === "changed") {
+    await knownServers.forget(server.address);
+  }
+  knownServers.expect(server.address, { start: relay.fingerprint, source: "server started here" });
+  const address = () => reachableAddresses()[0]!; // a network may have come since the start
+  return {
+    ...server,
+    serving: true,
+    own: relay.own,
+    openRoom: (room) => relay.own!.open(encodeHex(roomTag(room)), joinKey),
+    isOnlyHere: () => isThisComputer(address()),
+    invitation: (fingerprint) => inviteTo(address(), relay.port, fingerprint),
+    stop,
+  };
+}
+
+/** A server in another process on this computer; the invitation names an address that others can reach, if it has one. */
+async function localServer(host: string, port: number): Promise<ChosenServer> {
+  const server = remoteServer(host, port);
+  let outside = await findListening(port);
+  return {
+    ...server,
+    async dial(signal) {
+      const stream = await server.dial(signal);
+      outside ??= await findListening(port); // a server may have been started there since
+      return stream;
+    },
+    isOnlyHere: () => outside === undefined,
+    invitation: (fingerprint) => inviteTo(outside ?? host, port, fingerprint),
+  };
+}
+
+/** Finds the first address of this computer, other than loopback, on which something listens. */
+async function findListening(port: number): Promise<string | undefined> {
+  const addresses = reachableAddresses().filter((address) => !isThisComputer(address));
+  if (addresses.length === 0) return undefined;
+  return await findReachable(addresses, port, OWN_ADDRESS_TIMEOUT_MS).catch(() => undefined);
+}
+
+/** A server on another computer. */
+export function remoteServer(host: string, port: number): ChosenServer {
+  return {
+    address: serverAddress(host, port),
+    serving: false,
+    own: undefined,
+    openRoom: () => {},
+    isOnlyHere: () => false,
+    async dial(signal) {
+      const { connection } = await dial(host, port, { signal });
+      connection.setNoDelay();
+      return connection;
+    },
+    invitation: (fingerprint) => inviteTo(host, port, fingerprint),
+    stop: () => Promise.resolve(),
+  };
 }

@@ -1,102 +1,113 @@
 /**
- * Command lines: a program's options as a table, from which they are parsed and its `--help` is
- * written.
+ * Parses a command line by a table of options, and writes `--help` from it; the tables are in programs.ts.
  *
- * Strict: what is not in the table, given twice, empty or out of range is the user's mistake and
- * nothing is guessed. Knows no option by name; the tables are in arguments.ts.
+ * Strict: an option that is unknown, given twice, empty or out of range is an error; nothing is guessed.
  *
  * @module
  */
 
 import { UsageError } from "../base/errors.ts";
-import { nearest } from "../base/closest.ts";
+import { closestWord } from "../base/closest.ts";
 import { parseArgs } from "../base/std.ts";
 import { cleanLine } from "../base/text.ts";
 
-/** What may follow an option. */
+/** The value of an option. */
 export type ValueKind =
   | { readonly type: "text" | "file" | "host" }
   /** A whole number. */
   | { readonly type: "integer"; readonly min: number; readonly max: number }
-  /** A whole number out of a few. */
+  /** One of a few whole numbers. */
   | { readonly type: "choice"; readonly choices: readonly number[] }
-  /** Seconds, perhaps with decimals. */
+  /** A number of seconds; decimals are allowed. */
   | { readonly type: "seconds"; readonly max: number };
 
-/** One option; without a value it is a flag. */
+/** An option; without a value it is a flag. */
 export interface Option<Name extends string> {
   /** Without the two hyphens. */
   readonly name: Name;
-  readonly value?: ValueKind & { readonly name: string };
-  /** What it does, in a few words. */
+  /** One letter that stands for it after one hyphen. */
+  readonly letter?: string;
+  readonly value?: ValueKind & {
+    readonly name: string;
+    /** It may be left out, and else follows after `=`: a word of its own would be taken for it. */
+    readonly isOptional?: true;
+  };
   readonly help: string;
 }
 
-/** A word that makes the program do something else. */
 export interface Subcommand<Name extends string> {
   readonly name: string;
-  /** The name of the one argument it takes; empty: it takes none. */
+  /**
+   * The name of its one argument, or its choices as `a|b|c`; in brackets if it may be left out, `NAME...` for several;
+   * empty if it takes none.
+   */
   readonly argument: string;
   readonly help: string;
-  /** The options that go with it. */
+  /** The options it allows. */
   readonly options: readonly Name[];
 }
 
-/** Everything a program's command line can be. */
+/** The command line of a program. */
 export interface Program<Name extends string> {
   readonly name: string;
-  /** What it does, in one sentence. */
+  /** What people type to start it, if not its name. */
+  readonly command?: string;
+  /** One sentence. */
   readonly summary: string;
   readonly options: readonly Option<Name>[];
-  /** Of each group at most one can be given. */
+  /** Groups of which at most one option can be given. */
   readonly exclusive: readonly (readonly Name[])[];
   readonly subcommands: readonly Subcommand<Name>[];
-  /** What to tell somebody who gives a word that is no subcommand. */
+  /** The hint for a word that is not a subcommand. */
   readonly wordHint?: string;
-  /** Environment variables and what they do. */
   readonly environment: readonly (readonly [name: string, help: string])[];
-  /** Command lines and what they are for. */
   readonly examples: readonly (readonly [line: string, help: string])[];
 }
 
-/** The options that every program has. */
-export type CommonOption = "help" | "version";
+type CommonOption = "help" | "version";
 
 const COMMON_OPTIONS: readonly Option<CommonOption>[] = [
-  { name: "help", help: "print this and end" },
-  { name: "version", help: "print the version and end" },
+  { name: "help", letter: "h", help: "print this help and exit" },
+  { name: "version", letter: "V", help: "print the version and exit" },
 ];
 
-/** All options of a program, those that every program has at the end. */
+/** As a first word, the same as `--help`. */
+const HELP_WORD = "help";
+
+/** In place of `=` and an optional value that was left out; no argument contains a zero byte. */
+const NO_VALUE = "=\0";
+
+/** All options of a program, with `--help` and `--version` at the end. */
 export function allOptions<Name extends string>(
   program: Program<Name>,
 ): readonly Option<Name | CommonOption>[] {
   return [...program.options, ...COMMON_OPTIONS];
 }
 
-/** What was given. */
+/** A parsed command line. */
 export class Given<Name extends string> {
   /** The subcommand and its argument. */
-  readonly subcommand: { readonly name: string; readonly argument: string } | undefined;
+  readonly subcommand:
+    | { readonly name: string; readonly argument: string; readonly arguments: readonly string[] }
+    | undefined;
   readonly #values: ReadonlyMap<Name, string>;
 
-  /** @param values Checked; of a flag any text. */
+  /** @param values Checked; any text for a flag. */
   constructor(values: ReadonlyMap<Name, string>, subcommand: Given<Name>["subcommand"]) {
     this.#values = values;
     this.subcommand = subcommand;
   }
 
-  /** Tells whether an option was given. */
   has(name: Name): boolean {
     return this.#values.has(name);
   }
 
-  /** The value of an option, never empty. */
+  /** The value of an option; empty only if it is optional and was left out. */
   text(name: Name): string | undefined {
     return this.#values.get(name);
   }
 
-  /** The value of an option that takes a number, in its range. */
+  /** The value of an option that takes a number, within its range. */
   number(name: Name): number | undefined {
     const text = this.#values.get(name);
     return text === undefined ? undefined : Number(text);
@@ -106,8 +117,8 @@ export class Given<Name extends string> {
 /**
  * Parses a command line.
  *
- * @returns What was given; or that `--help` or `--version` is in it, whatever else is.
- * @throws {UsageError} When the table does not allow it; says which part of it.
+ * @returns What was given; "help" or "version" if that option is in it, whatever else is.
+ * @throws {UsageError} When the table does not allow it.
  */
 export function parseOptions<Name extends string>(
   program: Program<Name>,
@@ -115,13 +126,17 @@ export function parseOptions<Name extends string>(
 ): Given<Name> | CommonOption {
   const end = args.indexOf("--");
   const words = args.slice(0, end < 0 ? undefined : end);
-  for (const { name } of COMMON_OPTIONS) {
-    if (words.includes(`--${name}`)) return name;
+  for (const { name, letter } of COMMON_OPTIONS) {
+    if (words.includes(`--${name}`) || words.includes(`-${letter}`)) return name;
   }
   refuseFlagValues(program, words);
   const names = program.options.map(({ name }) => name);
   const unknown: string[] = [];
-  const parsed = parseArgs(args, {
+  const optional = program.options.filter(({ value }) => value?.isOptional);
+  const named = args.map((arg, i) =>
+    i < words.length && optional.some(({ name }) => arg === `--${name}`) ? arg + NO_VALUE : arg
+  );
+  const parsed = parseArgs(named, {
     string: [...program.options.filter(({ value }) => value).map(({ name }) => name), "_"],
     boolean: program.options.filter(({ value }) => !value).map(({ name }) => name),
     collect: names,
@@ -130,15 +145,16 @@ export function parseOptions<Name extends string>(
       return key === undefined;
     },
   });
+  if (parsed._[0] === HELP_WORD) return "help";
   const values = new Map<Name, string>();
   for (const option of program.options) {
     const [value, ...more] = parsed[option.name] as (string | boolean)[];
     if (value === undefined) continue;
     if (option.value !== undefined) {
-      checkValue(option, option.value, String(value));
+      if (`=${value}` !== NO_VALUE) checkValue(option, option.value, String(value));
       if (more.length > 0) throw new UsageError(`--${option.name} is given twice`);
     }
-    values.set(option.name, String(value));
+    values.set(option.name, `=${value}` === NO_VALUE ? "" : String(value));
   }
   if (unknown[0] !== undefined) throw unknownOption(program, unknown[0]);
   for (const group of program.exclusive) {
@@ -151,12 +167,12 @@ export function parseOptions<Name extends string>(
 }
 
 /**
- * The parser takes `--flag=x` and `--flag true` without a word. What follows may be a password:
- * it is not repeated.
+ * Refuses `--flag=x` and `--flag true`, which the parser accepts. The value may be a password, so
+ * the error does not repeat it.
  */
 function refuseFlagValues<Name extends string>(program: Program<Name>, words: readonly string[]) {
   const flags = allOptions(program).filter(({ value }) => !value).map(({ name }) => String(name));
-  const subcommands = program.subcommands.map(({ name }) => name);
+  const subcommands = [HELP_WORD, ...program.subcommands.map(({ name }) => name)];
   for (const [i, word] of words.entries()) {
     const [, name = "", value] = /^--([^=]+)(=)?/.exec(word) ?? [];
     if (!flags.includes(name)) continue;
@@ -171,14 +187,18 @@ function refuseFlagValues<Name extends string>(program: Program<Name>, words: re
 
 function unknownOption<Name extends string>(program: Program<Name>, arg: string): UsageError {
   const typed = arg.replace(/=.*/s, "");
-  const names = allOptions(program).map(({ name }) => `--${name}`);
-  return new UsageError(`unknown option ${quote(typed)}`, [
-    `did you mean ${nearest(typed, names)}? ${helpHint(program)}`,
-  ]);
+  const names = allOptions(program).map(({ name }) => String(name));
+  const closest = closestWord(typed.replace(/^-+(?:no-)?/, ""), names);
+  const guess = closest === undefined ? "" : `did you mean --${closest}? `;
+  return new UsageError(`unknown option ${quote(typed)}`, [guess + helpHint(program)]);
+}
+
+function commandOf<Name extends string>({ name, command = name }: Program<Name>): string {
+  return command;
 }
 
 function helpHint<Name extends string>(program: Program<Name>): string {
-  return `try "${program.name} --help"`;
+  return `try "${commandOf(program)} --help"`;
 }
 
 function checkValue<Name extends string>(
@@ -188,16 +208,18 @@ function checkValue<Name extends string>(
 ): void {
   const { name } = option;
   if (text === "") {
+    const whole = `--${name}=${kind.name}`;
     throw new UsageError(`--${name} needs a value`, [
-      `it is used as --${name} ${kind.name}, with a value that begins with a hyphen as ` +
-      `--${name}=${kind.name}`,
+      kind.isOptional
+        ? `use --${name}, or ${whole}`
+        : `use --${name} ${kind.name}, or ${whole} if the value begins with a hyphen`,
     ]);
   }
   const rule = brokenRule(kind, text);
   if (rule !== undefined) throw new UsageError(`--${name}: ${quote(text)} is not ${rule}`);
 }
 
-/** Names what a value had to be, if it is not. */
+/** What the value should be; undefined if it is. */
 function brokenRule(kind: ValueKind, text: string): string | undefined {
   const whole = /^(?:0|[1-9]\d{0,9})$/.test(text);
   switch (kind.type) {
@@ -226,18 +248,20 @@ function findSubcommand<Name extends string>(
   if (subcommand === undefined) throw unexpected(program, name);
   const { options } = subcommand;
   const stray = [...values.keys()].find((option) => !options.includes(option));
-  if (stray !== undefined) throw new UsageError(`--${stray} does not go with ${name}`);
+  if (stray !== undefined) throw new UsageError(`--${stray} cannot be used with ${name}`);
   if (subcommand.argument === "") {
     if (argument !== undefined) throw unexpected(program, argument);
-    return { name, argument: "" };
+    return { name, argument: "", arguments: [] };
   }
   if (!argument) {
-    throw new UsageError(`${name} needs to know what`, [
-      `it is used as ${program.name} ${name} ${subcommand.argument}`,
+    if (subcommand.argument.startsWith("[")) return { name, argument: "", arguments: [] };
+    throw new UsageError(`${name} needs an argument`, [
+      `use ${program.name} ${name} ${subcommand.argument}`,
     ]);
   }
-  if (more !== undefined) throw unexpected(program, more);
-  return { name, argument };
+  const all = words.slice(1);
+  if (more !== undefined && !subcommand.argument.endsWith("...")) throw unexpected(program, more);
+  return { name, argument, arguments: all };
 }
 
 function unexpected<Name extends string>(program: Program<Name>, word: string): UsageError {
@@ -255,7 +279,7 @@ function quote(text: string): string {
 /** Columns of `--help`. */
 const WIDTH = 80;
 
-/** Writes what `--help` prints, with a newline at its end. */
+/** The text of `--help`, with a newline at its end. */
 export function usage<Name extends string>(program: Program<Name>): string {
   const sections: [title: string, rows: (readonly [left: string, right: string])[]][] = [
     [
@@ -276,7 +300,9 @@ export function usage<Name extends string>(program: Program<Name>): string {
     }
   }
   lines.push("", "Examples:");
-  for (const [line, help] of program.examples) lines.push(`  ${line}`, `      ${help}`);
+  for (const [line, help] of program.examples) {
+    lines.push(`  ${line.replace(program.name, commandOf(program))}`, `      ${help}`);
+  }
   return lines.join("\n") + "\n";
 }
 
@@ -297,11 +323,13 @@ function synopsis<Name extends string>(program: Program<Name>): string[] {
   ];
 }
 
-function showOption<Name extends string>({ name, value }: Option<Name>): string {
-  return value === undefined ? `--${name}` : `--${name} ${value.name}`;
+function showOption<Name extends string>({ name, letter, value }: Option<Name>): string {
+  const start = letter === undefined ? "" : `-${letter}, `;
+  if (value === undefined) return `${start}--${name}`;
+  return value.isOptional ? `${start}--${name}[=${value.name}]` : `${start}--${name} ${value.name}`;
 }
 
-/** Sets words behind a start, and on further lines behind as many spaces as `indent` says. */
+/** Fills lines with words after `start`; further lines are indented. */
 function wrap(start: string, words: readonly string[], indent: number): string[] {
   const lines: string[] = [];
   let line = start;

@@ -1,33 +1,32 @@
 /**
- * Finds out what is listening on a port, and whether it lets one in: a HEARTH relay proves itself in the handshake
- * (PROTOCOL.md §3).
+ * Finds out what listens on a port: starts the handshake of the protocol, or tries a password, and leaves again.
  *
  * @module
  */
 
-import { encodeHex } from "../base/bytes.ts";
+import { type Bytes, encodeHex } from "../base/bytes.ts";
 import { systemRandom } from "../base/clock.ts";
-import { openTransport } from "../transport/establish.ts";
 import { ProtocolError } from "../base/errors.ts";
-import { encodeFrame, FRAME, REASON } from "../protocol/frames.ts";
-import { computeProof, derivePassword } from "../protocol/password.ts";
-import { roomTag } from "../protocol/rooms.ts";
+import { LOOPBACK, LOOPBACK_V6 } from "../base/ip.ts";
+import { decodeFrame, encodeFrame, INSTANCE_BYTES, REASON } from "../protocol/frames.ts";
 import { encodeFingerprint, type PrivateKey } from "../protocol/identity.ts";
+import { checkProof, derivePassword, type JoinExchange, startJoin } from "../protocol/password.ts";
+import { roomTag } from "../protocol/rooms.ts";
+import { type Connection, openConnection } from "../transport/mod.ts";
+import { dial } from "./dial.ts";
 
-/** A relay on this computer answers faster. */
-const PROBE_MS = 2_000;
-/** The password takes a moment to derive. */
-const JOIN_MS = 15_000;
-const INSTANCE_BYTES = 16;
+/** Limit for connection and handshake: probed servers are near. */
+const PROBE_TIMEOUT_MS = 2_000;
+/** Limit for connection, handshake and the server's answer; includes deriving the password key. */
+const JOIN_TIMEOUT_MS = 15_000;
 
-/** Who has a port. */
+/** What uses a port. */
 export type PortUser =
-  /** A relay; the fingerprint as `SHA256:…` if it speaks this version. */
-  | { readonly type: "hearth"; readonly fingerprint?: string }
-  /** Something else. */
+  /** A HEARTH server and where it was found; with its fingerprint, `SHA256:…`, if it speaks our version. */
+  | { readonly type: "hearth"; readonly hostname: string; readonly fingerprint?: string }
   | { readonly type: "other" };
 
-/** The handshake has told enough. */
+/** Ends the handshake once the server has proven its key. */
 class Recognized extends Error {
   constructor(readonly fingerprint: string) {
     super("recognized");
@@ -35,34 +34,53 @@ class Recognized extends Error {
 }
 
 /**
- * Asks whoever listens there who it is; does not join.
+ * Finds out what listens on a port, without joining.
  *
- * @param key Any identity; it is not shown to the other side.
+ * @param hostname A name or address.
+ * @param options.key Any identity; the other side does not see it.
  */
 export async function probePort(
   hostname: string,
   { port, key }: { readonly port: number; readonly key: PrivateKey },
 ): Promise<PortUser> {
-  const signal = AbortSignal.timeout(PROBE_MS);
+  const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
   try {
-    await openTransport(await Deno.connect({ hostname, port, signal }), {
+    const { connection } = await dial(hostname, port, { addresses: [hostname], signal });
+    await openConnection(connection, {
       key,
       signal,
-      join: (relay) => Promise.reject(new Recognized(encodeFingerprint(relay.fingerprint))),
+      join: ({ relay }) => Promise.reject(new Recognized(encodeFingerprint(relay.fingerprint))),
       handlers: { onFrame: () => {}, onEnd: () => {} },
     });
   } catch (error) {
-    if (error instanceof Recognized) return { type: "hearth", fingerprint: error.fingerprint };
-    if (error instanceof ProtocolError && error.code === "version") return { type: "hearth" };
+    if (error instanceof Recognized) {
+      return { type: "hearth", hostname, fingerprint: error.fingerprint };
+    }
+    if (error instanceof ProtocolError && error.code === "version") {
+      return { type: "hearth", hostname };
+    }
   }
   return { type: "other" };
 }
 
 /**
- * Tries whether a relay lets one in with a password; in a room that nobody else is in, for a moment.
+ * Finds out what listens on a port of this computer, for IPv4 and, unless that is a HEARTH server, for IPv6.
  *
- * @param options.fingerprint The key that the relay has to prove: no other one gets a proof of the password.
- * @returns undefined when it does; else the reason of its CLOSE, §5, or 0 when it just goes.
+ * @param key Any identity; the other side does not see it.
+ */
+export async function probeHere(port: number, key: PrivateKey): Promise<PortUser> {
+  const user = await probePort(LOOPBACK, { port, key });
+  return user.type === "hearth" ? user : await probePort(LOOPBACK_V6, { port, key });
+}
+
+/**
+ * Tries whether a server accepts a password, by joining a random room for a moment.
+ *
+ * @param hostname A name or address.
+ * @param options.fingerprint The key that the server must prove before it gets a proof of the password.
+ * @returns undefined when it accepts; else the reason of its CLOSE, §5, or 0 when it ends the connection without one.
+ * @throws {UsageError} When no connection can be made.
+ * @throws {ProtocolError} When the server breaks the protocol or proves another key.
  */
 export async function tryToJoin(
   hostname: string,
@@ -73,29 +91,48 @@ export async function tryToJoin(
     readonly fingerprint: string;
   },
 ): Promise<number | undefined> {
-  const signal = AbortSignal.timeout(JOIN_MS);
+  const signal = AbortSignal.timeout(JOIN_TIMEOUT_MS);
   const { promise: answer, resolve } = Promise.withResolvers<number | undefined>();
-  const { connection } = await openTransport(await Deno.connect({ hostname, port, signal }), {
+  const opened = Promise.withResolvers<Connection>();
+  let exchange: JoinExchange;
+  let expected: Bytes | undefined;
+  const dialed = await dial(hostname, port, { addresses: [hostname], signal });
+  const { connection } = await openConnection(dialed.connection, {
     key,
     signal,
-    async join(relay, th3) {
+    async join({ relay, th3 }) {
       if (encodeFingerprint(relay.fingerprint) !== fingerprint) {
         throw new ProtocolError("wrong-identity");
       }
       const { joinKey } = await derivePassword(password, relay.fingerprint);
+      const client = key.publicKey.fingerprint;
+      exchange = await startJoin("client", { joinKey, client, relay: relay.fingerprint, th3 });
       return encodeFrame({
         type: "join",
-        proof: computeProof(joinKey, th3),
+        share: exchange.share,
         room: roomTag(`doctor ${encodeHex(systemRandom(8))}`),
         instance: systemRandom(INSTANCE_BYTES),
       });
     },
     handlers: {
-      onFrame: (type) => type === FRAME.WELCOME && resolve(undefined),
+      onFrame(type, body) {
+        const frame = decodeFrame(type, body);
+        if (frame.type === "share") {
+          const made = exchange.finish(frame.share);
+          expected = made.answer;
+          const proof = encodeFrame({ type: "proof", proof: made.proof });
+          void opened.promise.then((connection) => connection.send(proof));
+        } else if (frame.type === "proof" && expected && checkProof(frame.proof, expected)) {
+          expected = undefined;
+        } else if (frame.type === "welcome") {
+          resolve(expected ? REASON.PASSWORD : undefined); // §7: it must have shown that it knows it
+        }
+      },
       onEnd: (end) => resolve(end.type === "closed" ? end.reason : REASON.NORMAL),
     },
   });
+  opened.resolve(connection);
   const reason = await answer;
-  if (reason === undefined) await connection.close(REASON.NORMAL);
+  await connection.close(reason ?? REASON.NORMAL);
   return reason;
 }

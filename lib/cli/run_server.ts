@@ -1,40 +1,27 @@
 /**
- * The server once its arguments are known: key, password, allow list and relay put together, its log, its signals and
- * the exit code.
- *
- * With server.ts the only glue on the server's side.
+ * Runs the server: puts key, password, files and relay together, and handles its signals.
  *
  * @module
  */
 
-import { loadAllowList } from "../relay/allow_list.ts";
+import { BanFile } from "../relay/mod.ts";
 import type { ServerOptions } from "./arguments.ts";
 import type { Bytes } from "../base/bytes.ts";
-import {
-  describeError,
-  dropPermissions,
-  fileError,
-  onEndSignal,
-  readFirstLine,
-  readPassphrase,
-  readPassword,
-} from "./process.ts";
+import { dropPermissions, onEndSignal } from "./process.ts";
 import { systemRandom } from "../base/clock.ts";
-import { UsageError } from "../base/errors.ts";
+import { describeError, UsageError } from "../base/errors.ts";
 import { stateFolder } from "../base/files.ts";
-import { type Host, startHost } from "./serve.ts";
-import { loadIdentity } from "./key_file.ts";
+import { type RunningRelay, startRelay } from "./serve.ts";
+import { isAnyFileGiven, loadServerFiles, rereadOnHangup } from "./server_files.ts";
 import { ServerLog } from "./server_log.ts";
+import type { Share } from "./share/share.ts";
+import { loadKey } from "./key_file.ts";
 import { decodeJoinKey, derivePassword, makePassword } from "../protocol/password.ts";
 import type { PrivateKey } from "../protocol/identity.ts";
+import { inviteTo } from "./server_address.ts";
+import { askSecretly, readFirstLine, readPassword } from "./secrets.ts";
 
 const env = (name: string) => Deno.env.get(name);
-
-/** Asks at the terminal, whose editor is loaded only for that. */
-async function askSecretly(question: string): Promise<string | undefined> {
-  const secret = await import("../ui/terminal/ask_secretly.ts");
-  return await secret.askSecretly(question);
-}
 
 /**
  * Runs the server until a signal ends it.
@@ -45,122 +32,196 @@ export async function runServer(options: ServerOptions): Promise<number> {
   const log = new ServerLog(options);
   const stopped = Promise.withResolvers<void>();
   onEndSignal(["SIGINT", "SIGTERM"], () => stopped.resolve());
-  const serving = serve(options, log);
-  const host = await Promise.race([serving, stopped.promise]);
-  if (host) {
+  const folder = stateFolder(env);
+  const bans = new BanFile(`${folder}/bans`, (error) => log.error(error));
+  const serving = serve(options, { folder, bans, log });
+  const server = await Promise.race([serving, stopped.promise]);
+  if (server) {
     await stopped.promise;
     log.stopping();
-    await host.stop();
+    await server.stop();
+    await bans.flush();
   }
   return 0;
 }
 
-async function serve(options: ServerOptions, log: ServerLog): Promise<Host> {
-  const key = await loadKey(options, log);
-  const allow = options.allow === undefined ? undefined : await loadAllow(options.allow);
-  const joinKey = await findJoinKey(options, { key, log });
-  const host = await startHost({
+/** What a server needs besides its options. */
+interface ServerParts {
+  /** The state folder. */
+  readonly folder: string;
+  readonly bans: BanFile;
+  readonly log: ServerLog;
+}
+
+async function serve(
+  options: ServerOptions,
+  { folder, bans, log }: ServerParts,
+): Promise<Pick<RunningRelay, "stop">> {
+  const key = await loadKey({
+    folder,
+    name: "server.pem",
+    keyFile: options.key,
+    bits: options.keyBits,
+    progress: (text) => log.say(text),
+    ask: askSecretly,
+  });
+  const contents = await loadServerFiles(options);
+  const { joinKey, password } = await findJoinKey(options, key);
+  const watch = options.metrics && await watchRelay(options.metrics);
+  const relay = await startRelay({
     key,
     hostname: options.host,
     port: options.port,
     joinKey,
-    allow,
+    ...contents,
+    bans: await bans.load(),
+    keepBan: (fingerprint, ban) => bans.change(fingerprint, ban),
     capacity: options.roomCapacity,
     maxClients: options.maxClients,
     minKeyBits: options.minKeyBits,
     announce: options.announce,
-    onEvent: (event) => log.event(event),
-    onFault: (error) => log.error(describeFault(error)),
+    onEvent(event) {
+      log.event(event);
+      watch?.metrics.event(event);
+    },
+    meter: watch?.metrics,
+    onFault: (error) => log.fault(describeFault(error)),
+    onTrouble: (line) => log.trouble(line),
   });
-  if (options.allow !== undefined) rereadOnHangup(options.allow, host, log);
-  log.listening(host, { locked: joinKey !== undefined });
-  await log.picture(host);
-  void host.announced.then((isAnnounced) => {
+  rereadOnHangup({ ...options, bans }, relay, log);
+  watch?.begin(relay);
+  const invitation = inviteTo(relay.addresses[0]!, relay.port, relay.fingerprint) +
+    (joinKey === undefined ? "" : " --password");
+  const share = options.share && await beginSharing(options, () => invitation);
+  await log.listening(relay, {
+    locked: joinKey !== undefined,
+    password,
+    metrics: watch?.address,
+    share,
+  });
+  await notify(folder, log);
+  void relay.announced.then((isAnnounced) => {
     if (isAnnounced || !options.announce) return;
-    log.say("this server cannot be announced on the network: others need its address");
+    log.say("this server cannot be announced on the network: clients need its address");
   });
-  void dropNeedless(options, host);
-  return host;
+  void dropUnneeded(options, relay);
+  return {
+    async stop() {
+      watch?.stopping();
+      share?.stop();
+      await relay.stop();
+      watch?.stop();
+    },
+  };
 }
 
-/** Whoever should get hold of the running server finds as little as can be. */
-async function dropNeedless({ allow, announce }: ServerOptions, host: Host): Promise<void> {
-  await dropPermissions("env", "run", "write");
-  if (allow === undefined) await dropPermissions("read"); // else the list is read again
-  // What is announced follows the networks that come and go; what listens needs no permission to accept.
-  if (!announce || !await host.announced) await dropPermissions("net", "sys");
-}
-
-function describeFault(error: unknown): UsageError {
-  return new UsageError(`nobody more can be let in for now: ${describeError(error)}`, [
-    "those who are in go on; if files are too few: raise the limit with ulimit -n",
-  ]);
-}
-
-function loadKey(options: ServerOptions, log: ServerLog): Promise<PrivateKey> {
-  return loadIdentity({
-    folder: stateFolder(env),
-    name: "server.pem",
-    keyFile: options.key,
-    bits: options.keyBits,
-    onMaking: (path, bits) => log.say(`making the server's key of ${bits} bits: ${path}`),
-    askPassphrase: (path) => readPassphrase(path, askSecretly),
-  });
-}
-
-async function loadAllow(path: string): Promise<Set<string>> {
+/** Tells the service manager that has started this server, if it wants to know. */
+async function notify(folder: string, log: ServerLog): Promise<void> {
+  const address = env("NOTIFY_SOCKET");
+  if (!address) return;
+  const { notifyReady } = await import("./notify.ts");
   try {
-    return await loadAllowList(path);
+    await notifyReady(address, folder);
   } catch (error) {
-    throw error instanceof UsageError ? error : fileError(path, error);
+    log.error(
+      new UsageError(`the service manager was not told that it is ready: ${describeError(error)}`, [
+        "with systemd, Type=exec works without",
+      ]),
+    );
   }
 }
 
-/** A list that cannot be read changes nothing: nobody is removed by a slip of the editor. */
-function rereadOnHangup(path: string, host: Host, log: ServerLog): void {
-  if (Deno.build.os === "windows") return; // there is no such signal
-  Deno.addSignalListener("SIGHUP", async () => {
-    try {
-      const allow = await loadAllow(path);
-      host.setAllow(allow);
-      log.say(`read ${path} again: ${allow.size} may join`);
-    } catch (error) {
-      log.error(error);
-      log.say("the list of before still holds");
-    }
-  });
+/** Hands out clients. @throws {UsageError} When there are none, or it cannot listen there. */
+async function beginSharing(
+  { share, host }: ServerOptions,
+  invitation: () => string | undefined,
+): Promise<Share> {
+  const { startShare } = await import("./share/share.ts");
+  return await startShare({ ...share!, hostname: host, invitation });
 }
 
-// --- The password ---
+/** Serves what is measured, of a relay that has yet to begin. @throws {UsageError} When it cannot listen there. */
+async function watchRelay({ host, port }: NonNullable<ServerOptions["metrics"]>) {
+  const [{ ServerMetrics }, { serveMetrics }] = await Promise.all([
+    import("./metrics.ts"),
+    import("./metrics_server.ts"),
+  ]);
+  const metrics = new ServerMetrics();
+  let relay: RunningRelay | undefined;
+  let isStopping = false;
+  const server = serveMetrics({
+    hostname: host,
+    port,
+    families: () => relay ? metrics.families(relay) : [],
+    isHealthy: () => relay !== undefined && !isStopping,
+  });
+  return {
+    metrics,
+    address: server.address,
+    begin: (running: RunningRelay) => relay = running,
+    stopping: () => isStopping = true,
+    stop() {
+      metrics.stop();
+      server.stop();
+    },
+  };
+}
 
-/** Finds what the relay is to know of the password, §7; nothing when there is none. */
+/** Drops permissions the server no longer needs, to limit the damage of a compromise. */
+async function dropUnneeded(options: ServerOptions, relay: RunningRelay): Promise<void> {
+  const { announce, operators, share } = options;
+  await dropPermissions("env", "run");
+  if (operators === undefined) await dropPermissions("write"); // operators ban
+  // SIGHUP reads the files again, and programs are read when they are handed out.
+  if (!isAnyFileGiven(options) && !share) await dropPermissions("read");
+  // Announcing follows networks as they come and go; accepting connections needs no permission.
+  if (!announce || !await relay.announced) await dropPermissions("net", "sys");
+}
+
+function describeFault(error: unknown): UsageError {
+  return new UsageError(`cannot accept connections for now: ${describeError(error)}`, [
+    "connected clients are not affected; if there are too many open files, raise the limit with ulimit -n",
+  ]);
+}
+
+/** How members prove that they know the password. */
+interface JoinKey {
+  /** All that the relay knows of the password, §7; undefined when there is none. */
+  readonly joinKey?: Bytes;
+  /** One that we have generated, which nobody knows yet. */
+  readonly password?: string;
+}
+
 async function findJoinKey(
   { password: source }: ServerOptions,
-  { key, log }: { key: PrivateKey; log: ServerLog },
-): Promise<Bytes | undefined> {
+  key: PrivateKey,
+): Promise<JoinKey> {
   if (source?.from === "join-key-file") {
     const line = await readFirstLine(source.path);
     try {
-      return decodeJoinKey(line);
+      return { joinKey: decodeJoinKey(line) };
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       throw new UsageError(`${source.path}: ${error.message}`, error.hints);
     }
   }
-  const password = await readPassword({ source, ask: (question) => askTwice(question, log) });
-  if (password === "") return undefined;
-  return (await derivePassword(password, key.publicKey.fingerprint)).joinKey;
+  let generated: string | undefined;
+  const password = await readPassword({
+    source,
+    async ask() {
+      const typed = await askTwice();
+      return typed === "" ? generated = makePassword(systemRandom) : typed;
+    },
+  });
+  if (password === "") return {};
+  const { joinKey } = await derivePassword(password, key.publicKey.fingerprint);
+  return { joinKey, ...(generated !== undefined && { password: generated }) };
 }
 
-/** Asks for a new password twice; makes one when nothing is typed. */
-async function askTwice(question: string, log: ServerLog): Promise<string | undefined> {
-  const first = await askSecretly(question);
-  if (first === undefined) return undefined;
-  if (first === "") {
-    const made = makePassword(systemRandom);
-    log.password(made);
-    return made;
-  }
+/** Asks for a new password twice, unless nothing is typed. */
+async function askTwice(): Promise<string | undefined> {
+  const first = await askSecretly("Password (Enter generates one): ");
+  if (first === undefined || first === "") return first;
   const second = await askSecretly("The same again: ");
   if (second === undefined || second === first) return second;
   throw new UsageError("the two passwords differ", ["start again"]);

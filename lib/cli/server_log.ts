@@ -1,141 +1,209 @@
 /**
- * What the server says: lines for people, or one JSON object a line.
+ * The server's log: what happens, on standard output as text or JSON, and errors on standard error.
  *
  * @module
  */
 
-import { describeError, reportError } from "./process.ts";
-import { UsageError } from "../base/errors.ts";
-import type { Host } from "./serve.ts";
-import { REASON, WHY } from "../protocol/frames.ts";
-import type { RelayEvent } from "../relay/relay.ts";
-import { inviteTo } from "./server_address.ts";
-import { isUtf8Locale } from "../ui/terminal/locale.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { describeError, printDiagnostic, reportError, UsageError } from "../base/errors.ts";
+import { LineOutput } from "../base/output.ts";
+import { WHY } from "../protocol/frames.ts";
+import { REASON_TEXTS, WHY_TEXTS } from "../protocol/reasons.ts";
+import type { RelayEvent } from "../relay/mod.ts";
+import { isUtf8Locale } from "../ui/terminal/mod.ts";
+import { LineLimit } from "./line_limit.ts";
+import type { RunningRelay } from "./serve.ts";
+import type { Share } from "./share/share.ts";
+import { inviteTo, isThisComputer } from "./server_address.ts";
 
-/** How LEFT's why is said and written. */
-const WHY_TEXTS: Readonly<Record<number, string>> = {
-  [WHY.LEFT]: "left",
-  [WHY.LOST]: "lost",
-  [WHY.REPLACED]: "replaced",
-  [WHY.REMOVED]: "removed",
-};
-
-/** Why a JOIN was refused, §5. */
-const REFUSAL_TEXTS: Readonly<Record<number, string>> = {
-  [REASON.PASSWORD]: "wrong password",
-  [REASON.NOT_ALLOWED]: "not allowed",
-  [REASON.FULL]: "full",
-  [REASON.WEAK_KEY]: "key too weak",
-};
-
-/** How much is said. */
-export interface LogOptions {
+interface LogOptions {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
-  /** Shows the invitation as a QR code, too. */
+  /** Show the invitation as a QR code, too. */
   readonly qr?: boolean;
 }
 
-/** The server's standard output. */
+/** What members do, whom the server has admitted: a full room may come at once. */
+const OF_MEMBERS = { atOnce: 600, perSecond: 2 };
+/** What anybody on the network may cause. */
+const OF_STRANGERS = { atOnce: 20, perSecond: 0.5 };
+
+/**
+ * Writes what happens to standard output, as text or JSON, and errors to standard error; what is repeated too often is
+ * summed up.
+ */
 export class ServerLog {
   readonly #options: LogOptions;
-  #isFailing = false;
+  readonly #output: LineOutput;
+  readonly #limit: LineLimit;
 
-  constructor(options: LogOptions) {
+  constructor(options: LogOptions, clock: Clock = systemClock) {
     this.#options = options;
+    this.#limit = new LineLimit(clock);
+    this.#output = new LineOutput(Deno.stdout, {
+      ...(options.json && { describeGap: (lines: number) => toJson("omitted", { lines }) }),
+      // Most likely the disk is full: that stops nothing.
+      onFault: (error) =>
+        this.error(new UsageError(`the log cannot be written: ${describeError(error)}`)),
+    });
   }
 
-  /** Says something in passing: to people only. */
+  /** Text for people: not with `--json` or `--quiet`. */
   say(text: string): void {
     if (this.#options.json || this.#options.quiet) return;
-    this.#print(text);
+    this.#output.writeLine(text);
   }
 
-  /** Says what went wrong while the server goes on. */
+  /** An error that does not end the server. */
   error(error: unknown): void {
-    try {
-      reportError("server", error);
-    } catch {
-      // Standard error is on the same full disk: there is nowhere else to say it.
+    reportError("server", error);
+  }
+
+  /** An error that may come again and again. */
+  fault(error: UsageError): void {
+    const sumUp = (count: number) =>
+      this.error(new UsageError(`${count} more errors of this kind`));
+    if (this.#limit.admits("fault", OF_STRANGERS, sumUp)) this.error(error);
+  }
+
+  /** What others on the network do to the announcement. */
+  trouble(line: string): void {
+    const sumUp = (count: number) => this.say(`… ${count} more lines about the announcement`);
+    if (this.#limit.admits("trouble", OF_STRANGERS, sumUp)) this.say(line);
+  }
+
+  /**
+   * Shows where the server can be reached and, last, what has to be passed on: the line that others type, and a
+   * generated password, which is shown nowhere else and saved in no file: so even with `--quiet`.
+   */
+  async listening(
+    { port, addresses, fingerprint }: RunningRelay,
+    { locked, password, metrics, share }: {
+      locked: boolean;
+      password?: string | undefined;
+      /** Where they are served, `host:port`. */
+      metrics?: string | undefined;
+      share?: Share | undefined;
+    },
+  ): Promise<void> {
+    const address = addresses[0]!;
+    const invitation = (key?: string) =>
+      inviteTo(address, port, key) + (locked ? " --password" : "");
+    if (this.#options.json) {
+      const fields = { port, addresses, fingerprint };
+      this.#write("listening", {
+        ...fields,
+        ...(metrics !== undefined && { metrics }),
+        ...(share && { share: share.addressOn(address) }),
+      });
     }
-  }
-
-  /** Shows a password that was made, even where little is to be said: it is shown nowhere else, and kept in no file. */
-  password(password: string): void {
-    const line = `the password is: ${password}`;
-    if (this.#options.json || !Deno.stdout.isTerminal()) console.error(line);
-    else console.log(line);
-  }
-
-  /** The server is ready. */
-  listening({ port, addresses, fingerprint }: Host, { locked }: { locked: boolean }): void {
-    if (this.#options.json) return this.#write("listening", { port, addresses, fingerprint });
     this.say(`listening on port ${port}: ${addresses.join(", ")}`);
     this.say(`this server's key: ${fingerprint}`);
-    this.say("on another computer type:");
-    const password = locked ? " --password" : "";
-    this.say(`    ${inviteTo(addresses[0]!, port)}${password}`);
-    this.say("or, to be sure that it is this server and no other:");
-    this.say(`    ${inviteTo(addresses[0]!, port, fingerprint)}${password}`);
+    if (metrics !== undefined) this.say(`metrics: http://${metrics}/metrics`);
+    await this.#showQr(invitation(fingerprint));
+    this.say(`on ${isThisComputer(address) ? "this" : "another"} computer, type:`);
+    this.say(`    ${invitation()}`);
+    this.say("or, to make sure that it is this server:");
+    this.say(`    ${invitation(fingerprint)}`);
+    if (share) {
+      for (const line of share.lines(address, invitation(fingerprint))) this.say(line);
+    }
+    if (password !== undefined) this.#showPassword(`the password is: ${password}`);
   }
 
-  /** Shows the line that makes sure once more, for a camera, where there is somebody to see it. */
-  async picture({ port, addresses, fingerprint }: Host): Promise<void> {
+  /** Whoever reads the log must not learn it. */
+  #showPassword(line: string): void {
+    if (this.#options.json || !Deno.stdout.isTerminal()) printDiagnostic(line);
+    else this.#output.writeLine(line);
+  }
+
+  /** Shows the invitation as a QR code with `--qr`, on a terminal. */
+  async #showQr(line: string): Promise<void> {
     const { json, quiet, qr = false } = this.#options;
     const isShown = qr && !json && !quiet && Deno.stdout.isTerminal() &&
       isUtf8Locale((name) => Deno.env.get(name), Deno.build.os);
     if (!isShown) return;
     const { drawQr } = await import("../ui/terminal/qr.ts");
     const { columns } = Deno.consoleSize();
-    const line = inviteTo(addresses[0]!, port, fingerprint);
     for (const row of await drawQr(line, { columns, color: "none" })) this.say(row);
   }
 
-  /** Something happened in the relay. */
   event(event: RelayEvent): void {
+    const { json, quiet, verbose } = this.#options;
+    if (quiet || event.event === "closed" && !json && !verbose) return;
     const { event: name, ...fields } = withTexts(event);
-    if (this.#options.json) return this.#write(name, fields);
-    if (event.event === "closed" && !this.#options.verbose) return;
-    const why = fields.why ?? fields.reason ?? fields.cause;
-    const notable = why !== undefined && why !== WHY_TEXTS[WHY.LEFT];
-    this.say(
-      `${new Date().toTimeString().slice(0, 8)} ${name} ${fields.fingerprint ?? "somebody"}` +
-        (this.#options.verbose ? ` from ${fields.address}` : "") + (notable ? ` (${why})` : ""),
-    );
+    if ("operator" in event) {
+      if (json) return this.#write(name, fields);
+      return this.say(`${timeOfDay()} ${describeOperation(event)}`);
+    }
+    const { fingerprint: _1, address: _2, ...why } = fields;
+    const allowance = name === "joined" || name === "left" ? OF_MEMBERS : OF_STRANGERS;
+    const sumUp = (lines: number) => {
+      if (json) return this.#write("omitted", { lines, of: name, ...why });
+      this.say(describeEvent(`… ${lines} more: ${name}`, why));
+    };
+    if (!this.#limit.admits([name, ...Object.values(why)].join(" "), allowance, sumUp)) return;
+    if (json) return this.#write(name, fields);
+    const from = verbose ? ` from ${fields.address}` : "";
+    this.say(describeEvent(`${name} ${fields.fingerprint ?? "somebody"}${from}`, why));
   }
 
-  /** The server ends in order. */
   stopping(): void {
+    this.#limit.flush();
     if (this.#options.json) this.#write("stopping", {});
     else this.say("stopping");
   }
 
   #write(event: string, fields: Readonly<Record<string, unknown>>): void {
     if (this.#options.quiet) return;
-    this.#print(JSON.stringify({ time: new Date().toISOString(), event, ...fields }));
-  }
-
-  /** A disk that is full, most likely, costs the log and nobody their connection; it is told once. */
-  #print(line: string): void {
-    try {
-      console.log(line);
-      this.#isFailing = false;
-    } catch (error) {
-      if (this.#isFailing) return;
-      this.#isFailing = true;
-      this.error(new UsageError(`the log cannot be written: ${describeError(error)}`));
-    }
+    this.#output.writeLine(toJson(event, fields));
   }
 }
 
-/** An event with words for its numbers. */
-function withTexts(event: RelayEvent): { event: string } & Record<string, string | undefined> {
+function toJson(event: string, fields: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify({ time: new Date().toISOString(), event, ...fields });
+}
+
+function timeOfDay(): string {
+  return new Date().toTimeString().slice(0, 8);
+}
+
+/** A line about an event, with the reason if it is not the usual one. */
+function describeEvent(
+  what: string,
+  reasons: Readonly<Record<string, string | number | undefined>>,
+): string {
+  const why = Object.values(reasons).find((text) => text !== undefined);
+  const notable = why !== undefined && why !== WHY_TEXTS[WHY.LEFT];
+  return `${timeOfDay()} ${what}${notable ? ` (${why})` : ""}`;
+}
+
+/** Describes what an operator did, in a line of the log. */
+function describeOperation(event: Extract<RelayEvent, { operator: string }>): string {
+  const by = `by ${event.operator}`;
+  switch (event.event) {
+    case "kicked":
+    case "unbanned":
+      return `${event.event} ${event.fingerprint} ${by}`;
+    case "banned":
+      return `banned ${event.fingerprint} for ${event.seconds} s ${by}`;
+    case "announced":
+      return `announcement ${by}`;
+    case "motd":
+      return `message of the day ${by}`;
+  }
+}
+
+/** Replaces the numbers of an event by words. */
+function withTexts(
+  event: RelayEvent,
+): { event: string } & Readonly<Record<string, string | number | undefined>> {
   switch (event.event) {
     case "left":
       return { ...event, why: WHY_TEXTS[event.why] };
     case "refused":
-      return { ...event, reason: REFUSAL_TEXTS[event.reason] };
+      return { ...event, reason: REASON_TEXTS[event.reason] };
     default:
       return event;
   }

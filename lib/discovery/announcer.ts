@@ -1,8 +1,6 @@
 /**
- * Announces a relay on the network for as long as it runs, so that nobody has to type an address (RFC 6762, RFC 6763).
- *
- * Decides when what is said; {@linkcode Responder} knows what. The operating system's own responder, where there is one,
- * is not disturbed: the host names are others.
+ * Announces a relay by multicast DNS while it runs (RFC 6762, RFC 6763): decides when to send what
+ * {@linkcode ServiceResponder} says. Uses host names of its own, so it does not conflict with the system's responder.
  *
  * @module
  */
@@ -15,77 +13,86 @@ import {
   type Timer,
 } from "../base/clock.ts";
 import { encodeHex } from "../base/bytes.ts";
-import { type Link, listLinks } from "../base/interfaces.ts";
-import { type DnsRecord, MDNS_PORT, type Message, type Question } from "./dns.ts";
+import { SlidingWindow } from "../base/sliding_window.ts";
+import { listInterfaces, type NetworkInterface } from "../base/interfaces.ts";
+import { type DnsMessage, type DnsRecord, MDNS_PORT, type Question } from "./dns.ts";
 import { Multicast, type Origin } from "./multicast.ts";
-import { type HostAddress, Responder, type Service } from "./responder.ts";
+import { WorkBudget } from "./work_budget.ts";
+import { type HostAddress, questionKey, type Service, ServiceResponder } from "./responder.ts";
 
-/** RFC 6762, §8.1. */
+/** RFC 6762 §8.1. */
 const PROBES = 3;
 const PROBE_MS = 250;
-/** RFC 6762, §8.3. */
+/** RFC 6762 §8.3. */
 const ANNOUNCEMENTS = 2;
 const ANNOUNCE_MS = 1000;
-/** Several may have an answer: none comes at once, RFC 6762, §6. */
+/** A random delay spreads the answers of several responders (RFC 6762 §6). */
 const DELAY_MIN_MS = 20;
 const DELAY_SPREAD_MS = 100;
-/** The same is not said twice to everybody within this time, RFC 6762, §6. */
+/** A record is multicast at most once within this time (RFC 6762 §6). */
 const REPEAT_MS = 1000;
-/** Answers to single askers in each second; there are never so many who mean it. */
-const MAX_REPLIES = 100;
-/** Whoever asks more at once means no good. */
-const MAX_QUESTIONS = 64;
-/** Interfaces come and go. */
+/** Unicast answers; those who get none ask again, or hear the multicast answer. Each opens a socket. */
+const REPLY_BUDGET = { perSecond: 100, burst: 20 };
+/** How often to look for new interfaces. */
 const REFRESH_MS = 10_000;
-/** Somebody who always has the same name wants it more, RFC 6762, §8.1. */
+/** After this many name conflicts within the time, pause (RFC 6762 §8.1): most likely they are forged. */
 const MAX_CONFLICTS = 15;
+const CONFLICT_SPAN_MS = 10_000;
+const CONFLICT_PAUSE_MS = 10_000;
+/** A trouble that returns within this time is not reported again. */
+const CALM_MS = 60_000;
+/** How often messages may be dropped in that time before it is reported: devices that all wake up cause a few. */
+const REPORTED_OVERLOADS = 50;
 const TAG_BYTES = 4;
-const FINGERPRINT_PREFIX = "SHA256:";
-/** Characters of a fingerprint that are announced: enough to know it again, and the key has to be proven anyway. */
+/** How much of the fingerprint is announced: enough to recognise a relay, which proves its key anyway. */
 const SHOWN_CHARACTERS = 16;
 
-/** What an announcer needs besides the service. */
-export interface AnnouncerOptions {
-  /** The links to announce on; by default all that lead out of this computer. */
-  readonly links?: () => Link[];
-  /** Tells of an address of this computer whether the relay can be reached there; by default at all. */
+/** Options of {@linkcode Announcer}. */
+interface AnnouncerOptions {
+  /** The links to announce on; by default all but loopback. */
+  readonly links?: () => NetworkInterface[];
+  /** Whether the relay listens on this address; by default it listens on all. */
   readonly isServed?: (address: string) => boolean;
+  /** Gets a line for the log when others on the network interfere with the announcement, and when that is over. */
+  readonly onTrouble?: (line: string) => void;
   readonly clock?: Clock;
   readonly random?: RandomBytes;
 }
 
-/** A relay that is listening. */
-export interface Place {
+/** A listening relay, as {@linkcode announceRelay} needs it. */
+interface AnnouncedRelay {
   readonly port: number;
   /** `SHA256:…`. */
   readonly fingerprint: string;
-  /** A password is needed. */
+  /** Whether it asks for a password. */
   readonly isLocked: boolean;
-  /** The only address it listens on; on all by default. */
+  /** The only address it listens on; all by default. */
   readonly hostname?: string;
-  /** Of all addresses it listens on those of IPv4 alone. */
+  /** Whether it listens on IPv4 only. */
   readonly isIpv4Only?: boolean;
+  readonly onTrouble?: (line: string) => void;
 }
 
 /**
  * Announces a relay under the name of this computer.
  *
- * @returns undefined when there is no link to announce it on.
+ * @returns Undefined when there is no link to announce it on.
  */
-export async function announceRelay(place: Place): Promise<Announcer | undefined> {
-  const { port, fingerprint, isLocked, hostname, isIpv4Only = false } = place;
+export async function announceRelay(relay: AnnouncedRelay): Promise<Announcer | undefined> {
+  const { port, fingerprint, isLocked, hostname, isIpv4Only = false, onTrouble } = relay;
   const announcer = new Announcer({
     name: Deno.hostname().split(".", 1)[0] || "hearth",
     port,
-    fingerprint: fingerprint.slice(FINGERPRINT_PREFIX.length).slice(0, SHOWN_CHARACTERS),
+    fingerprint: fingerprint.replace("SHA256:", "").slice(0, SHOWN_CHARACTERS),
     isLocked,
   }, {
     links: () =>
-      listLinks().filter(({ isLoopback, addresses }) =>
+      listInterfaces().filter(({ isLoopback, addresses }) =>
         hostname === undefined ? !isLoopback : addresses.some(({ address }) => address === hostname)
       ),
     isServed: (address) =>
       hostname === undefined ? !(isIpv4Only && address.includes(":")) : address === hostname,
+    ...(onTrouble && { onTrouble }),
   });
   if (await announcer.start()) return announcer;
   await announcer.stop();
@@ -93,87 +100,152 @@ export async function announceRelay(place: Place): Promise<Announcer | undefined
 }
 
 interface Pending {
-  readonly questions: Question[];
-  readonly known: DnsRecord[];
+  /** By type and name: at most one for each record of ours. */
+  readonly questions: Map<string, Question>;
+  known: readonly DnsRecord[];
 }
 
-/** Announces one relay. */
+/** Announces one relay, from {@linkcode start} to {@linkcode stop}. */
 export class Announcer {
-  readonly #responder: Responder;
+  readonly #responder: ServiceResponder;
   readonly #net: Multicast;
   readonly #clock: Clock;
   readonly #random: RandomBytes;
   readonly #isServed: (address: string) => boolean;
-  /** Answers that are about to be given, by link. */
+  /** Delayed answers, by link. */
   #pending = new Map<string, Pending>();
-  #toldAt = new Map<string, number>();
+  /** When we last multicast, by link. */
+  #sentAt = new Map<string, number>();
   #timers = new Set<Timer>();
-  #replies = 0;
-  #conflicts = 0;
-  /** Changes with each new beginning: what belongs to an old one ends. */
+  readonly #replies: WorkBudget;
+  readonly #conflicts: SlidingWindow;
+  readonly #say: (line: string) => void;
+  /** Waits before it claims a name again, and takes nothing that others send. */
+  #isPausing = false;
+  /** Whether the log says that it pauses, and since when. */
+  #isPauseReported = false;
+  #pauseReportedAt = -Infinity;
+  /** How often messages had to be dropped since it was last calm, and when that was last. */
+  #overloads = 0;
+  #allOverloads = 0;
+  #overloadedAt = 0;
+  /** Incremented by each restart; timers of an earlier round do nothing. */
   #round = 0;
   #isEstablished = false;
 
   constructor(service: Service, options: AnnouncerOptions = {}) {
-    const { links = () => listLinks().filter(({ isLoopback }) => !isLoopback) } = options;
+    const { links = () => listInterfaces().filter(({ isLoopback }) => !isLoopback) } = options;
     this.#clock = options.clock ?? systemClock;
+    this.#replies = new WorkBudget(this.#clock, REPLY_BUDGET);
+    this.#conflicts = new SlidingWindow(this.#clock, {
+      limit: MAX_CONFLICTS,
+      spanMs: CONFLICT_SPAN_MS,
+    });
+    this.#say = options.onTrouble ?? (() => {});
     this.#random = options.random ?? systemRandom;
     this.#isServed = options.isServed ?? (() => true);
-    this.#responder = new Responder(service, encodeHex(this.#random(TAG_BYTES)));
-    this.#net = new Multicast({ links, onMessage: (message, from) => this.#take(message, from) });
+    this.#responder = new ServiceResponder(service, encodeHex(this.#random(TAG_BYTES)));
+    this.#net = new Multicast({
+      links,
+      onMessage: (message, from) => this.#take(message, from),
+      onOverload: () => this.#countOverload(),
+    });
   }
 
-  /** The name it is announced under; undefined while it is not yet, or no longer. */
+  /** The name it is announced under; undefined while it probes and while it pauses. */
   get label(): string | undefined {
     return this.#isEstablished ? this.#responder.label : undefined;
   }
 
+  /** How often messages had to be dropped. */
+  get overloads(): number {
+    return this.#allOverloads;
+  }
+
   /**
-   * Begins; the name is sure, and made known, about a second later.
+   * Starts probing for the name, and announces it about a second later.
    *
    * @returns Whether there is a link to announce on.
    */
   async start(): Promise<boolean> {
     await this.#net.refresh();
     this.#every(REFRESH_MS, () => this.#refresh());
-    this.#every(ANNOUNCE_MS, () => this.#replies = 0);
     this.#establish();
     return this.#net.isListening;
   }
 
-  /** Takes everything back and ends. */
+  /** Withdraws the announcement and closes the sockets. */
   async stop(): Promise<void> {
     this.#round++;
     for (const timer of this.#timers) this.#clock.cancel(timer);
-    if (this.#isEstablished) await this.#tell(this.#net.links, { isGoodbye: true });
+    if (this.#isEstablished) await this.#sendRecords(this.#net.links, { isGoodbye: true });
     this.#isEstablished = false;
     await this.#net.close();
   }
 
-  #take(message: Message, from: Origin): void {
+  #take(message: DnsMessage, from: Origin): void {
+    if (this.#isPausing) return;
     if (message.isResponse) {
       if (this.#responder.isTaken(message)) this.#conflict();
     } else if (!this.#isEstablished) {
       if (this.#responder.yieldsTo(message)) this.#conflict();
-    } else if (message.questions.length > MAX_QUESTIONS) {
-      return;
     } else if (from.port === MDNS_PORT) this.#answerAll(message, from.link);
-    else this.#answerOne(message, from);
+    else this.#answerLegacy(message, from);
   }
 
-  /** Whoever had the name first keeps it: they will say so when they are asked again. */
+  /** Probes again: whoever had the name first keeps it and will defend it (RFC 6762 §9). */
   #conflict(): void {
-    if (++this.#conflicts > MAX_CONFLICTS) {
-      this.#round++;
-      this.#isEstablished = false;
-      return;
-    }
+    this.#conflicts.count();
+    if (this.#conflicts.waitMs > 0) return this.#pause();
     if (!this.#isEstablished) this.#responder.rename();
     this.#isEstablished = false;
     this.#establish();
   }
 
-  /** Asks whether the name is free, then makes it known. */
+  /** Claims no name for a while, then the first one again. */
+  #pause(): void {
+    const round = ++this.#round;
+    this.#isEstablished = false;
+    this.#isPausing = true;
+    this.#responder.resetName();
+    const now = this.#clock.now();
+    if (!this.#isPauseReported && now - this.#pauseReportedAt >= CALM_MS) {
+      this.#isPauseReported = true;
+      this.#pauseReportedAt = now;
+      this.#say(
+        "others claim every name this server is announced under: it is announced again when they stop",
+      );
+    }
+    this.#after(CONFLICT_PAUSE_MS, () => {
+      if (round !== this.#round) return;
+      this.#isPausing = false;
+      this.#establish();
+    });
+  }
+
+  #countOverload(): void {
+    this.#overloadedAt = this.#clock.now();
+    this.#overloads++;
+    this.#allOverloads++;
+    if (this.#overloads === 1) this.#awaitCalm(CALM_MS);
+    if (this.#overloads !== REPORTED_OVERLOADS) return;
+    this.#say(
+      "too many multicast DNS messages: most are dropped, and clients may not find this server",
+    );
+  }
+
+  #awaitCalm(delay: number): void {
+    this.#after(delay, () => {
+      const rest = this.#overloadedAt + CALM_MS - this.#clock.now();
+      if (rest > 0) return this.#awaitCalm(rest);
+      const count = this.#overloads;
+      this.#overloads = 0;
+      if (count < REPORTED_OVERLOADS) return;
+      this.#say(`multicast DNS is calm again: messages were dropped ${count} times`);
+    });
+  }
+
+  /** Probes whether the name is free, then announces it. */
   #establish(): void {
     const round = ++this.#round;
     const step = (left: number, delay: number) =>
@@ -184,81 +256,89 @@ export class Announcer {
           return step(left - 1, PROBE_MS);
         }
         this.#isEstablished = true;
+        if (this.#isPauseReported) this.#say(`announced again as "${this.#responder.label}"`);
+        this.#isPauseReported = false;
         this.#announce(this.#net.links);
       });
     step(PROBES, this.#jitter(PROBE_MS));
   }
 
-  #announce(links: readonly Link[], left = ANNOUNCEMENTS): void {
+  #announce(links: readonly NetworkInterface[], left = ANNOUNCEMENTS): void {
     const round = this.#round;
-    void this.#tell(links, {});
+    void this.#sendRecords(links, {});
     if (left <= 1) return;
     this.#after(ANNOUNCE_MS, () => {
       if (round === this.#round) this.#announce(links, left - 1);
     });
   }
 
-  async #tell(links: readonly Link[], { isGoodbye = false }): Promise<void> {
+  async #sendRecords(links: readonly NetworkInterface[], { isGoodbye = false }): Promise<void> {
     await Promise.all(links.map((link) => {
-      this.#toldAt.set(link.name, this.#clock.now());
+      this.#sentAt.set(link.name, this.#clock.now());
       const addresses = this.#addressesOf(link);
       return this.#net.send(link, this.#responder.announcement(addresses, isGoodbye));
     }));
   }
 
   async #refresh(): Promise<void> {
-    let fresh: Link[] = [];
+    let fresh: NetworkInterface[] = [];
     try {
       fresh = await this.#net.refresh();
     } catch {
-      // The system does not tell its interfaces just now.
+      // The system cannot list its interfaces right now; the next refresh may.
     }
     if (this.#isEstablished && fresh.length > 0) this.#announce(fresh);
   }
 
-  /** Answers everybody on a link: soon, once for all who ask meanwhile, and not too often. */
-  #answerAll({ questions, answers, proposed }: Message, link: Link): void {
+  /** Multicasts an answer on a link after a short delay; merges queries that come meanwhile. */
+  #answerAll({ questions, answers, proposed }: DnsMessage, link: NetworkInterface): void {
     const concerned = questions.filter((question) => this.#responder.concerns(question));
     if (concerned.length === 0) return;
-    const told = this.#toldAt.get(link.name) ?? -Infinity;
-    const rest = told + REPEAT_MS - this.#clock.now();
+    const sent = this.#sentAt.get(link.name) ?? -Infinity;
+    const rest = sent + REPEAT_MS - this.#clock.now();
     if (proposed.length > 0) {
-      // Somebody is about to take the name, and asks three times, RFC 6762, §6.
+      // A probe for the name: defend it at once; probes come three times (RFC 6762 §6).
       if (rest <= REPEAT_MS - PROBE_MS) this.#answerNow(concerned, link);
       return;
     }
     const waiting = this.#pending.get(link.name);
     if (waiting) {
-      for (const question of concerned) {
-        const isAsked = ({ name, type }: Question) =>
-          name === question.name && type === question.type;
-        if (!waiting.questions.some(isAsked)) waiting.questions.push(question);
-      }
-      waiting.known.length = 0; // what one knows another may not
+      for (const question of concerned) waiting.questions.set(questionKey(question), question);
+      waiting.known = []; // another asker may not know them
       return;
     }
-    this.#pending.set(link.name, { questions: concerned, known: [...answers] });
+    this.#pending.set(link.name, {
+      questions: new Map(concerned.map((question) => [questionKey(question), question])),
+      known: answers,
+    });
     const delay = DELAY_MIN_MS + this.#jitter(DELAY_SPREAD_MS);
     this.#after(Math.max(rest, delay), () => {
       const { questions, known } = this.#pending.get(link.name)!;
       this.#pending.delete(link.name);
-      if (this.#isEstablished) this.#answerNow(questions, link, known);
+      if (this.#isEstablished) this.#answerNow([...questions.values()], link, known);
     });
   }
 
-  #answerNow(questions: readonly Question[], link: Link, known: readonly DnsRecord[] = []): void {
+  #answerNow(
+    questions: readonly Question[],
+    link: NetworkInterface,
+    known: readonly DnsRecord[] = [],
+  ): void {
     const answer = this.#responder.answer(questions, this.#addressesOf(link), known);
     if (!answer) return;
-    this.#toldAt.set(link.name, this.#clock.now());
+    this.#sentAt.set(link.name, this.#clock.now());
     void this.#net.send(link, answer);
   }
 
-  #answerOne(query: Message, from: Origin): void {
-    const answer = this.#responder.answerOnce(query, this.#addressesOf(from.link));
-    if (answer && ++this.#replies <= MAX_REPLIES) void this.#net.reply(from, answer);
+  #answerLegacy(query: DnsMessage, from: Origin): void {
+    if (this.#replies.waitMs > 0) return;
+    const answer = this.#responder.answerLegacy(query, this.#addressesOf(from.link));
+    if (!answer) return;
+    this.#replies.spend(1);
+    void this.#net.reply(from, answer);
   }
 
-  #addressesOf({ addresses }: Link): HostAddress[] {
+  #addressesOf({ addresses }: NetworkInterface): HostAddress[] {
     return addresses.filter(({ address }) => this.#isServed(address));
   }
 

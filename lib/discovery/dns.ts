@@ -1,45 +1,44 @@
 /**
- * Multicast DNS as bytes (RFC 6762), and the one service that Hearth looks for (RFC 6763): what is in a message, and
- * nothing about who sends it where.
+ * Multicast DNS messages (RFC 6762) and the name of Hearth's service (RFC 6763).
  *
- * Pure. The package dns-packet reads and writes the messages: it works on every Deno that Hearth supports, which the
- * libraries that also open the sockets do not. It takes a dot in a label for the end of the label.
+ * Names are text: labels separated by dots, with `\.` and `\\` for a dot and a backslash inside a label.
  *
  * @module
  */
 
-import { Buffer } from "node:buffer";
-// @ts-types="../dns.d.ts"
-import { AUTHORITATIVE_ANSWER, decode, encode } from "dns-packet";
 import { encodeUtf8 } from "../base/bytes.ts";
-import type { PacketRecord } from "../dns.d.ts";
 
-/** The port of multicast DNS, RFC 6762, §3. */
+/** The multicast DNS port (RFC 6762 §3). */
 export const MDNS_PORT = 5353;
-/** Longest message, RFC 6762, §17. */
+/** Longest message (RFC 6762 §17). */
 export const MAX_MESSAGE_BYTES = 9000;
-/** What relays are announced as. */
+/** The service type of relays. */
 export const SERVICE = "_hearth._tcp.local";
-/** What all services are listed under, RFC 6763, §9. */
+/** Lists all service types (RFC 6763 §9). */
 export const SERVICE_LIST = "_services._dns-sd._udp.local";
-/** Bytes of one label, RFC 1035, §2.3.4. */
+/** Longest label (RFC 1035 §2.3.4). */
 export const MAX_LABEL_BYTES = 63;
-/** A class IN whose highest bit asks for an answer to the asker alone, RFC 6762, §5.4. */
-const UNICAST_CLASS = "UNKNOWN_32769";
 
-/** What is asked for; `ANY` stands for all types. */
+/** The record types in use, by number (RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 2782). */
+export const RECORD_TYPES = { A: 1, PTR: 12, TXT: 16, AAAA: 28, SRV: 33 } as const;
+/** The number of type `ANY` (RFC 1035 §3.2.3). */
+export const ANY_TYPE = 255;
+
+/** A question; `ANY` asks for all types. */
 export interface Question {
+  /** Folded by {@linkcode foldName} when it was received. */
   readonly name: string;
-  readonly type: string;
+  readonly type: DnsRecord["type"] | "ANY";
 }
 
-/** One record: the types that are about services and addresses. */
+/** A record of one of the types that describe services and addresses. */
 export type DnsRecord =
   & {
+    /** Folded by {@linkcode foldName} when it was received. */
     readonly name: string;
-    /** Seconds; 0 takes the record back. */
+    /** Seconds; 0 withdraws the record. */
     readonly ttl: number;
-    /** Nobody else may have records of this name and type. */
+    /** The cache-flush bit: only the sender has records of this name and type. */
     readonly unique: boolean;
   }
   & (
@@ -51,21 +50,21 @@ export type DnsRecord =
     | { readonly type: "TXT"; readonly fields: readonly Uint8Array[] }
   );
 
-/** One message. */
-export interface Message {
-  /** Counts only for askers that are not on {@linkcode MDNS_PORT}. */
+/** A DNS message. */
+export interface DnsMessage {
+  /** Matters only in legacy queries, not sent from {@linkcode MDNS_PORT}, and their answers. */
   readonly id: number;
   readonly isResponse: boolean;
   readonly questions: readonly Question[];
-  /** In a question: what the asker knows already. */
+  /** In a query: the records the asker already has. */
   readonly answers: readonly DnsRecord[];
-  /** In a question: what the asker is about to announce. */
+  /** In a probe: the records the asker is about to announce. */
   readonly proposed: readonly DnsRecord[];
-  /** What the answers lead to. */
+  /** Records the asker will need next. */
   readonly additionals: readonly DnsRecord[];
 }
 
-const EMPTY: Message = {
+const EMPTY: DnsMessage = {
   id: 0,
   isResponse: false,
   questions: [],
@@ -74,81 +73,30 @@ const EMPTY: Message = {
   additionals: [],
 };
 
-/** Makes a message of the parts that are not empty. */
-export function makeMessage(parts: Partial<Message>): Message {
+/** Makes a message; parts left out are empty. */
+export function makeDnsMessage(parts: Partial<DnsMessage>): DnsMessage {
   return { ...EMPTY, ...parts };
 }
 
-/** Reads a message; undefined when it is none. Records of other types and classes are left out. */
-export function decodeMessage(bytes: Uint8Array): Message | undefined {
-  let packet;
-  try {
-    packet = decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-  } catch {
-    return undefined; // anybody may send anything
-  }
-  return {
-    id: packet.id,
-    isResponse: packet.type === "response",
-    questions: packet.questions
-      .filter((question) => question.class === "IN" || question.class === UNICAST_CLASS)
-      .map(({ name, type }) => ({ name, type })),
-    answers: packet.answers.flatMap(readRecord),
-    proposed: packet.authorities.flatMap(readRecord),
-    additionals: packet.additionals.flatMap(readRecord),
-  };
-}
-
-function readRecord(record: PacketRecord): DnsRecord[] {
-  if (record.class !== "IN") return [];
-  const owner = { name: record.name, ttl: record.ttl ?? 0, unique: record.flush ?? false };
-  switch (record.type) {
-    case "PTR":
-    case "A":
-    case "AAAA":
-      return [{ ...owner, type: record.type, data: record.data }];
-    case "SRV":
-      return [{ ...owner, type: "SRV", port: record.data.port, target: record.data.target }];
-    case "TXT":
-      return [{ ...owner, type: "TXT", fields: record.data }];
-    default:
-      return [];
-  }
-}
-
-/** Writes a message. */
-export function encodeMessage(message: Message): Uint8Array<ArrayBuffer> {
-  return encode({
-    type: message.isResponse ? "response" : "query",
-    id: message.id,
-    flags: message.isResponse ? AUTHORITATIVE_ANSWER : 0,
-    questions: message.questions,
-    answers: message.answers.map(writeRecord),
-    authorities: message.proposed.map(writeRecord),
-    additionals: message.additionals.map(writeRecord),
-  });
-}
-
-function writeRecord(record: DnsRecord): PacketRecord {
-  const owner = { name: record.name, ttl: record.ttl, flush: record.unique };
-  switch (record.type) {
-    case "SRV":
-      return { ...owner, type: "SRV", data: { port: record.port, target: record.target } };
-    case "TXT":
-      return { ...owner, type: "TXT", data: record.fields.map((field) => Buffer.from(field)) };
-    default:
-      return { ...owner, type: record.type, data: record.data };
-  }
-}
-
-/** Makes two names that mean the same equal: ASCII letters count without case, RFC 6762, §16. */
+/** Lowers ASCII letters: names compare case-insensitively (RFC 6762 §16). */
 export function foldName(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  if (/^[\0-\x7f]*$/.test(name)) return name.toLowerCase();
+  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
-/** Makes a label of any text: what does not fit is cut off, and dots become hyphens. */
+/** Turns any text into a label: dots become hyphens, and it is truncated to 63 bytes between characters. */
 export function makeLabel(text: string): string {
   let label = text.replaceAll(".", "-");
   while (encodeUtf8(label).length > MAX_LABEL_BYTES) label = [...label].slice(0, -1).join("");
   return label;
+}
+
+/** Writes a label as part of a name (RFC 6763 §4.3). */
+export function escapeLabel(label: string): string {
+  return label.replace(/[.\\]/g, "\\$&");
+}
+
+/** Reads one label of a name: the opposite of {@linkcode escapeLabel}. */
+export function unescapeLabel(text: string): string {
+  return text.replace(/\\(.)/gs, "$1");
 }

@@ -1,68 +1,89 @@
 /**
- * The sockets of multicast DNS (RFC 6762): messages to and from everybody on the links of this computer.
+ * Multicast DNS sockets (RFC 6762): sends and receives messages on every link of this computer.
  *
- * Works beside other programs that do the same, on every interface whether there is a route or not, and as interfaces
- * come and go. An interface where it does not work is left out. Knows nothing of what the messages are about.
+ * Shares the port with other responders, needs no route, and follows interfaces as they come and go. An interface on
+ * which multicast fails is skipped. Whatever arrives, reading it takes a small, fixed share of the time.
  *
  * @module
  */
 
-import { isLinkLocal, type Link, type LinkAddress, linkOf, zoneOf } from "../base/interfaces.ts";
-import { decodeMessage, encodeMessage, MAX_MESSAGE_BYTES, MDNS_PORT, type Message } from "./dns.ts";
+import {
+  type InterfaceAddress,
+  interfaceOf,
+  type NetworkInterface,
+  zoneOf,
+} from "../base/interfaces.ts";
+import { systemClock, type Timer } from "../base/clock.ts";
+import { isLinkLocal } from "../base/ip.ts";
+import { type DnsMessage, MAX_MESSAGE_BYTES, MDNS_PORT } from "./dns.ts";
+import { decodeDns } from "./dns_decode.ts";
+import { encodeDns } from "./dns_encode.ts";
+import { WorkBudget } from "./work_budget.ts";
 
-/** RFC 6762, §3. */
+/** RFC 6762 §3. */
 const GROUP_V4 = "224.0.0.251";
 const GROUP_V6 = "ff02::fb";
+/** The work for what arrives, in units of about a microsecond: 5 % of one core, and some 5 ms at a time. */
+const WORK_BUDGET = { perSecond: 50_000, burst: 5_000 };
+/** Work for a message besides its decoding: receiving it, and finding the link. */
+const RECEIVE_WORK = 32;
 
-/** Who sent a message. */
+/** The sender of a message. */
 export interface Origin {
-  readonly link: Link;
-  /** With zone where it needs one. */
+  readonly link: NetworkInterface;
+  /** With its zone if it is link-local. */
   readonly address: string;
   readonly port: number;
 }
 
-/** What {@linkcode Multicast} needs. */
-export interface MulticastOptions {
-  /** The links to use; asked for again at each {@linkcode Multicast.refresh}. */
-  links(): Link[];
-  /** Takes a message, whoever sent it, also those of one's own; what is in it is valid only during the call. */
-  onMessage(message: Message, origin: Origin): void;
+/** Options of {@linkcode Multicast}. */
+interface MulticastOptions {
+  /** The links to use; called again by each {@linkcode Multicast.refresh}. */
+  links(): NetworkInterface[];
+  /** Called for every message, including our own; its contents are valid only during the call. */
+  onMessage(message: DnsMessage, origin: Origin): void;
+  /** Called when reading pauses because the work of this moment is used up: one message is dropped, and by the system more. */
+  onOverload?(): void;
 }
 
-/** Sends and receives on all links. */
+/** Sends and receives DNS messages on all links, until {@linkcode close}. */
 export class Multicast {
   readonly #options: MulticastOptions;
-  #links: readonly Link[] = [];
-  /** Sockets on the well-known port: one for all of IPv4, one for each link with IPv6, by its name. */
+  #links: readonly NetworkInterface[] = [];
+  /** Sockets on port 5353: one for all of IPv4, one per link for IPv6. */
   #listeners = new Map<string, Deno.DatagramConn>();
-  /** Sockets on ports of their own, by what they ask from. */
+  /** Sockets on ephemeral ports, keyed by sender id. */
   #askers = new Map<string, Deno.DatagramConn>();
-  /** What of {@linkcode sendersOf} is listened to. */
+  /** Ids of the senders whose group was joined. */
   #joined = new Set<string>();
   #receiving = new Set<Promise<void>>();
+  /** One for all links: a flood on one of them must not cost more than a flood on all. */
+  readonly #budget = new WorkBudget(systemClock, WORK_BUDGET);
+  /** Resumes sockets that are not read for a moment. */
+  #pauses = new Map<Timer, () => void>();
   #isClosed = false;
 
   constructor(options: MulticastOptions) {
     this.#options = options;
   }
 
-  /** Tells whether anything can be received from everybody. */
+  /** Whether at least one multicast group was joined. */
   get isListening(): boolean {
     return this.#joined.size > 0;
   }
 
   /**
-   * Listens on the links that there are now.
+   * Joins the groups of the present links and leaves those of vanished ones.
    *
-   * @returns Those that were not there the last time.
+   * @returns The links that are new.
+   * @throws {Error} When the system cannot list its interfaces.
    */
-  async refresh(): Promise<Link[]> {
+  async refresh(): Promise<NetworkInterface[]> {
     this.#links = this.#options.links();
     const senders = this.#links.flatMap(sendersOf);
     const ids = new Set(senders.map(({ id }) => id));
     for (const id of this.#joined) if (!ids.has(id)) this.#leave(id);
-    const fresh = new Set<Link>();
+    const fresh = new Set<NetworkInterface>();
     for (const sender of senders) {
       if (this.#joined.has(sender.id) || this.#isClosed) continue;
       if (await quietly(() => this.#join(sender))) fresh.add(sender.link);
@@ -70,20 +91,20 @@ export class Multicast {
     return [...fresh];
   }
 
-  /** The links of the last {@linkcode Multicast.refresh}. */
-  get links(): readonly Link[] {
+  /** The links as of the last {@linkcode Multicast.refresh}. */
+  get links(): readonly NetworkInterface[] {
     return this.#links;
   }
 
-  /** Sends everybody on a link a message, as one who answers has to: from the well-known port. */
-  async send(link: Link, message: Message): Promise<void> {
+  /** Multicasts on one link from port 5353, as a responder must. */
+  async send(link: NetworkInterface, message: DnsMessage): Promise<void> {
     for (const { from, group } of sendersOf(link)) {
       await quietly(() => sendOnce(message, from, { hostname: group, port: MDNS_PORT }));
     }
   }
 
-  /** Sends a message to everybody on all links, from a port of one's own: answers come back there too, RFC 6762, §6.7. */
-  async ask(message: Message): Promise<void> {
+  /** Multicasts a query on all links from an ephemeral port, which also gets unicast answers (RFC 6762 §6.7). */
+  async ask(message: DnsMessage): Promise<void> {
     for (const { id, link, from, group } of this.#links.flatMap(sendersOf)) {
       await quietly(async () => {
         let socket = this.#askers.get(id);
@@ -92,21 +113,25 @@ export class Multicast {
           this.#receive(this.#askers, id, { socket, link });
         }
         const to = { transport: "udp", hostname: group, port: MDNS_PORT } as const;
-        await socket.send(encodeMessage(message), to);
+        await socket.send(encodeDns(message), to);
       });
     }
   }
 
-  /** Answers one asker alone. */
-  async reply({ link, address: hostname, port }: Origin, message: Message): Promise<void> {
+  /** Sends a unicast answer. */
+  async reply({ link, address: hostname, port }: Origin, message: DnsMessage): Promise<void> {
     const family = hostname.includes(":") ? "IPv6" : "IPv4";
     const sender = sendersOf(link).find((sender) => sender.family === family);
     if (sender) await quietly(() => sendOnce(message, sender.from, { hostname, port }));
   }
 
-  /** Ends it all. */
+  /** Closes all sockets; resolves once nothing more will be received. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    for (const [timer, resume] of this.#pauses) {
+      systemClock.cancel(timer);
+      resume();
+    }
     for (const socket of [...this.#listeners.values(), ...this.#askers.values()]) {
       closeQuietly(socket);
     }
@@ -114,7 +139,7 @@ export class Multicast {
   }
 
   async #join({ id, link, family, from, group }: Sender): Promise<void> {
-    // For IPv6 one for each link: nothing else tells which one a message came from.
+    // One socket per link for IPv6: nothing else says which link a message came from.
     const key = family === "IPv4" ? family : id;
     let socket = this.#listeners.get(key);
     if (!socket) {
@@ -125,7 +150,7 @@ export class Multicast {
       if (family === "IPv4") await socket.joinMulticastV4(group, from);
       else await socket.joinMulticastV6(GROUP_V6, link.index!);
     } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error; // in use: joined before
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error; // already a member
     }
     this.#joined.add(id);
   }
@@ -138,7 +163,7 @@ export class Multicast {
   #receive(
     among: Map<string, Deno.DatagramConn>,
     key: string,
-    { socket, link }: { socket: Deno.DatagramConn; link?: Link },
+    { socket, link }: { socket: Deno.DatagramConn; link?: NetworkInterface },
   ): void {
     among.set(key, socket);
     const receiving = this.#pump(socket, link).finally(() => {
@@ -149,16 +174,16 @@ export class Multicast {
     this.#receiving.add(receiving);
   }
 
-  /** A listener has ended: what it listened to is joined again at the next {@linkcode Multicast.refresh}. */
+  /** A listener has ended; the next {@linkcode Multicast.refresh} joins its groups again. */
   #forget(key: string): void {
     for (const id of this.#joined) {
       if (id === key || (key === "IPv4" && id.endsWith(" IPv4"))) this.#joined.delete(id);
     }
   }
 
-  /** Receives until the socket is closed or broken; who refreshes opens another one. */
-  async #pump(socket: Deno.DatagramConn, link: Link | undefined): Promise<void> {
-    const buffer = new Uint8Array(MAX_MESSAGE_BYTES);
+  /** Receives until the socket is closed or fails. */
+  async #pump(socket: Deno.DatagramConn, link: NetworkInterface | undefined): Promise<void> {
+    const buffer = new Uint8Array(MAX_MESSAGE_BYTES + 1); // a byte more, to notice longer ones
     for (;;) {
       let bytes, from;
       try {
@@ -167,27 +192,45 @@ export class Multicast {
         return closeQuietly(socket);
       }
       const { hostname, port } = from as Deno.NetAddr;
-      // A router may pass on what its sender has no business to say here, RFC 6762, §11.
-      const via = link ?? linkOf(hostname, this.#links);
-      const message = via && decodeMessage(bytes);
-      if (!message || this.#isClosed) continue;
+      const waitMs = this.#budget.waitMs;
+      if (waitMs > 0) {
+        this.#options.onOverload?.();
+        await this.#pause(waitMs); // meanwhile the system drops what does not fit into the socket's buffer
+        continue;
+      }
+      // Ignore packets from off-link senders (RFC 6762 §11).
+      const via = link ?? interfaceOf(hostname, this.#links);
+      const { message, work } = via ? decodeDns(bytes) : IGNORED;
+      this.#budget.spend(RECEIVE_WORK + work);
+      if (!via || !message || this.#isClosed) continue;
       const address = isLinkLocal(hostname) ? hostname + zoneOf(via) : hostname;
       this.#options.onMessage(message, { link: via, address, port });
     }
   }
+
+  async #pause(delayMs: number): Promise<void> {
+    if (this.#isClosed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = systemClock.after(delayMs, resolve);
+    this.#pauses.set(timer, resolve);
+    await promise;
+    this.#pauses.delete(timer);
+  }
 }
 
-/** A way into a link: it has one for each family. */
+const IGNORED = { message: undefined, work: 0 };
+
+/** How to send on a link with one address family. */
 interface Sender {
   readonly id: string;
-  readonly link: Link;
-  readonly family: LinkAddress["family"];
-  /** This computer's address, with zone where it needs one. */
+  readonly link: NetworkInterface;
+  readonly family: InterfaceAddress["family"];
+  /** This computer's address, with its zone if it is link-local. */
   readonly from: string;
   readonly group: string;
 }
 
-function sendersOf(link: Link): Sender[] {
+function sendersOf(link: NetworkInterface): Sender[] {
   const { name, addresses, index } = link;
   const senders: Sender[] = [];
   const v4 = addresses.find(({ family }) => family === "IPv4")?.address;
@@ -203,15 +246,15 @@ function sendersOf(link: Link): Sender[] {
   return senders;
 }
 
-/** Holds the port no longer than that: what is sent to this computer alone belongs to its operating system. */
+/** Holds port 5353 only briefly: unicast packets to it belong to the system's responder. */
 async function sendOnce(
-  message: Message,
+  message: DnsMessage,
   from: string,
   to: { hostname: string; port: number },
 ): Promise<void> {
   const socket = open(from, MDNS_PORT);
   try {
-    await socket.send(encodeMessage(message), { transport: "udp", ...to });
+    await socket.send(encodeDns(message), { transport: "udp", ...to });
   } finally {
     socket.close();
   }
@@ -223,22 +266,23 @@ function open(hostname: string, port: number): Deno.DatagramConn {
     hostname,
     port,
     reuseAddress: true,
-    loopback: true, // others on this computer may listen
+    loopback: true, // other programs on this computer may listen
   });
 }
 
-/** Bound to the group, a socket gets nothing that is meant for others; not every system can do that. */
-function openGroup(group: string, everything: string): Deno.DatagramConn {
+/** Binds to the group address, so that unicast packets go elsewhere; where the system refuses, to all addresses. */
+function openGroup(group: string, anyAddress: string): Deno.DatagramConn {
   try {
     return open(group, MDNS_PORT);
   } catch {
-    return open(everything, MDNS_PORT);
+    return open(anyAddress, MDNS_PORT);
   }
 }
 
 /**
- * Links go down and addresses vanish at any moment, and a name that somebody else made may be none that can be written:
- * what does not work now is tried again, or was not to be.
+ * Ignores failures: links go down at any moment, and a remote name may not be encodable. Whatever matters is retried.
+ *
+ * @returns Whether it succeeded.
  */
 async function quietly(action: () => Promise<unknown>): Promise<boolean> {
   try {
@@ -253,6 +297,6 @@ function closeQuietly(socket: Deno.DatagramConn | undefined): void {
   try {
     socket?.close();
   } catch {
-    // It is closed already.
+    // Already closed.
   }
 }

@@ -1,62 +1,65 @@
 /**
- * What an announced relay answers in multicast DNS (RFC 6762, RFC 6763): its records, which of them a question asks
- * for, and what to do when somebody else has its name.
- *
- * Pure: messages in, messages out. Knows nothing of sockets and time.
+ * The multicast DNS records of an announced relay (RFC 6762, RFC 6763): answers to questions, probes, and conflicts
+ * over its name. Pure: messages in, messages out.
  *
  * @module
  */
 
 import { encodeUtf8 } from "../base/bytes.ts";
 import {
+  type DnsMessage,
   type DnsRecord,
+  escapeLabel,
   foldName,
+  makeDnsMessage,
   makeLabel,
-  makeMessage,
-  type Message,
   type Question,
   SERVICE,
   SERVICE_LIST,
 } from "./dns.ts";
 
-/** Seconds that records with a host in them hold, RFC 6762, §10. */
+/** TTL in seconds of records that contain a host name (RFC 6762 §10). */
 const HOST_TTL = 120;
-/** Seconds that other records hold, RFC 6762, §10. */
+/** TTL in seconds of other records (RFC 6762 §10). */
 const OTHER_TTL = 4500;
-/** Seconds that records hold for who asks once, RFC 6762, §6.7. */
-const ONCE_TTL = 10;
+/** Highest TTL in seconds in a legacy unicast answer (RFC 6762 §6.7). */
+const LEGACY_TTL = 10;
 
-/** A relay to be announced. */
+/** The announced service. */
 export interface Service {
-  /** The computer's name. */
+  /** The computer's name; becomes the name of the announcement. */
   readonly name: string;
   readonly port: number;
   /** The first 16 characters of the fingerprint's base64. */
   readonly fingerprint: string;
-  /** A password is needed. */
+  /** Whether it asks for a password. */
   readonly isLocked: boolean;
 }
 
-/** An address of the interface that a message is for. */
+/** An address of the interface a message is sent on. */
 export interface HostAddress {
   readonly family: "IPv4" | "IPv6";
   /** Without zone. */
   readonly address: string;
 }
 
-/** Speaks for one relay. */
-export class Responder {
+/** Answers for one relay. */
+export class ServiceResponder {
   readonly #service: Service;
-  /** A name that nobody else has: the computer's own belongs to its operating system. */
+  /** A unique host name: the computer's own belongs to the operating system. */
   readonly #host: string;
-  #label: string;
+  #label!: string;
+  /** The announcement's full name, folded. */
+  #instanceKey!: string;
   #turn = 1;
+  /** Our names, folded, and which types of records they have. */
+  #owned = new Map<string, readonly Question["type"][]>();
 
-  /** @param tag Some letters and digits that no other relay on the network has. */
+  /** @param tag Letters and digits, unique among the relays on the network. */
   constructor(service: Service, tag: string) {
     this.#service = service;
     this.#host = `hearth-${tag}.local`;
-    this.#label = makeLabel(service.name);
+    this.#setLabel(makeLabel(service.name));
   }
 
   /** The name it is announced under. */
@@ -64,92 +67,102 @@ export class Responder {
     return this.#label;
   }
 
-  /** Takes another name: the same with a number. */
+  /** Appends or increments a number: "name (2)". */
   rename(): void {
     const suffix = ` (${++this.#turn})`;
     let start = makeLabel(this.#service.name);
     while (makeLabel(start + suffix) !== start + suffix) start = [...start].slice(0, -1).join("");
-    this.#label = start + suffix;
+    this.#setLabel(start + suffix);
   }
 
-  /** Asks whether somebody has the name, RFC 6762, §8.1. */
-  probe(): Message {
-    return makeMessage({
+  /** Returns to the computer's name. */
+  resetName(): void {
+    this.#turn = 1;
+    this.#setLabel(makeLabel(this.#service.name));
+  }
+
+  /** A query that asks whether the name is taken (RFC 6762 §8.1). */
+  probe(): DnsMessage {
+    return makeDnsMessage({
       questions: [{ name: this.#instance, type: "ANY" }],
       proposed: [this.#location(false)],
     });
   }
 
-  /** Makes the records known, or takes them back, RFC 6762, §8.3 and RFC 6762, §10.1. */
-  announcement(addresses: readonly HostAddress[], isGoodbye = false): Message {
+  /** An unsolicited answer with all records (RFC 6762 §8.3), or their withdrawal (RFC 6762 §10.1). */
+  announcement(addresses: readonly HostAddress[], isGoodbye = false): DnsMessage {
     const records = [this.#pointer(), ...this.#unique(addresses)];
-    return makeMessage({
+    return makeDnsMessage({
       isResponse: true,
       answers: isGoodbye ? records.map((record) => ({ ...record, ttl: 0 })) : records,
     });
   }
 
-  /** Tells whether something here answers a question. */
-  concerns(question: Question): boolean {
-    return this.#records([]).some((record) => asksFor(question, record)) ||
-      foldName(question.name) === this.#host;
+  /** Whether we may have records that answer a question. */
+  concerns({ name, type }: Question): boolean {
+    const types = this.#owned.get(name);
+    return types !== undefined && (type === "ANY" || types.includes(type));
   }
 
   /**
-   * Answers questions to everybody.
+   * A multicast answer.
    *
-   * @param known What the asker knows already.
-   * @returns undefined when there is nothing to say.
+   * @param known Records the asker already has; they are left out (RFC 6762 §7.1).
+   * @returns Undefined when there is nothing to answer.
    */
   answer(
     questions: readonly Question[],
     addresses: readonly HostAddress[],
     known: readonly DnsRecord[] = [],
-  ): Message | undefined {
+  ): DnsMessage | undefined {
+    const asked = keysOf(questions);
+    const suppressed = keysOfKnown(known);
     const records = this.#records(addresses);
     const answers = records.filter((record) =>
-      questions.some((question) => asksFor(question, record)) && !isKnown(record, known)
+      isAsked(record, asked) && !isKnown(record, suppressed)
     );
     if (answers.length === 0) return undefined;
-    // Who asks for the one will ask for the others next, RFC 6763, §12.
+    // The asker will need the others next (RFC 6763 §12).
     const additionals = records.filter((record) =>
       record.type !== "PTR" && !answers.includes(record)
     );
-    return makeMessage({ isResponse: true, answers, additionals });
+    return makeDnsMessage({ isResponse: true, answers, additionals });
   }
 
   /**
-   * Answers one asker alone, who is not on the port of multicast DNS, RFC 6762, §6.7. Only such a one is told the
-   * addresses of the computer's own name: to all others the operating system answers.
+   * A unicast answer to a legacy query, one not sent from port 5353 (RFC 6762 §6.7). Includes the addresses of the
+   * computer's own name: by multicast, the operating system answers for that.
    */
-  answerOnce(query: Message, addresses: readonly HostAddress[]): Message | undefined {
-    const computer = `${makeLabel(this.#service.name)}.local`;
-    const own = hostRecords(computer, addresses).filter((record) =>
-      query.questions.some((question) => asksFor(question, record))
-    );
-    const message = this.answer(query.questions, addresses);
+  answerLegacy(query: DnsMessage, addresses: readonly HostAddress[]): DnsMessage | undefined {
+    const computer = `${escapeLabel(makeLabel(this.#service.name))}.local`;
+    const computerKey = foldName(computer);
+    const isOfComputer = ({ name }: Question) => name === computerKey;
+    const questions = query.questions.filter((it) => this.concerns(it) || isOfComputer(it));
+    const asked = keysOf(questions);
+    const own = hostRecords(computer, addresses).filter((record) => isAsked(record, asked));
+    const message = this.answer(questions, addresses);
     if (message === undefined && own.length === 0) return undefined;
-    const once = (record: DnsRecord) => ({
+    const toLegacy = (record: DnsRecord) => ({
       ...record,
-      ttl: Math.min(record.ttl, ONCE_TTL),
+      ttl: Math.min(record.ttl, LEGACY_TTL),
       unique: false,
     });
-    return makeMessage({
+    return makeDnsMessage({
       isResponse: true,
       id: query.id,
-      questions: query.questions,
-      answers: [...message?.answers ?? [], ...own].map(once),
-      additionals: (message?.additionals ?? []).map(once),
+      questions: [...new Map(questions.map((it) => [questionKey(it), it])).values()],
+      answers: [...message?.answers ?? [], ...own].map(toLegacy),
+      additionals: (message?.additionals ?? []).map(toLegacy),
     });
   }
 
-  /** Tells whether somebody else uses the name. */
-  isTaken({ answers, additionals }: Message): boolean {
+  /** Whether an answer shows that another relay has our name. */
+  isTaken({ answers, additionals }: DnsMessage): boolean {
     return [...answers, ...additionals].some((record) => record.ttl > 0 && this.#isRival(record));
   }
 
-  /** Tells whether somebody who is about to take the name, too, is to have it, RFC 6762, §8.2. */
-  yieldsTo({ proposed }: Message): boolean {
+  /** Whether a simultaneous probe for our name wins over ours (RFC 6762 §8.2). */
+  yieldsTo({ proposed }: DnsMessage): boolean {
     return proposed.some((record) =>
       record.type === "SRV" && this.#isRival(record) &&
       (record.port > this.#service.port ||
@@ -158,12 +171,23 @@ export class Responder {
   }
 
   #isRival(record: DnsRecord): boolean {
-    if (record.type !== "SRV" || foldName(record.name) !== foldName(this.#instance)) return false;
+    if (record.type !== "SRV" || record.name !== this.#instanceKey) return false;
     return record.port !== this.#service.port || foldName(record.target) !== this.#host;
   }
 
+  #setLabel(label: string): void {
+    this.#label = label;
+    this.#instanceKey = foldName(this.#instance);
+    this.#owned = new Map([
+      [SERVICE_LIST, ["PTR"]],
+      [SERVICE, ["PTR"]],
+      [this.#instanceKey, ["SRV", "TXT"]],
+      [this.#host, ["A", "AAAA"]],
+    ]);
+  }
+
   get #instance(): string {
-    return `${this.#label}.${SERVICE}`;
+    return `${escapeLabel(this.#label)}.${SERVICE}`;
   }
 
   #records(addresses: readonly HostAddress[]): DnsRecord[] {
@@ -202,15 +226,36 @@ function hostRecords(name: string, addresses: readonly HostAddress[]): DnsRecord
   });
 }
 
-function asksFor({ name, type }: Question, record: DnsRecord): boolean {
-  return foldName(name) === foldName(record.name) && (type === "ANY" || type === record.type);
+/** Identifies a question. */
+export function questionKey({ name, type }: Question): string {
+  return `${type} ${name}`;
 }
 
-/** Who knows a record for at least half its time need not be told, RFC 6762, §7.1. */
-function isKnown(record: DnsRecord, known: readonly DnsRecord[]): boolean {
-  return record.type === "PTR" &&
-    known.some((other) =>
-      other.type === "PTR" && foldName(other.name) === foldName(record.name) &&
-      foldName(other.data) === foldName(record.data) && other.ttl >= record.ttl / 2
-    );
+function keysOf(questions: readonly Question[]): Set<string> {
+  return new Set(questions.map(questionKey));
+}
+
+function isAsked({ name, type }: DnsRecord, asked: ReadonlySet<string>): boolean {
+  const folded = foldName(name);
+  return asked.has(`${type} ${folded}`) || asked.has(`ANY ${folded}`);
+}
+
+/** The pointers an asker has, each with the TTL that its copy has left. */
+function keysOfKnown(known: readonly DnsRecord[]): Map<string, number> {
+  const keys = new Map<string, number>();
+  for (const record of known) {
+    if (record.type !== "PTR") continue;
+    const key = pointerKey(record);
+    keys.set(key, Math.max(record.ttl, keys.get(key) ?? 0));
+  }
+  return keys;
+}
+
+/** Known-answer suppression: the asker's copy has at least half its TTL left (RFC 6762 §7.1). */
+function isKnown(record: DnsRecord, known: ReadonlyMap<string, number>): boolean {
+  return record.type === "PTR" && (known.get(pointerKey(record)) ?? -1) >= record.ttl / 2;
+}
+
+function pointerKey({ name, data }: DnsRecord & { readonly type: "PTR" }): string {
+  return JSON.stringify([foldName(name), foldName(data)]);
 }

@@ -1,9 +1,6 @@
 /**
- * RSA identities: keys, public identities and their fingerprints, signatures (PSS) and the secret
- * inside a peer handshake (OAEP). PROTOCOL.md §1 and §3.
- *
- * With its parts pem.ts and oaep.ts the only module that names RSA. Knows nothing of connections
- * and of where keys are kept; nothing that came over the network is ever parsed as ASN.1.
+ * Identities: RSA keys with their IDs and fingerprints, what is signed with them, and the secret that a peer handshake
+ * encrypts to them (PROTOCOL.md §1, §3).
  *
  * @module
  */
@@ -11,43 +8,46 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { type Bytes, concat, encodeUtf8, equalBytes, label, writeU32 } from "../base/bytes.ts";
 import { DecryptError, ProtocolError, UsageError } from "../base/errors.ts";
-import { sha256 } from "./crypto/hash.ts";
-import { decryptOaep } from "./crypto/rsa.ts";
-import { makePrivateKey, readPrivateKey } from "../pem.ts";
 import { decodeBase64, encodeBase64 } from "../base/std.ts";
+import { sha256 } from "./crypto/hash.ts";
+import {
+  decryptOaep,
+  encryptOaep,
+  generatePrivateKey,
+  importPublicKey,
+  importSigningKey,
+  rawDecryptFor,
+  readPrivateKey,
+  signPss,
+  verifyPss,
+} from "./crypto/rsa.ts";
+import { KEY_BITS } from "./limits.ts";
 
-export { PassphraseError } from "../pem.ts";
-
-/** Key sizes in bits that an identity may have, §1. */
-export const KEY_BITS: readonly number[] = [1024, 2048, 3072, 4096];
 /** Bytes before the modulus in an ID, §1. */
 const ID_PREFIX_BYTES = 23;
-/** Bytes of the secret that travels in a peer handshake, §3. */
+/** Bytes of the secret in a peer handshake, §3. */
 export const SECRET_BYTES = 32;
 
-const PUBLIC_EXPONENT = 65537;
 const KEY_TYPE = "ssh-rsa";
 const FINGERPRINT_PREFIX = "SHA256:";
-const HINT_MAKE = "make one that fits: ssh-keygen -t rsa -b 3072 -f FILE";
-const LABEL_SECRET = encodeUtf8("hearth/1 kem");
-// Salt of exactly 32 bytes, §1: WebCrypto refuses any other when it verifies.
-const PSS = { name: "RSA-PSS", hash: "SHA-256", saltLength: 32 };
-// WebCrypto uses one hash for OAEP and its MGF1.
-const OAEP = { name: "RSA-OAEP", hash: "SHA-256" };
+/** A fingerprint as text, §1: 32 bytes in base64 without padding, so the last two bits of the last character are zero. */
+export const FINGERPRINT_PATTERN = `${FINGERPRINT_PREFIX}[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]`;
+const HINT_MAKE = "make a suitable one: ssh-keygen -t rsa -b 3072 -f FILE";
+const LABEL_SECRET = encodeUtf8("hearth/2 kem");
 
-/** Somebody's public identity. */
+/** The public half of an identity. */
 export interface PublicKey {
-  /** ID of §1: 151, 279, 407 or 535 bytes; not to be changed. */
+  /** ID of §1: 151, 279, 407 or 535 bytes; do not change it. */
   readonly id: Bytes;
-  /** FP of §1: 32 bytes; not to be changed. */
+  /** FP of §1: 32 bytes; do not change it. */
   readonly fingerprint: Bytes;
   /** Size of the modulus: one of {@linkcode KEY_BITS}. */
   readonly bits: number;
   /**
-   * Tells whether `signature` is SIG(context, message) of this identity, §1.
+   * Whether `signature` is SIG(context, message) by this identity, §1.
    *
    * @param context ASCII label without the zero byte that follows it.
-   * @param signature Any length; only that of the modulus can be right.
+   * @param signature Any length; only that of the modulus can be valid.
    */
   verify(context: string, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
   /**
@@ -59,12 +59,11 @@ export interface PublicKey {
   encrypt(secret: Bytes): Promise<Bytes>;
 }
 
-/** One's own identity. */
+/** An identity that this program holds. */
 export interface PrivateKey {
-  /** What others may know of it. */
   readonly publicKey: PublicKey;
   /**
-   * Makes SIG(context, message) of §1, off the event loop.
+   * Computes SIG(context, message) of §1, off the event loop.
    *
    * @param context ASCII label without the zero byte that follows it.
    * @returns As many bytes as the modulus has.
@@ -74,80 +73,72 @@ export interface PrivateKey {
    * Decrypts c of §3.
    *
    * @returns The secret of 32 bytes.
-   * @throws {DecryptError} Whatever is wrong with it: the peer's fault. Go on with a random secret,
-   * §3.
+   * @throws {DecryptError} c is invalid, for whatever reason. Continue with a random secret, §3.
    */
   decrypt(ciphertext: Uint8Array): Promise<Bytes>;
 }
 
-/** Makes a public identity of bytes from the network; a simulation has a cheaper one. */
+/** Decodes an ID from the network; the simulation has a cheaper one. */
 export type DecodeId = (id: Uint8Array) => PublicKey;
 
 class RsaPublicKey implements PublicKey {
   readonly id: Bytes;
   readonly fingerprint: Bytes;
   readonly bits: number;
+  readonly #modulus: Bytes;
   #verifyKey: Promise<CryptoKey> | undefined;
   #encryptKey: Promise<CryptoKey> | undefined;
 
   constructor(id: Bytes) {
     this.id = id;
     this.fingerprint = sha256(id);
-    this.bits = (id.length - ID_PREFIX_BYTES) * 8;
+    this.#modulus = id.subarray(ID_PREFIX_BYTES);
+    this.bits = this.#modulus.length * 8;
   }
 
-  verify(context: string, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
-    return this.verifyData(concat(label(context), message), signature);
-  }
-
-  async verifyData(data: Bytes, signature: Uint8Array): Promise<boolean> {
-    if (signature.length * 8 !== this.bits) return false;
-    const key = await (this.#verifyKey ??= this.#import(PSS, "verify"));
-    return await crypto.subtle.verify(PSS, key, new Uint8Array(signature), data);
+  async verify(context: string, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+    const key = await (this.#verifyKey ??= importPublicKey(this.#modulus, "verify"));
+    return await verifyPss(key, concat(label(context), message), signature);
   }
 
   async encrypt(secret: Bytes): Promise<Bytes> {
     if (secret.length !== SECRET_BYTES) {
       throw new RangeError(`"secret" must be 32 bytes: ${secret.length}`);
     }
-    const key = await (this.#encryptKey ??= this.#import(OAEP, "encrypt"));
-    const parameters = { name: OAEP.name, label: LABEL_SECRET };
-    return new Uint8Array(await crypto.subtle.encrypt(parameters, key, secret));
-  }
-
-  #import(algorithm: RsaHashedImportParams, usage: "verify" | "encrypt"): Promise<CryptoKey> {
-    const n = encodeBase64(this.id.subarray(ID_PREFIX_BYTES))
-      .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-    const key = { kty: "RSA", n, e: "AQAB" };
-    return crypto.subtle.importKey("jwk", key, algorithm, false, [usage]);
+    const key = await (this.#encryptKey ??= importPublicKey(this.#modulus, "encrypt"));
+    return await encryptOaep(key, secret, LABEL_SECRET);
   }
 }
 
 class RsaPrivateKey implements PrivateKey {
-  readonly publicKey: RsaPublicKey;
+  readonly publicKey: PublicKey;
   readonly #key: KeyObject;
-  #signKey: Promise<CryptoKey> | undefined;
+  #signingKey: Promise<CryptoKey> | undefined;
 
-  constructor(key: KeyObject, publicKey: RsaPublicKey) {
+  constructor(key: KeyObject, publicKey: PublicKey) {
     this.#key = key;
     this.publicKey = publicKey;
   }
 
   async sign(context: string, message: Uint8Array): Promise<Bytes> {
-    const key = await (this.#signKey ??= this.#importSignKey());
-    const data = concat(label(context), message);
-    return new Uint8Array(await crypto.subtle.sign(PSS, key, data));
-  }
-
-  #importSignKey(): Promise<CryptoKey> {
-    const der = new Uint8Array(this.#key.export({ type: "pkcs8", format: "der" }));
-    return crypto.subtle.importKey("pkcs8", der, PSS, false, ["sign"]);
+    const key = await (this.#signingKey ??= importSigningKey(this.#key));
+    return await signPss(key, concat(label(context), message));
   }
 
   async decrypt(ciphertext: Uint8Array): Promise<Bytes> {
-    const secret = await decryptOaep(this.#key, ciphertext, { label: LABEL_SECRET });
+    const options = { label: LABEL_SECRET, raw: rawDecryptFor(this.#key) };
+    const secret = await decryptOaep(this.#key, ciphertext, options);
     if (secret.length !== SECRET_BYTES) throw new DecryptError();
     return secret;
+  }
+
+  exponent(): Bytes {
+    const exponent = Uint8Array.fromBase64(this.#key.export({ format: "jwk" }).d!, {
+      alphabet: "base64url",
+    });
+    const padded = new Uint8Array(this.publicKey.bits / 8);
+    padded.set(exponent, padded.length - exponent.length);
+    return padded;
   }
 
   exportPem(): string {
@@ -156,24 +147,12 @@ class RsaPrivateKey implements PrivateKey {
 }
 
 /**
- * Verifies RSASSA-PSS over `data` as it is: what {@linkcode PublicKey.verify} does without the
- * context. Exported for the tests only.
- */
-export function verifyPss(id: Uint8Array, data: Bytes, signature: Uint8Array): Promise<boolean> {
-  return decodePublicKey(id).verifyData(data, signature);
-}
-
-/**
- * Makes a public identity of an ID, §1; costs one hash.
+ * Decodes an ID, §1; costs one hash.
  *
  * @param id Copied.
- * @throws {ProtocolError} `bad-id` when it has not the one accepted form: the peer's fault.
+ * @throws {ProtocolError} `bad-id` if it is not in the one accepted form: the peer's fault.
  */
 export function decodeId(id: Uint8Array): PublicKey {
-  return decodePublicKey(id);
-}
-
-function decodePublicKey(id: Uint8Array): RsaPublicKey {
   const modulusBytes = id.length - ID_PREFIX_BYTES;
   if (
     !KEY_BITS.includes(modulusBytes * 8) ||
@@ -183,7 +162,7 @@ function decodePublicKey(id: Uint8Array): RsaPublicKey {
   return new RsaPublicKey(new Uint8Array(id));
 }
 
-/** What comes before the modulus: type, exponent 65537, its length and sign byte, §1. */
+/** Everything before the modulus, §1: type, exponent 65537, length and sign byte of the modulus. */
 function idPrefix(modulusBytes: number): Bytes {
   const prefix = concat(
     Uint8Array.of(0, 0, 0, KEY_TYPE.length),
@@ -196,24 +175,23 @@ function idPrefix(modulusBytes: number): Bytes {
 }
 
 /**
- * Makes a new key pair with the public exponent 65537, off the event loop; takes up to some
- * seconds.
+ * Generates an identity, off the event loop; takes up to some seconds.
  *
  * @param bits One of {@linkcode KEY_BITS}.
  * @throws {UsageError} For another size.
  */
 export async function generateKey(bits: number): Promise<PrivateKey> {
   if (!KEY_BITS.includes(bits)) throw wrongSize(bits);
-  return toPrivateKey(await makePrivateKey(bits, PUBLIC_EXPONENT));
+  return toPrivateKey(await generatePrivateKey(bits));
 }
 
 /**
- * Reads a private key: PKCS#8, PKCS#1 ("traditional") or OpenSSH, with or without passphrase.
+ * Reads a private key: PKCS#8, PKCS#1 ("traditional") or OpenSSH, encrypted or not.
  *
- * @param pem The text of the key file; what stands around the key is ignored.
- * @param passphrase Ignored when the key is not encrypted; an empty one is none.
- * @throws {PassphraseError} When it is encrypted, and the passphrase missing or wrong.
- * @throws {UsageError} When it is no private key, damaged, or cannot be an identity.
+ * @param pem The text of the key file; text around the key is ignored.
+ * @param passphrase Ignored if the key is not encrypted; an empty one counts as none.
+ * @throws {PassphraseError} The key is encrypted, and the passphrase missing or wrong.
+ * @throws {UsageError} There is no private key in it, a damaged one, or one that cannot be an identity.
  */
 export async function importPrivateKey(pem: string, passphrase?: string): Promise<PrivateKey> {
   return toPrivateKey(await readPrivateKey(pem, passphrase));
@@ -227,12 +205,12 @@ function toPrivateKey(key: KeyObject): RsaPrivateKey {
   }
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
   if (!KEY_BITS.includes(bits)) throw wrongSize(bits);
-  const modulus = decodeBase64(n.replaceAll("-", "+").replaceAll("_", "/"));
-  return new RsaPrivateKey(key, decodePublicKey(concat(idPrefix(modulus.length), modulus)));
+  const modulus = Uint8Array.fromBase64(n, { alphabet: "base64url" });
+  return new RsaPrivateKey(key, decodeId(concat(idPrefix(modulus.length), modulus)));
 }
 
 function wrongSize(bits: number): UsageError {
-  const hint = `the sizes are ${KEY_BITS.join(", ")}; 3072 is a good one`;
+  const hint = `the sizes are ${KEY_BITS.join(", ")}; 3072 is a good choice`;
   return new UsageError(`an RSA key of ${bits} bits cannot be an identity`, [hint]);
 }
 
@@ -242,15 +220,22 @@ function wrongSize(bits: number): UsageError {
  * @param key A key of {@linkcode generateKey} or {@linkcode importPrivateKey}.
  */
 export function exportPrivateKey(key: PrivateKey): string {
-  return ownKey(key).exportPem();
-}
-
-function ownKey(key: PrivateKey): RsaPrivateKey {
-  if (key instanceof RsaPrivateKey) return key;
+  if (key instanceof RsaPrivateKey) return key.exportPem();
   throw new TypeError(`"key" must come from generateKey() or importPrivateKey()`);
 }
 
-/** Shows FP as `ssh-keygen -lf` does, §1. */
+/**
+ * The private exponent, from which the key of one's own history is wrapped, §16.
+ *
+ * @param key A key of {@linkcode generateKey} or {@linkcode importPrivateKey}.
+ * @returns As many bytes as the modulus has.
+ */
+export function privateExponent(key: PrivateKey): Bytes {
+  if (key instanceof RsaPrivateKey) return key.exponent();
+  throw new TypeError(`"key" must come from generateKey() or importPrivateKey()`);
+}
+
+/** Writes FP as `ssh-keygen -lf` does, §1. */
 export function encodeFingerprint(fingerprint: Uint8Array): string {
   return FINGERPRINT_PREFIX + encodeBase64(fingerprint).replaceAll("=", "");
 }
@@ -262,15 +247,20 @@ export function encodeFingerprint(fingerprint: Uint8Array): string {
  * @throws {UsageError} For anything else.
  */
 export function decodeFingerprint(text: string): Bytes {
-  if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(text)) {
-    const fingerprint = decodeBase64(text.slice(FINGERPRINT_PREFIX.length) + "=");
-    // The last character carries two bits too many: only zeros give the same text again.
-    if (encodeFingerprint(fingerprint) === text) return fingerprint;
+  if (new RegExp(`^${FINGERPRINT_PATTERN}$`).test(text)) {
+    return decodeBase64(text.slice(FINGERPRINT_PREFIX.length) + "=");
   }
-  throw new UsageError("not a fingerprint", ["it is SHA256: and 43 characters, copied whole"]);
+  throw new UsageError("not a fingerprint", [
+    "a fingerprint is SHA256: and 43 characters; copy all of it",
+  ]);
 }
 
-/** Shows an ID as the line of an OpenSSH public key file, without comment, §1. */
+/** The first `length` characters of a fingerprint's base64. */
+export function shortFingerprint(fingerprint: string, length: number): string {
+  return fingerprint.slice(FINGERPRINT_PREFIX.length).slice(0, length);
+}
+
+/** Writes an ID as the line of an OpenSSH public key file, without comment, §1. */
 export function encodeSshKey(id: Uint8Array): string {
   return `${KEY_TYPE} ${encodeBase64(id)}`;
 }
@@ -279,7 +269,7 @@ export function encodeSshKey(id: Uint8Array): string {
  * Reads the line of an OpenSSH public key file.
  *
  * @param line `ssh-rsa AAAA…`; a comment may follow.
- * @throws {UsageError} When it is anything else, or a key that cannot be an identity.
+ * @throws {UsageError} For anything else, or a key that cannot be an identity.
  */
 export function decodeSshKey(line: string): PublicKey {
   const [type, text = ""] = line.trim().split(/\s+/);
@@ -287,10 +277,10 @@ export function decodeSshKey(line: string): PublicKey {
     const key = decodeId(decodeBase64(text));
     if (type === KEY_TYPE && encodeSshKey(key.id) === `${type} ${text}`) return key;
   } catch (error) {
-    const isTextFault = error instanceof TypeError || error instanceof RangeError; // no base64
-    if (!(error instanceof ProtocolError) && !isTextFault) throw error;
+    const isNotBase64 = error instanceof TypeError || error instanceof RangeError;
+    if (!(error instanceof ProtocolError) && !isNotBase64) throw error;
   }
   throw new UsageError("not an RSA public key that can be an identity", [
-    `it is one line: ssh-rsa AAAA…, of ${KEY_BITS.join(", ")} bits with public exponent 65537`,
+    `expected one line: ssh-rsa AAAA…, of ${KEY_BITS.join(", ")} bits with public exponent 65537`,
   ]);
 }

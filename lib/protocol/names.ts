@@ -1,7 +1,5 @@
 /**
- * Names that people choose: nicknames (PROTOCOL.md §9) and room names (§5).
- *
- * Pure; knows nothing of who is in a room. A fingerprint here is its text, `SHA256:…`, a sid its 16 hex digits.
+ * Names that people choose: nicks (PROTOCOL.md §9) and room names (§5).
  *
  * @module
  */
@@ -10,6 +8,8 @@ import { eastAsianWidth } from "get-east-asian-width";
 import { encodeUtf8 } from "../base/bytes.ts";
 import { UsageError } from "../base/errors.ts";
 import { cleanLine } from "../base/text.ts";
+import { shortFingerprint } from "./identity.ts";
+import { lookOf } from "./lookalikes.ts";
 
 /** A nick has at most this many bytes of UTF-8, §9. */
 export const MAX_NICK_BYTES = 64;
@@ -22,9 +22,9 @@ const RULES = "a nick is letters of one script, digits, dots, underscores and hy
   `at most ${MAX_NICK_COLUMNS} columns`;
 
 /**
- * Holds one's own user to all of §9.
+ * Checks a nick that the user chose against all rules of §9.
  *
- * @returns The nick as it is.
+ * @returns The nick, unchanged.
  * @throws {UsageError} It breaks a rule, which the message names.
  */
 export function checkNick(nick: string): string {
@@ -33,17 +33,17 @@ export function checkNick(nick: string): string {
   return nick;
 }
 
-/** Tells whether a nick keeps all of §9, as {@linkcode checkNick} wants it. */
+/** Whether {@linkcode checkNick} accepts a nick. */
 export function isGoodNick(nick: string): boolean {
   return brokenRule(nick) === undefined;
 }
 
-/** Nearly every name keeps all rules by its form alone; that spares making sets of Unicode characters. */
+/** A fast path for nearly every name, which avoids building sets of Unicode characters. */
 function isPlain(name: string, maxLength: number): boolean {
   return name.length <= maxLength && /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name);
 }
 
-/** Names the first rule of §9 that a nick breaks, to be read after "this nick". */
+/** Describes the first rule of §9 that a nick breaks, as a continuation of "this nick". */
 function brokenRule(nick: string): string | undefined {
   if (isPlain(nick, MAX_NICK_COLUMNS)) return undefined;
   if (nick === "") return "is empty";
@@ -57,7 +57,7 @@ function brokenRule(nick: string): string | undefined {
   if (!isOneScript(nick)) return "mixes letters of several scripts";
 }
 
-/** Counts as §9 does, character by character: wide 2, marks 0, others 1. */
+/** Counts columns as §9 does, character by character: wide 2, marks 0, others 1. */
 function nickColumns(nick: string): number {
   let total = 0;
   for (const character of nick.replace(/\p{M}/gu, "")) {
@@ -66,8 +66,8 @@ function nickColumns(nick: string): number {
   return total;
 }
 
-// The scripts with letters, by their codes in ISO 15924, the most frequent first; §9 counts those that Chinese,
-// Japanese and Korean are written with as one. A code that is newer than the running engine is passed over.
+// The scripts that have letters, by ISO 15924 code, the most frequent first; §9 treats those of Chinese, Japanese and
+// Korean as one. Codes that the running engine does not know yet are skipped.
 const SCRIPTS = "Latn Hani,Hira,Kana,Bopo,Hang Cyrl Arab Grek Hebr Deva Thai Beng Taml Telu Gujr " +
   "Guru Knda Mlym Orya Sinh Armn Geor Ethi Khmr Laoo Mymr Tibt Mong Adlm Aghb Ahom Armi Avst Bali " +
   "Bamu Bass Batk Berf Bhks Brah Bugi Buhd Cakm Cans Cari Cham Cher Chrs Copt Cpmn Cprt Diak Dogr " +
@@ -93,12 +93,12 @@ function scriptPattern(codes: string): RegExp[] {
   try {
     return [new RegExp(`^[${classes.join("")}]+$`, "u")];
   } catch {
-    return []; // this engine's Unicode does not have the script, so none of its letters either
+    return []; // this engine's Unicode has neither the script nor its letters
   }
 }
 
 /**
- * Tells whether a nick may arrive in HELLO and NICK, §9; anything else there is a protocol error.
+ * Whether a nick is allowed in HELLO and NICK, §9; any other is a protocol error.
  *
  * @param nick Decoded from strict UTF-8.
  */
@@ -109,18 +109,13 @@ export function isReceivableNick(nick: string): boolean {
     !/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Zs}]/u.test(nick);
 }
 
-/** Gives the form in which a received nick is shown, §9: itself, or `?` and the start of the fingerprint. */
+/** How a received nick is shown, §9: unchanged, or as `?` and the start of the fingerprint (`SHA256:…`). */
 export function showNick(nick: string, fingerprint: string): string {
-  return brokenRule(nick) === undefined ? nick : `?${start(fingerprint)}`;
+  return brokenRule(nick) === undefined ? nick : `?${shortFingerprint(fingerprint, 4)}`;
 }
 
-/** The first 4 characters after `SHA256:`. */
-function start(fingerprint: string): string {
-  return fingerprint.slice("SHA256:".length, "SHA256:".length + 4);
-}
-
-/** A member as far as its shown name goes. */
-export interface NamedMember {
+/** A member whose name is to be shown. */
+interface NamedMember {
   /** As received. */
   readonly nick: string;
   /** `SHA256:…` */
@@ -130,52 +125,62 @@ export interface NamedMember {
 }
 
 /**
- * Gives the names under which the members of a room are shown, §9: no two are the same.
+ * The names under which the members of a room are shown, §9: no two are the same, or look the same.
  *
- * @returns One name for each member, in the order given.
+ * @returns One name per member, in the given order.
  */
 export function showNicks(members: readonly NamedMember[]): string[] {
-  // Each member's names, from the shortest to one that nobody else can have.
+  // Each member's possible names, from the shortest to one that is certainly unique.
   const choices = members.map(({ nick, fingerprint, sid }) => {
     const shown = showNick(nick, fingerprint);
     return [
       shown,
-      `${shown}#${start(fingerprint)}`,
+      `${shown}#${shortFingerprint(fingerprint, 4)}`,
       `${shown}#${sid.slice(0, 4)}`,
       `${shown}#${sid}`,
     ];
   });
   const level = members.map(() => 0);
   for (;;) {
-    const holders = new Map<string, number[]>();
-    choices.forEach((names, i) => {
-      const key = nameKey(names[level[i]!]!);
-      holders.set(key, [...holders.get(key) ?? [], i]);
-    });
-    const clashing = [...holders.values()].filter((some) => some.length > 1).flat();
-    if (clashing.length === 0) return choices.map((names, i) => names[level[i]!]!);
+    const names = choices.map((names, i) => names[level[i]!]!);
+    const clashing = new Set([nameKey, lookKey].flatMap((keyOf) => {
+      const holders = Map.groupBy(names.keys(), (i) => keyOf(names[i]!));
+      return [...holders.values()].filter((some) => some.length > 1).flat();
+    }));
+    if (clashing.size === 0) return names;
     for (const i of clashing) level[i]!++;
   }
 }
 
-/** Nicks are the same without case; what follows the `#` is base64, where case tells apart. */
-function nameKey(name: string): string {
+/** The form in which shown names are compared: nicks without case; after the `#` there is base64, where case matters. */
+export function nameKey(name: string): string {
   const [nick, suffix] = name.split("#", 2);
   return `${foldNick(nick!)}#${suffix ?? ""}`;
 }
 
-/** Gives the form in which nicks are compared without case, §8 and §9; never shown to anybody. */
+/** Whether a shown nick looks like another one whose letters are others, beyond their case. */
+export function isLookalike(shown: string, other: string): boolean {
+  const [a, b] = [shown, other].map((name) => name.replace(/#.*/, ""));
+  return lookKey(a!) === lookKey(b!) && foldNick(a!) !== foldNick(b!);
+}
+
+/** The form in which the looks of shown names are compared; names with one {@linkcode nameKey} may have two. */
+export function lookKey(name: string): string {
+  return nameKey(name.replace(/^[^#]*/, lookOf));
+}
+
+/** Case-folds a nick for comparison, §8 and §9; never shown. */
 export function foldNick(nick: string): string {
-  // Lower case first and upper case last, so that ẞ, ß and ss meet, and so do the two small sigmas.
+  // First lower and then upper case maps ẞ, ß and ss to one form, and both small sigmas, too.
   return nick.toLowerCase().toUpperCase().normalize("NFC");
 }
 
-/** A nick for who has no usable login name. */
+/** The nick of a user without a usable login name. */
 const FALLBACK_NICK = "guest";
-/** No login name that is longer than this is looked at any further. */
+/** The rest of a login name is ignored. */
 const MAX_LOGIN_LENGTH = 256;
 
-/** Makes a login name fit the rules of §9 by leaving out what does not; `guest` when nothing is left. */
+/** Turns a login name into a nick by dropping the characters that §9 does not allow; `guest` if none remains. */
 export function nickFromLogin(login: string | undefined): string {
   let nick = "";
   for (const character of (login ?? "").slice(0, MAX_LOGIN_LENGTH).normalize("NFC")) {
@@ -189,7 +194,7 @@ export function nickFromLogin(login: string | undefined): string {
  * Normalizes a room's name, §5: r = NFC(lower(NFC(name))).
  *
  * @returns r, 1 to 64 bytes of UTF-8.
- * @throws {UsageError} No room can have this name.
+ * @throws {UsageError} Not allowed as a room name.
  */
 export function normalizeRoom(name: string): string {
   const room = name.normalize("NFC").toLowerCase().normalize("NFC");
@@ -203,4 +208,9 @@ export function normalizeRoom(name: string): string {
     throw refuse(`is longer than ${MAX_ROOM_NAME_BYTES} bytes`);
   }
   return room;
+}
+
+/** Normalizes a room's name that a user has typed, perhaps with `#` before it. @throws As {@linkcode normalizeRoom}. */
+export function parseRoom(typed: string): string {
+  return normalizeRoom(typed.replace(/^#+/, ""));
 }

@@ -1,12 +1,15 @@
 /**
- * The relay's reasons for ending a connection, in words (PROTOCOL.md §5).
+ * The numbers of CLOSE and LEFT in words (PROTOCOL.md §5).
  *
  * @module
  */
 
 import { REASON } from "./frames.ts";
 
-/** What a CLOSE of the relay means to the person. */
+/** The reasons of LEFT by number; any other means the same as "lost". */
+export const WHY_TEXTS = ["left", "lost", "replaced", "removed"] as const;
+
+/** The reasons for which a relay ends a connection. */
 export const REASON_TEXTS: Readonly<Record<number, string>> = {
   [REASON.NORMAL]: "closed by the server",
   [REASON.PASSWORD]: "wrong password",
@@ -19,15 +22,18 @@ export const REASON_TEXTS: Readonly<Record<number, string>> = {
   [REASON.REMOVED]: "removed",
   [REASON.WEAK_KEY]: "key too weak",
   [REASON.TOO_SLOW]: "too slow",
+  [REASON.ELSEWHERE]: "the room is elsewhere",
 };
 
-/** Reasons after which trying again mends nothing, §5, with what to do about them. */
+/** Reasons after which a client does not reconnect, §5, with what to do about them. */
 export const FINAL_HINTS: Readonly<Record<number, string>> = {
-  [REASON.NORMAL]: "the server ended the connection; start again to join again",
-  [REASON.PASSWORD]: "ask whoever runs the server for its password, and give it with --password",
+  [REASON.NORMAL]: "the server ended the connection; start again to rejoin",
+  [REASON.PASSWORD]: "ask the person who runs the server for its password, and give it with " +
+    "--password, --password-file FILE or HEARTH_PASSWORD",
   [REASON.NOT_ALLOWED]:
-    "the server has a list of allowed keys: send your fingerprint to whoever runs it",
-  [REASON.REPLACED]: "another connection of this program took its place",
-  [REASON.REMOVED]: "whoever runs the server removed this key from its list",
-  [REASON.WEAK_KEY]: "make a larger key, or ask whoever runs the server for --min-key-bits",
+    "only listed keys may join, or yours is banned: send your fingerprint to whoever runs the server",
+  [REASON.REPLACED]: "another connection of this program replaced this one",
+  [REASON.REMOVED]: "an operator of the server removed you, or your key from its list",
+  [REASON.WEAK_KEY]:
+    "make a larger key, or ask the person who runs the server to lower --min-key-bits",
 };

@@ -1,5 +1,5 @@
 /**
- * What names a room on the wire, and what proves that two members see the same one (PROTOCOL.md §5, §6).
+ * The tag of a room on the wire, and the digest that shows that two members see the same room (PROTOCOL.md §5, §6).
  *
  * @module
  */
@@ -7,8 +7,8 @@
 import { type Bytes, compareBytes, concat, encodeUtf8, label } from "../base/bytes.ts";
 import { sha256 } from "./crypto/hash.ts";
 
-const LABEL_ROOM = label("hearth/1 room");
-const LABEL_VIEW = label("hearth/1 view");
+const LABEL_ROOM = label("hearth/2 room");
+const LABEL_VIEW = label("hearth/2 view");
 
 /**
  * The tag by which the relay knows a room, §5.
@@ -21,7 +21,7 @@ export function roomTag(normalized: string): Bytes {
 }
 
 /** A member as the relay's roster names it. */
-export interface RosterEntry {
+interface RosterEntry {
   /** 8 bytes. */
   readonly sid: Uint8Array;
   /** 32 bytes. */
@@ -29,11 +29,11 @@ export interface RosterEntry {
 }
 
 /**
- * The digest of who is in the room, §6.
+ * The digest of the members of a room, §6.
  *
  * @param relay The relay's fingerprint, 32 bytes.
  * @param room The room's tag, 32 bytes.
- * @param members Everybody, the sender included, in any order.
+ * @param members All of them, including the sender, in any order.
  * @returns 32 bytes.
  */
 export function computeView(

@@ -1,7 +1,5 @@
 /**
- * The digits two people compare to know that nobody stands between them (PROTOCOL.md §8).
- *
- * Knows nothing of who has compared them with whom.
+ * The digits that two people compare to rule out a man in the middle (PROTOCOL.md §8).
  *
  * @module
  */
@@ -9,23 +7,23 @@
 import { compareBytes, label, readU32 } from "../base/bytes.ts";
 import { sha512 } from "./crypto/hash.ts";
 
-const LABEL_SAFETY = label("hearth/1 safety");
+const LABEL_SAFETY = label("hearth/2 safety");
 const CHUNKS = 6;
 const CHUNK_BYTES = 5;
 
-/** Somebody whose digits are shown. */
-export interface SafetyIdentity {
-  /** The whole public identity, §1. */
+/** A person whose digits are shown. */
+interface SafetyIdentity {
+  /** The ID, §1. */
   readonly id: Uint8Array;
-  /** Its fingerprint, 32 bytes. */
+  /** 32 bytes. */
   readonly fingerprint: Uint8Array;
 }
 
 /**
  * Computes the 30 digits of one identity.
  *
- * @param id A public identity, §1.
- * @returns Six groups of five digits with one space between.
+ * @param id An ID, §1.
+ * @returns Six groups of five digits, separated by spaces.
  */
 export function safetyNumber(id: Uint8Array): string {
   const hash = sha512(LABEL_SAFETY, id);
@@ -38,9 +36,7 @@ export function safetyNumber(id: Uint8Array): string {
   return groups.join(" ");
 }
 
-/**
- * Gives the digits of two identities in the order in which both people see them: by fingerprint.
- */
+/** The digits of two identities, ordered by fingerprint so that both people see the same order. */
 export function showSafetyNumbers(a: SafetyIdentity, b: SafetyIdentity): [string, string] {
   const [first, second] = compareBytes(a.fingerprint, b.fingerprint) <= 0 ? [a, b] : [b, a];
   return [safetyNumber(first.id), safetyNumber(second.id)];

@@ -1,88 +1,74 @@
 /**
- * The relay: takes connections, decides who may join, and keeps the rooms (PROTOCOL.md §2, §5, §7, §10).
- *
- * Knows no nicknames, texts or peer keys, and no runtime: streams are handed in, the time comes from a clock. Never
- * imports peer, session or text.
+ * The relay: admits connections and keeps the rooms (PROTOCOL.md §2, §5, §7, §10). Independent of the runtime: streams
+ * are passed in, and time comes from a clock.
  *
  * @module
  */
 
-import { canonicalAddress, isLoopback } from "../base/ip.ts";
-import { type Bytes, encodeHex } from "../base/bytes.ts";
+import { canonicalAddress, isLinkLocal, isLoopback } from "../base/ip.ts";
+import { type Bytes, encodeHex, equalBytes, isZero } from "../base/bytes.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "../base/clock.ts";
 import {
-  acceptTransport,
+  acceptConnection,
   type ByteStream,
-  type Connection,
+  closeAtOnce,
   type End,
-} from "../transport/establish.ts";
-import { DecryptError, ProtocolError } from "../base/errors.ts";
-import { Group, type GroupMember } from "../transport/scheduler.ts";
+  type Scheduled,
+  Scheduler,
+  settledWithin,
+} from "../transport/mod.ts";
 import {
   FLUSH_MS,
+  HANDSHAKES_PER_CORE,
+  HANDSHAKES_PER_CORE_AND_SECOND,
+  HEARD_MS,
   JOIN_TIMEOUT_MS,
   MAX_CLIENTS,
-  MAX_CLIENTS_PER_ADDRESS,
   MAX_HANDSHAKES,
+  MAX_HANDSHAKES_IN_ORDER,
   MAX_HANDSHAKES_PER_SECOND,
-  MAX_PENDING,
-  MAX_PENDING_PER_ADDRESS,
   MAX_ROOM_MEMBERS,
 } from "../protocol/limits.ts";
-import { Line } from "../base/job_queue.ts";
-import { type Member, MemberIndex, Room } from "./room.ts";
-import { REASON, WHY } from "../protocol/frames.ts";
-import { checkProof, ProofGate } from "../protocol/password.ts";
-import { type DecodeId, encodeFingerprint, type PrivateKey } from "../protocol/identity.ts";
-import { closeAtOnce, settledWithin } from "../transport/byte_stream.ts";
-import { type Host, type Join, Visitor, VisitorCut } from "./client_connection.ts";
+import { JobQueue } from "../base/job_queue.ts";
+import type { Member } from "./room.ts";
+import { encodeFrame, REASON, WHY } from "../protocol/frames.ts";
+import { encodeFingerprint } from "../protocol/identity.ts";
+import { makeSessionKey, type SessionKey } from "../protocol/session_key.ts";
+import type { Whereabouts } from "../protocol/succession.ts";
+import type { KeptBan } from "./ban_file.ts";
+import { type Admin, type Admission, ClientConnection, type Join } from "./client_connection.ts";
+import { Operators } from "./operators.ts";
+import { PasswordCheck } from "./password_check.ts";
+import { PendingClients } from "./pending.ts";
+import type { RelayOptions } from "./relay_options.ts";
+import { measure, type RelayState } from "./relay_state.ts";
+import { RoomPlaces } from "./room_places.ts";
+import { Rooms } from "./rooms.ts";
+import { describeClient, describeError, describeFailure, type RelayEvent } from "./relay_event.ts";
 
-/** What the relay tells about itself, for logs; fingerprints as `SHA256:…`. */
-export type RelayEvent =
-  /** Somebody is in a room. */
-  | { event: "joined"; fingerprint: string; address: string }
-  /** A member has gone; `why` of LEFT, §5. */
-  | { event: "left"; fingerprint: string; address: string; why: number }
-  /** A JOIN was answered with CLOSE(reason). */
-  | { event: "refused"; fingerprint: string; address: string; reason: number }
-  /** A connection ended for a cause worth telling; the fingerprint where one was proven. */
-  | { event: "closed"; fingerprint?: string; address: string; cause: string };
-
-/** What a relay needs. */
-export interface RelayOptions {
-  readonly key: PrivateKey;
-  readonly clock?: Clock;
-  readonly random?: RandomBytes;
-  readonly decodeId?: DecodeId;
-  /** Milliseconds between two writes to one member, so that under load each carries more; none by default. */
-  readonly gather?: number;
-  /** When what was received is passed on; see {@linkcode Group}. */
-  readonly defer?: (action: () => void) => void;
-  /** 32 bytes; without it everybody's proof is right. */
-  readonly joinKey?: Bytes | undefined;
-  /** Fingerprints as `SHA256:…`; without it everybody may join. */
-  readonly allow?: ReadonlySet<string> | undefined;
-  /** Members of a room at most, 1 to 256. */
-  readonly capacity?: number;
-  readonly maxClients?: number;
-  readonly minKeyBits: number;
-  readonly onEvent?: (event: RelayEvent) => void;
-}
-
-/** Makes the connections of strangers into members of rooms. */
-export class Relay implements GroupMember, Host {
+/** Admits connections to rooms and forwards between their members, until {@linkcode stop}. */
+export class Relay {
   readonly #options: RelayOptions;
   readonly #clock: Clock;
   readonly #random: RandomBytes;
-  readonly #group: Group;
-  readonly #line: Line;
-  readonly #gate: ProofGate;
-  readonly #rooms = new Map<string, Room>();
-  readonly #members = new MemberIndex();
-  /** Members by address. */
-  readonly #addresses = new Map<string, number>();
-  /** In the order they were accepted. */
-  readonly #pending = new Set<Visitor>();
+  readonly #scheduler: Scheduler;
+  readonly #handshakes: JobQueue;
+  readonly #passwords: PasswordCheck;
+  readonly #operators: Operators;
+  /** Made anew at each start, §3. */
+  readonly #session: Promise<SessionKey>;
+  readonly #rooms: Rooms;
+  readonly #pending = new PendingClients();
+  readonly #places: RoomPlaces;
+  readonly #admission: Admission = {
+    onSeek: (client, room) => this.#takeSeek(client, encodeHex(room)),
+    onPlace: (client, body) => this.#places.take(client, body),
+    onJoin: (client, join) => this.#answer(client, join),
+    onAdmin: (member, admin) => this.#administer(member, admin),
+    onEnd: (client, end) => this.#remove(client, end),
+  };
+  /** Cuts pending clients at their deadlines; has nothing to write. */
+  readonly #deadlines: Scheduled = { check: (now) => this.#cutOverdue(now), flush: (now) => now };
   #allow: ReadonlySet<string> | undefined;
   #stopping = false;
 
@@ -91,24 +77,73 @@ export class Relay implements GroupMember, Host {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#allow = options.allow;
-    const { gather = 0, defer } = options;
-    this.#group = new Group({ clock: this.#clock, gather, ...(defer && { defer }) });
-    this.#line = new Line(this.#clock, {
-      atOnce: MAX_HANDSHAKES,
-      perSecond: MAX_HANDSHAKES_PER_SECOND,
+    const { coalesceMs = 0, defer } = options;
+    this.#scheduler = new Scheduler({ clock: this.#clock, coalesceMs, ...(defer && { defer }) });
+    const { cores = navigator.hardwareConcurrency } = options;
+    this.#handshakes = new JobQueue(this.#clock, {
+      atOnce: Math.min(HANDSHAKES_PER_CORE * cores, MAX_HANDSHAKES),
+      perSecond: Math.min(HANDSHAKES_PER_CORE_AND_SECOND * cores, MAX_HANDSHAKES_PER_SECOND),
+      inOrder: MAX_HANDSHAKES_IN_ORDER,
     });
-    this.#gate = new ProofGate(this.#clock);
-    this.#group.add(this, Infinity);
+    this.#rooms = new Rooms({
+      random: this.#random,
+      capacity: options.capacity ?? MAX_ROOM_MEMBERS,
+      maxClients: options.maxClients ?? MAX_CLIENTS,
+    });
+    this.#passwords = new PasswordCheck({
+      key: options.key,
+      clock: this.#clock,
+      random: this.#random,
+      primitives: options.primitives,
+    });
+    this.#places = new RoomPlaces({
+      joinKey: options.joinKey,
+      host: options.host,
+      others: (room) => this.others(room),
+      told: (state) => options.meter?.place(state),
+    });
+    this.#operators = new Operators({
+      clock: this.#clock,
+      operators: options.operators ?? new Set(),
+      motd: options.motd ?? "",
+      bans: options.bans ?? [],
+      actions: {
+        kick: (fingerprint) => this.#kick(fingerprint),
+        broadcast: (frame) => {
+          for (const member of this.#rooms.members()) member.connection.send(frame);
+        },
+        report: (event) => this.#report(event),
+        keepBan: (fingerprint, ban) => options.keepBan?.(fingerprint, ban),
+      },
+    });
+    const { key, primitives } = options;
+    this.#session = makeSessionKey(key, {
+      random: this.#random,
+      ...(primitives && { primitives }),
+    });
+    this.#scheduler.add(this.#deadlines, Infinity);
   }
 
-  /** How many members there are, over all rooms. */
+  /** The number of members, over all rooms. */
   get members(): number {
-    return this.#members.size;
+    return this.#rooms.memberCount;
   }
 
-  /** How many connections are not members yet. */
+  /** The number of connections that are not members yet. */
   get pending(): number {
     return this.#pending.size;
+  }
+
+  /** What it is doing, in numbers. */
+  get state(): RelayState {
+    return {
+      members: this.members,
+      rooms: this.#rooms.size,
+      pending: this.pending,
+      seekers: this.#places.seekers.size,
+      ...measure(this.#rooms.members()),
+      traffic: this.#scheduler.traffic,
+    };
   }
 
   // --- Before the JOIN ---
@@ -116,147 +151,185 @@ export class Relay implements GroupMember, Host {
   /**
    * Takes a new connection.
    *
-   * @param stream Belongs to the relay from now on.
-   * @param address The other side's, as the operating system writes it.
+   * @param stream Owned by the relay from here on, which closes it.
+   * @param address The remote IP address, as the operating system writes it.
    */
   accept(stream: ByteStream, address: string): void {
     if (this.#stopping) return closeAtOnce(stream);
-    const visitor = new Visitor(this, canonicalAddress(address), this.#group.now());
-    this.#pending.add(visitor);
-    this.#group.wakeAt(visitor.deadline);
-    this.#limitPending(visitor.address);
-    void this.#greet(visitor, stream);
+    const client = new ClientConnection(
+      this.#admission,
+      canonicalAddress(address),
+      this.#scheduler.now(),
+    );
+    this.#addPending(client);
+    this.#scheduler.wakeAt(client.deadline);
+    void this.#handshake(client, stream);
   }
 
-  async #greet(visitor: Visitor, stream: ByteStream): Promise<void> {
-    const { key, decodeId } = this.#options;
-    const { signal } = visitor;
+  async #handshake(client: ClientConnection, stream: ByteStream): Promise<void> {
+    const { key, primitives } = this.#options;
+    const { signal } = client;
+    const since = this.#clock.now();
     try {
-      const accepted = await acceptTransport(stream, {
+      const accepted = await acceptConnection(stream, {
         key,
+        session: this.#session,
         clock: this.#clock,
         random: this.#random,
-        group: this.#group,
+        scheduler: this.#scheduler,
         signal,
-        turn: (work) => this.#line.run(work, signal),
-        ...(decodeId && { decodeId }),
+        turn: (work) => this.#handshakes.run(work, signal),
+        ...(primitives && { primitives }),
       });
-      const isCut = signal.aborted; // since the handshake's last step
-      visitor.start(accepted);
+      const isCut = signal.aborted; // during the last step of the handshake
+      this.#options.meter?.handshake(this.#clock.now() - since);
+      client.start(accepted);
       if (isCut) accepted.connection.abort();
     } catch (error) {
-      this.#pending.delete(visitor);
-      this.#tell({ event: "closed", address: visitor.address, cause: describeError(error) });
+      this.#pending.delete(client);
+      this.#report({ event: "closed", address: client.address, cause: describeError(error) });
     }
   }
 
-  /** §10: the oldest pending of the address with the most is cut. */
-  #limitPending(address: string): void {
-    const counts = new Map<string, number>();
-    for (const visitor of this.#pending) {
-      counts.set(visitor.address, (counts.get(visitor.address) ?? 0) + 1);
-    }
-    if (isLoopback(address) || counts.get(address)! <= MAX_PENDING_PER_ADDRESS) {
-      if (this.#pending.size <= MAX_PENDING) return;
-      const most = Math.max(...counts.values());
-      address = counts.entries().find(([, count]) => count === most)![0];
-    }
-    const oldest = this.#pending.values().find((visitor) => visitor.address === address)!;
-    this.#cut(oldest, "too many connections at once");
+  /** Counts a client as pending; past a limit another is cut for it. */
+  #addPending(client: ClientConnection): void {
+    const last = this.#pending.add(client);
+    if (last) this.#cut(last, "too many connections at once");
   }
 
-  #cut(visitor: Visitor, cause: string): void {
-    const { accepted, address } = visitor;
-    this.#pending.delete(visitor);
+  #cut(client: ClientConnection, cause: string): void {
+    const { accepted, address } = client;
+    this.#pending.delete(client);
+    this.#places.forget(client);
     if (accepted) {
-      this.#tell({ event: "closed", ...describe(address, accepted.peer.fingerprint), cause });
+      this.#report({
+        event: "closed",
+        ...describeClient(address, accepted.peer.fingerprint),
+        cause,
+      });
     }
-    visitor.cut(cause);
+    client.cut(cause);
   }
 
-  /** Cuts those whose time is over, §5 and §7. */
-  check(now: number): number {
+  /** Cuts clients whose deadline is over (§5, §7); returns the next deadline. */
+  #cutOverdue(now: number): number {
     let next = Infinity;
-    for (const visitor of this.#pending) {
-      if (now >= visitor.deadline) this.#cut(visitor, "no JOIN in time");
-      else next = Math.min(next, visitor.deadline);
+    for (const client of [...this.#pending, ...this.#places.seekers]) {
+      if (now >= client.deadline) this.#cut(client, "no JOIN in time");
+      else next = Math.min(next, client.deadline);
     }
     return next;
   }
 
-  /** A relay as such has nothing to write. */
-  flush(now: number): number {
-    return now;
+  // --- SEEK ---
+
+  /** Answers a SEEK; a JOIN may follow. */
+  #takeSeek(client: ClientConnection, room: string): void {
+    this.#pending.delete(client);
+    const last = this.#places.seek(client, room);
+    if (last) this.#cut(last, "too many SEEKs at once");
+    this.#setDeadline(client, this.#scheduler.now() + JOIN_TIMEOUT_MS);
   }
 
   // --- JOIN ---
 
-  /** Answers a JOIN, at once or when its proof has been looked at. */
-  judge(visitor: Visitor, join: Join): void {
-    const reason = this.#findFault(visitor);
-    if (reason !== undefined) return this.#refuse(visitor, reason);
-    const { joinKey } = this.#options;
-    if (!joinKey) return this.#admit(visitor, join);
-    const { th3 } = visitor.accepted!;
-    visitor.deadline = this.#group.now() + JOIN_TIMEOUT_MS; // §7: what it may wait in line
-    const verify = () => {
-      visitor.deadline = Infinity; // the answer comes, late if it is no
-      const right = checkProof(joinKey, th3, join.proof);
-      if (right) this.#admit(visitor, join);
-      return right;
-    };
-    this.#gate.check(visitor.address, verify, { signal: visitor.signal }).then(
-      (right) => right || this.#refuse(visitor, REASON.PASSWORD),
-      () => {}, // the visitor has gone
-    );
-    this.#group.wakeAt(visitor.deadline);
-  }
-
-  /** §5: first the key's size, then the list, then the proof, then the room there is. */
-  #findFault(visitor: Visitor): number | undefined {
-    const { peer } = visitor.accepted!;
-    if (peer.bits < this.#options.minKeyBits) return REASON.WEAK_KEY;
-    if (this.#allow && !this.#allow.has(encodeFingerprint(peer.fingerprint))) {
-      return REASON.NOT_ALLOWED;
+  /** Answers a JOIN: at once, or once a PROOF has been checked. */
+  #answer(client: ClientConnection, join: Join): void {
+    client.askedAt = this.#clock.now();
+    if (this.#places.forget(client)) {
+      this.#addPending(client);
+      this.#setDeadline(client, this.#scheduler.now() + JOIN_TIMEOUT_MS); // for its PROOF
     }
-    return undefined;
+    client.place = this.#isSingle(client.address) ? client.address : client.network;
+    const tag = encodeHex(join.room);
+    const reason = this.#findFault(client, tag);
+    if (reason !== undefined) return this.#refuse(client, reason);
+    const joinKey = this.#places.rooms.joinKeyOf(tag);
+    if (!joinKey) return this.#admit(client, join);
+    if (isZero(join.share)) return this.#refuse(client, REASON.PASSWORD); // §7: a password is needed
+    this.#passwords.ask(client, { join, joinKey }, {
+      // §7: for its turn
+      waits: () => this.#setDeadline(client, this.#scheduler.now() + JOIN_TIMEOUT_MS),
+      refuse: () => this.#refuse(client, REASON.PASSWORD),
+      admit: () => this.#admit(client, join),
+    }).catch((error) => this.#failJoin(client, error));
   }
 
-  #admit(visitor: Visitor, join: Join): void {
-    const { connection, peer: { fingerprint } } = visitor.accepted!;
+  /** Whether an address counts alone among members and for wrong passwords: not if others of its /64 are the same. */
+  #isSingle(address: string): boolean {
+    const { isNear = isLinkLocal } = this.#options;
+    return !address.includes(":") || isLoopback(address) || isNear(address);
+  }
+
+  #setDeadline(client: ClientConnection, deadline: number): void {
+    client.deadline = deadline;
+    this.#scheduler.wakeAt(deadline);
+  }
+
+  /** Ends a connection whose share does not decode, §7. */
+  #failJoin(client: ClientConnection, error: unknown): void {
+    if (client.signal.aborted) return;
+    const { connection, peer } = client.accepted!;
+    this.#pending.delete(client);
+    const who = describeClient(client.address, peer.fingerprint);
+    this.#report({ event: "closed", ...who, cause: describeError(error) });
+    void connection.close(REASON.PROTOCOL);
+  }
+
+  /** The first checks of §5, before password and capacity: key size, where the room is, then allow list and bans. */
+  #findFault(client: ClientConnection, tag: string): number | undefined {
+    const { peer } = client.accepted!;
+    if (peer.bits < this.#options.minKeyBits) return REASON.WEAK_KEY;
+    if (!this.#places.rooms.has(tag)) return REASON.ELSEWHERE;
+    return this.#mayJoin(peer.fingerprint) ? undefined : REASON.NOT_ALLOWED;
+  }
+
+  #mayJoin(fingerprint: Uint8Array): boolean {
+    const name = encodeFingerprint(fingerprint);
+    return (this.#allow?.has(name) ?? true) && !this.#operators.isBanned(name);
+  }
+
+  /** The reason to refuse a client that would replace `old`, §5. */
+  #findObstacle(
+    client: ClientConnection,
+    tag: string,
+    old: Member | undefined,
+  ): number | undefined {
+    // Rooms, the allow list and the bans may have changed while the proof waited.
+    const fault = this.#findFault(client, tag);
+    if (fault !== undefined) return fault;
+    if (client.isKicked) return REASON.REMOVED;
+    return !old && this.#rooms.isFull(tag, client.place) ? REASON.FULL : undefined;
+  }
+
+  #admit(client: ClientConnection, join: Join): void {
+    const { connection, peer: { fingerprint } } = client.accepted!;
     const tag = encodeHex(join.room);
-    const old = this.#rooms.get(tag)?.find(fingerprint, join.instance);
-    // The list may have changed while the proof waited.
-    const reason = this.#findFault(visitor) ??
-      (!old && this.#isFull(tag, visitor.address) ? REASON.FULL : undefined);
-    if (reason !== undefined) return this.#refuse(visitor, reason);
+    const old = this.#rooms.find(tag, fingerprint, join.instance);
+    const reason = this.#findObstacle(client, tag, old);
+    if (reason !== undefined) return this.#refuse(client, reason);
     if (old) this.#dismiss(old, WHY.REPLACED, REASON.REPLACED);
-    const room = this.#rooms.get(tag) ?? new Room(tag);
-    this.#rooms.set(tag, room);
-    const member = this.#members.add(room, this.#random, {
+    const member = this.#rooms.add(tag, client.place, {
       connection,
+      address: client.address,
       fingerprint,
       instance: join.instance,
     });
-    this.#pending.delete(visitor);
-    this.#count(visitor.address, 1);
-    visitor.admit(member);
-    room.add(member, this.#options.capacity ?? MAX_ROOM_MEMBERS);
-    this.#tell({ event: "joined", ...describe(visitor.address, fingerprint) });
+    this.#pending.delete(client);
+    client.admit(member);
+    if (this.#places.rooms.isHosted(tag)) connection.watch();
+    this.#rooms.welcome(member);
+    if (this.#operators.motd) connection.send(this.#operators.motd);
+    this.#options.meter?.join(this.#clock.now() - client.askedAt);
+    this.#report({ event: "joined", ...describeClient(client.address, fingerprint) });
+    client.replayEarly();
   }
 
-  #isFull(tag: string, address: string): boolean {
-    const { capacity = MAX_ROOM_MEMBERS, maxClients = MAX_CLIENTS } = this.#options;
-    const inRoom = this.#rooms.get(tag)?.size ?? 0;
-    const ofAddress = isLoopback(address) ? 0 : this.#addresses.get(address) ?? 0;
-    return inRoom >= capacity || this.#members.size >= maxClients ||
-      ofAddress >= MAX_CLIENTS_PER_ADDRESS;
-  }
-
-  #refuse(visitor: Visitor, reason: number): void {
-    const { connection, peer } = visitor.accepted!;
-    this.#pending.delete(visitor);
-    this.#tell({ event: "refused", ...describe(visitor.address, peer.fingerprint), reason });
+  #refuse(client: ClientConnection, reason: number): void {
+    const { connection, peer } = client.accepted!;
+    this.#pending.delete(client);
+    client.dropEarly();
+    this.#report({ event: "refused", ...describeClient(client.address, peer.fingerprint), reason });
     void connection.close(reason);
   }
 
@@ -267,78 +340,136 @@ export class Relay implements GroupMember, Host {
     void member.connection.close(reason);
   }
 
-  /** Takes a visitor out of everything; the room gets LEFT. */
-  forget(visitor: Visitor, end: End): void {
-    const { address, member } = visitor;
-    const fingerprint = (member ?? visitor.accepted!.peer).fingerprint;
-    const who = describe(address, fingerprint);
+  /** Removes a client whose connection has ended; its room gets LEFT. */
+  #remove(client: ClientConnection, end: End): void {
+    const { address, member } = client;
+    const fingerprint = (member ?? client.accepted!.peer).fingerprint;
+    const who = describeClient(address, fingerprint);
     if (end.type === "failed") {
-      this.#tell({ event: "closed", ...who, cause: describeFailure(end) });
+      this.#report({ event: "closed", ...who, cause: describeFailure(end) });
     }
-    if (this.#pending.delete(visitor) || !member) return;
-    const { room } = member;
-    this.#members.delete(member);
-    this.#count(address, -1);
+    if (this.#pending.delete(client) || this.#places.forget(client) || !member) return;
     const why = member.why ??
       (end.type === "closed" && end.reason === REASON.NORMAL ? WHY.LEFT : WHY.LOST);
-    // Whoever is told that the relay stops need not know in which order.
-    if (!this.#stopping) room.delete(member, why);
-    if (room.size === 0) this.#rooms.delete(room.tag);
-    this.#tell({ event: "left", ...who, why });
+    this.#rooms.delete(member, client.place, why);
+    this.#report({ event: "left", ...who, why });
   }
 
-  #count(address: string, change: number): void {
-    const count = (this.#addresses.get(address) ?? 0) + change;
-    if (count > 0) this.#addresses.set(address, count);
-    else this.#addresses.delete(address);
+  // --- Rooms that move, §14 ---
+
+  /** ED by the relay's session key, 64 bytes; see {@linkcode SessionKey.sign}. */
+  async sign(context: string, message: Uint8Array): Promise<Bytes> {
+    return (await this.#session).sign(context, message);
   }
 
-  // --- The operator ---
+  /**
+   * Admits to a room from now on, and to every other that was not shut.
+   *
+   * @param room Its tag in hex.
+   * @param joinKey Kjoin of this room, 32 bytes; undefined if it needs no password.
+   */
+  open(room: string, joinKey: Bytes | undefined): void {
+    this.#places.open(room, joinKey);
+  }
 
-  /** Changes who may join; members who may not any more get CLOSE(8), §5. */
-  setAllow(allow: ReadonlySet<string>): void {
-    this.#allow = allow;
-    for (const member of [...this.#members.values()]) {
-      if (!allow.has(encodeFingerprint(member.fingerprint))) {
-        this.#dismiss(member, WHY.REMOVED, REASON.REMOVED);
-      }
+  /** Ends a room here: CLOSE(7) to its members, without LEFTs; who comes later is sent elsewhere. */
+  shut(room: string): void {
+    this.#places.shut(room);
+    for (const { connection } of this.#rooms.close(room)) {
+      void connection.close(REASON.SHUTTING_DOWN);
     }
   }
 
-  /** Ends everything: CLOSE(7) to everybody, and at most 2 s to write it. */
+  /** Sets where a room is while it is not here; those who have asked are told if that is news. */
+  tell(room: string, where: Whereabouts): void {
+    this.#places.tell(room, where);
+  }
+
+  /** The members of a room that are other persons than the host, and were heard lately by the computer's clock. */
+  others(room: string): number {
+    const person = this.#options.host?.person;
+    return this.#rooms.membersOf(room).filter((member) =>
+      this.#isHeard(member) && !(person && equalBytes(member.fingerprint, person))
+    ).length;
+  }
+
+  /** Whether a member was heard lately by the computer's clock. */
+  isHeard(sid: string): boolean {
+    const member = this.#rooms.findSid(sid);
+    return member !== undefined && this.#isHeard(member);
+  }
+
+  #isHeard({ connection }: Member): boolean {
+    return this.#clock.wallTime() - connection.heardWallTime < HEARD_MS;
+  }
+
+  /** The address that a member's connection comes from, an IPv4 one never as IPv6; undefined if it has left. */
+  sourceOf(sid: string): string | undefined {
+    return this.#rooms.findSid(sid)?.address;
+  }
+
+  // --- Operators ---
+
+  #administer(member: Member, admin: Admin): void {
+    const { status, data = new Uint8Array(0) } = this.#operators.answer(member, admin);
+    const { request } = admin;
+    member.connection.sendResult(encodeFrame({ type: "result", request, status, data }));
+  }
+
+  /** Removes all members with a fingerprint, and those whose JOIN is being answered. */
+  #kick(fingerprint: Uint8Array): boolean {
+    const members = this.#rooms.withFingerprint(fingerprint);
+    for (const member of members) this.#dismiss(member, WHY.REMOVED, REASON.REMOVED);
+    const joining = [...this.#pending].filter((client) =>
+      client.isJoining && equalBytes(client.accepted!.peer.fingerprint, fingerprint)
+    );
+    for (const client of joining) client.isKicked = true;
+    return members.length + joining.length > 0;
+  }
+
+  /** Replaces the list of operators (§5), fingerprints as `SHA256:…`. */
+  setOperators(operators: ReadonlySet<string>): void {
+    this.#operators.set(operators);
+  }
+
+  /** Replaces the message of the day (§5), at most 1024 bytes; an empty text is none. */
+  setMotd(text: string): void {
+    this.#operators.setMotd(text);
+  }
+
+  /** Replaces the allow list; members no longer on it get CLOSE(8) (§5). */
+  setAllow(allow: ReadonlySet<string>): void {
+    this.#allow = allow;
+    this.#removeUnwanted();
+  }
+
+  /** Replaces the bans; members who are banned now get CLOSE(8) (§5). */
+  setBans(bans: readonly KeptBan[]): void {
+    this.#operators.setBans(bans);
+    this.#removeUnwanted();
+  }
+
+  #removeUnwanted(): void {
+    for (const member of this.#rooms.members()) {
+      if (!this.#mayJoin(member.fingerprint)) this.#dismiss(member, WHY.REMOVED, REASON.REMOVED);
+    }
+  }
+
+  /** Sends CLOSE(7) to all, waits at most 2 s until it is written, and closes every connection. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#group.remove(this);
-    const connections: Connection[] = [];
-    for (const member of this.#members.values()) connections.push(member.connection);
-    for (const visitor of this.#pending) {
-      if (visitor.accepted) connections.push(visitor.accepted.connection);
-      else this.#cut(visitor, "the relay stops");
+    this.#scheduler.remove(this.#deadlines);
+    const connections = this.#rooms.closeAll().map(({ connection }) => connection);
+    for (const client of [...this.#pending, ...this.#places.seekers]) {
+      if (client.accepted) connections.push(client.accepted.connection);
+      else this.#cut(client, "the relay stops");
     }
     const closing = connections.map((connection) => connection.close(REASON.SHUTTING_DOWN));
     await settledWithin(this.#clock, FLUSH_MS, Promise.all(closing));
     for (const connection of connections) connection.abort();
   }
 
-  #tell(event: RelayEvent): void {
+  #report(event: RelayEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-function describe(address: string, fingerprint: Uint8Array) {
-  return { fingerprint: encodeFingerprint(fingerprint), address };
-}
-
-function describeFailure(end: Extract<End, { type: "failed" }>): string {
-  if (end.reason === REASON.TIMEOUT) return "silent for too long";
-  if (end.reason === REASON.TOO_SLOW) return "too slow";
-  return describeError(end.error);
-}
-
-/** Says what was wrong in our own words; what is no fault of the other side is told as what it is. */
-function describeError(error: unknown): string {
-  if (error instanceof ProtocolError) return `protocol error: ${error.code}`;
-  if (error instanceof DecryptError) return "protocol error: does not decrypt";
-  if (error instanceof VisitorCut) return error.message;
-  return `internal error: ${error}`;
 }

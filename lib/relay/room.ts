@@ -1,52 +1,61 @@
 /**
- * The members of one room on the relay, and what goes from one to the other (PROTOCOL.md §5).
- *
- * Forwarding is here, in one function; who may become a member is relay.ts's. Knows nothing of what is forwarded.
+ * Rooms and their members on the relay, and forwarding between members (PROTOCOL.md §5).
  *
  * @module
  */
 
-import type { Allowance } from "../transport/send_credit.ts";
 import { type Bytes, concat, encodeHex, equalBytes, isZero } from "../base/bytes.ts";
 import type { RandomBytes } from "../base/clock.ts";
-import type { Connection } from "../transport/establish.ts";
+import type { Connection, Source } from "../transport/mod.ts";
 import { ProtocolError } from "../base/errors.ts";
-import { checkRoute, encodeFrame, FRAME } from "../protocol/frames.ts";
+import {
+  CAST_ENTRY_BYTES,
+  CAST_HEADER_BYTES,
+  checkCast,
+  checkRoute,
+  encodeFrame,
+  FRAME,
+  SID_BYTES,
+} from "../protocol/frames.ts";
 
-const SID_BYTES = 8;
-
-/** What a member is made of. */
+/** What {@linkcode MemberIndex.add} needs of a new member. */
 export interface MemberOptions {
   readonly connection: Connection;
+  /** Canonical. */
+  readonly address: string;
   /** 32 bytes. */
   readonly fingerprint: Bytes;
   /** 16 bytes. */
   readonly instance: Bytes;
 }
 
-/** One connection that has joined a room. */
+/** A connection that has joined a room. */
 export class Member {
   readonly connection: Connection;
+  readonly address: string;
   readonly fingerprint: Bytes;
   readonly instance: Bytes;
   readonly room: Room;
-  /** 8 bytes, and what is counted for it. */
-  readonly source: { readonly sid: Bytes; readonly allowance: Allowance };
-  /** What its LEFT will say, where its connection's end does not say it by itself. */
+  /** The sid, 8 bytes, and the flow control of what this member sends. */
+  readonly source: Source;
+  /** Overrides the `why` of its LEFT that follows from how the connection ended. */
   why: number | undefined;
   readonly #index: MemberIndex;
+  /** The number of the last CAST that was forwarded to this member. */
+  #mark = 0;
 
   /** Made by {@linkcode MemberIndex.add}. */
   constructor(index: MemberIndex, room: Room, sid: Bytes, options: MemberOptions) {
     this.#index = index;
     this.room = room;
     this.connection = options.connection;
-    // One piece of memory for all three: there are many members.
+    this.address = options.address;
+    // One buffer for all three, to save memory per member.
     const ids = concat(sid, options.fingerprint, options.instance);
     const fingerprintEnd = SID_BYTES + options.fingerprint.length;
     this.fingerprint = ids.subarray(SID_BYTES, fingerprintEnd);
     this.instance = ids.subarray(fingerprintEnd);
-    this.source = { sid: ids.subarray(0, SID_BYTES), allowance: options.connection.allowance };
+    this.source = { sid: ids.subarray(0, SID_BYTES), credit: options.connection.credit };
   }
 
   /** The sid as 16 hex digits. */
@@ -54,28 +63,46 @@ export class Member {
     return encodeHex(this.source.sid);
   }
 
-  /** Takes a frame of this member: only SEND may come. */
+  /** Takes a frame from this member: forwards SEND and CAST, refuses anything else. */
   takeFrame(type: number, body: Uint8Array): void {
+    if (type === FRAME.CAST) return this.#cast(body);
     if (type !== FRAME.SEND) throw new ProtocolError("unexpected");
     checkRoute(body);
-    const to = this.#index.find(body);
-    // §5: to somebody who is not in the room, or to oneself: the LEFT is on its way.
-    if (!to || to.room !== this.room || to === this) return;
-    to.connection.forward(body, this.source);
+    this.#find(body)?.connection.forward(body, this.source);
+  }
+
+  /** The receiver whose sid `bytes` begins with; undefined if it has left (§5: LEFT is on its way) or is the sender. */
+  #find(bytes: Uint8Array): Member | undefined {
+    const to = this.#index.find(bytes);
+    return to && to.room === this.room && to !== this ? to : undefined;
+  }
+
+  #cast(body: Uint8Array): void {
+    const commonOffset = checkCast(body);
+    const common = body.slice(commonOffset); // shared by all queues that it waits in
+    const mark = this.#index.nextMark();
+    for (let offset = CAST_HEADER_BYTES; offset < commonOffset; offset += CAST_ENTRY_BYTES) {
+      const entry = body.subarray(offset, offset + CAST_ENTRY_BYTES);
+      const to = this.#find(entry);
+      if (!to || to.#mark === mark) continue; // §5: one PART for each member
+      to.#mark = mark;
+      to.connection.forwardPart({ entry, common }, this.source);
+    }
   }
 }
 
-/** Four bytes of a sid as a number that the engine need not allocate. */
+/** Four bytes of a sid as a small integer, which needs no allocation. */
 function half(sid: Uint8Array, offset: number): number {
   return sid[offset]! << 24 | sid[offset + 1]! << 16 | sid[offset + 2]! << 8 | sid[offset + 3]!;
 }
 
 /** All members of a relay by sid. */
 export class MemberIndex {
-  /** By the first four bytes, which no two share: a number is found faster than a text. */
+  /** By the first four bytes, which are unique: numbers are looked up faster than strings. */
   readonly #members = new Map<number, Member>();
+  #mark = 0;
 
-  /** How many there are. */
+  /** The number of members, over all rooms. */
   get size(): number {
     return this.#members.size;
   }
@@ -85,13 +112,18 @@ export class MemberIndex {
     return this.#members.values();
   }
 
+  /** Returns a different number for each CAST. */
+  nextMark(): number {
+    return ++this.#mark;
+  }
+
   /** The member whose sid `bytes` begins with. */
   find(bytes: Uint8Array): Member | undefined {
     const member = this.#members.get(half(bytes, 0));
     return member && half(bytes, 4) === half(member.source.sid, 4) ? member : undefined;
   }
 
-  /** Makes a member of a room under a new sid: random, never zero. */
+  /** Adds a member under a new sid: random, never zero. */
   add(room: Room, random: RandomBytes, options: MemberOptions): Member {
     let sid = random(SID_BYTES);
     while (isZero(sid) || this.#members.has(half(sid, 0))) sid = random(SID_BYTES);
@@ -100,16 +132,17 @@ export class MemberIndex {
     return member;
   }
 
-  /** Forgets a member. */
   delete(member: Member): void {
     this.#members.delete(half(member.source.sid, 0));
   }
 }
 
-/** One room. */
+/** The members of one room. */
 export class Room {
-  /** As hex digits. */
+  /** The room tag in hex. */
   readonly tag: string;
+  /** All its members are being dismissed, and need not know in which order. */
+  isClosing = false;
   /** In the order they joined. */
   readonly #members = new Set<Member>();
 
@@ -117,12 +150,16 @@ export class Room {
     this.tag = tag;
   }
 
-  /** How many members there are. */
   get size(): number {
     return this.#members.size;
   }
 
-  /** The member that the same client process has here already, §5. */
+  /** All members, in the order they joined. */
+  values(): IterableIterator<Member> {
+    return this.#members.values();
+  }
+
+  /** The member that belongs to the same client process (§5). */
   find(fingerprint: Uint8Array, instance: Uint8Array): Member | undefined {
     for (const member of this.#members) {
       if (equalBytes(member.instance, instance) && equalBytes(member.fingerprint, fingerprint)) {
@@ -132,7 +169,7 @@ export class Room {
     return undefined;
   }
 
-  /** Takes a member in: it gets WELCOME, the others JOINED. */
+  /** Adds a member: it gets WELCOME, the others JOINED. */
   add(member: Member, capacity: number): void {
     member.connection.send(encodeFrame({
       type: "welcome",
@@ -140,7 +177,7 @@ export class Room {
       capacity,
       members: [...this.#members],
     }));
-    this.#tellAll(encodeFrame({
+    this.#broadcast(encodeFrame({
       type: "joined",
       sid: member.sid,
       fingerprint: member.fingerprint,
@@ -148,13 +185,14 @@ export class Room {
     this.#members.add(member);
   }
 
-  /** Takes a member out: the others get LEFT. */
+  /** Removes a member: the others get LEFT, unless all must go. */
   delete(member: Member, why: number): void {
     this.#members.delete(member);
-    this.#tellAll(encodeFrame({ type: "left", sid: member.sid, why }));
+    if (this.isClosing) return;
+    this.#broadcast(encodeFrame({ type: "left", sid: member.sid, why }));
   }
 
-  #tellAll(frame: Uint8Array): void {
+  #broadcast(frame: Uint8Array): void {
     for (const member of this.#members) member.connection.send(frame);
   }
 }

@@ -1,95 +1,94 @@
 /**
- * The servers whose keys this computer has seen: `known_servers` of the state folder (PROTOCOL.md
- * §8).
- *
- * Knows nothing of connections and of how a person is asked.
+ * The servers whose keys this computer has seen: `known_servers` in the state folder (PROTOCOL.md §8).
  *
  * @module
  */
 
+import { commandOf } from "../base/command.ts";
 import {
-  badEntry,
-  FINGERPRINT_PATTERN,
+  describeSkipped,
   lineOfEntry,
   readEntries,
+  type Reading,
   writeEntries,
-} from "../entries.ts";
+} from "./known_file.ts";
 import { UsageError } from "../base/errors.ts";
 import { makeFolder, withLock } from "../base/files.ts";
+import type { Bytes } from "../base/bytes.ts";
+import { decodeFingerprint, FINGERPRINT_PATTERN } from "../protocol/identity.ts";
 
-const HEADER =
-  "# Servers Hearth knows, one a line: address, fingerprint of its key. Lines may be taken out.";
+const FORMAT = { what: "Servers", fields: "address, fingerprint of its key" };
 const ENTRY = new RegExp(`^([^\\s\\p{C}#]+:\\d+) (${FINGERPRINT_PATTERN})$`, "u");
 
 /** The key that an address is pinned to. */
-export interface ServerPin {
+interface ServerPin {
   /** `SHA256:…`. */
   readonly fingerprint: string;
-  /** Line in `known_servers`; none while the disk could not be written. */
+  /** Line in `known_servers`; undefined if the file could not be written. */
   readonly line?: number;
 }
 
-/**
- * Writes a server's address as pins name it: the host as typed, in lower case, without a final dot,
- * an IPv6 address in brackets, and the port, §8.
- *
- * @param host Has been checked where it was typed or received.
- * @throws {RangeError} When it would not stay one word of a line: our bug.
- */
-export function serverAddress(host: string, port: number): string {
-  const name = host.toLowerCase().replace(/\.$/, "");
-  if (!/^[^\s\p{C}#\[\]]+$/u.test(name)) throw new RangeError(`"host" must be one word`);
-  return `${name.includes(":") ? `[${name}]` : name}:${port}`;
-}
-
-/** What has been said about a server's key before the server itself proves one. */
-export interface Expectation {
-  /** `SHA256:…`, whole or cut short. */
+/** The key that a server is expected to have. */
+interface Expectation {
+  /** `SHA256:…`, complete or a prefix of it. */
   readonly start: string;
-  /** Who said so. */
-  readonly source: "invitation" | "announcement";
+  readonly source: "invitation" | "announcement" | "server started here";
 }
 
-/** The servers' keys this computer has seen, by address. */
-export class ServerBook {
-  /** The file, to be named in messages. */
+/** A server has another key than the one that is pinned or expected at its address. */
+export class ChangedKeyError extends UsageError {}
+
+/** The keys of the servers that this computer has seen, by address. */
+export class KnownServers {
+  /** The file, for messages. */
   readonly path: string;
+  /** What to tell the user about the file; undefined if it was read in full. */
+  readonly warning: string | undefined;
   readonly #folder: string;
   #pins: Map<string, ServerPin>;
   #expected = new Map<string, Expectation>();
+  /** By address, the key that got a proof of the password in this process. */
+  #bound = new Map<string, string>();
 
-  private constructor(folder: string, path: string, pins: Map<string, ServerPin>) {
+  private constructor(folder: string, path: string, { pins, skipped }: Stored) {
     this.#folder = folder;
     this.path = path;
+    this.warning = describeSkipped(path, skipped);
     this.#pins = pins;
   }
 
   /**
-   * Reads `known_servers` of the state folder; a missing file is an empty one.
+   * Reads `known_servers` in the state folder; a missing file counts as an empty one.
    *
-   * @throws {UsageError} When the file is not as Hearth writes it: names the file and the line.
+   * @throws {UsageError} When the file cannot be read.
    */
-  static async load(folder: string): Promise<ServerBook> {
+  static async load(folder: string): Promise<KnownServers> {
     const path = `${folder}/known_servers`;
-    return new ServerBook(folder, path, await readPins(path));
+    return new KnownServers(folder, path, await readStored(path));
   }
 
-  /** Finds the pin of an address made by {@linkcode serverAddress}. */
+  /** Finds the pin of a `host:port` address. */
   find(address: string): ServerPin | undefined {
     return this.#pins.get(address);
   }
 
-  /** From now on only such a key is accepted at an address, whatever the pins say besides. */
+  /** Accepts only a matching key at an address, in addition to what the pins demand. */
   expect(address: string, expectation: Expectation): void {
     this.#expected.set(address, expectation);
   }
 
+  /** Accepts no other key at an address in this process: this one gets a proof of the password (§8). */
+  bind(address: string, fingerprint: string): void {
+    this.#bound.set(address, fingerprint);
+  }
+
   /**
-   * Judges the key a server has proven: `known` also when it is pinned at another address, since
-   * the key says who it is and the address only where, and when somebody one trusts has given it;
-   * `changed` has to be refused, §8.
+   * Judges the key that a server has proven (§8). `known`: pinned at this or any other address, since the key says who
+   * the server is and the address only where, or expected in full. `changed`: must be refused.
    */
   judge(address: string, fingerprint: string): "new" | "known" | "changed" {
+    const bound = this.#bound.get(address);
+    if (bound !== undefined && bound !== fingerprint) return "changed";
     const expected = this.#expected.get(address)?.start;
     if (expected !== undefined && !fingerprint.startsWith(expected)) return "changed";
     const pin = this.#pins.get(address);
@@ -97,17 +96,28 @@ export class ServerBook {
     return fingerprint === expected || this.knows(fingerprint) ? "known" : "new";
   }
 
-  /** Tells whether a key is pinned at any address, by its fingerprint or the start of it. */
+  /** An address at which a key is pinned. */
+  addressOf(fingerprint: string): string | undefined {
+    for (const [address, pin] of this.#pins) if (pin.fingerprint === fingerprint) return address;
+    return undefined;
+  }
+
+  /** Tells whether a key is pinned at any address; takes its fingerprint or a prefix of it. */
   knows(start: string): boolean {
     return this.#pins.values().some(({ fingerprint }) => fingerprint.startsWith(start));
   }
 
+  /** The fingerprint of a pinned key, 32 bytes; takes its text or a prefix of it. */
+  findKey(start: string): Bytes | undefined {
+    const pin = this.#pins.values().find(({ fingerprint }) => fingerprint.startsWith(start));
+    return pin && decodeFingerprint(pin.fingerprint);
+  }
+
   /**
-   * Pins an address to a key; never pins it to another one.
+   * Pins an address to a key; never replaces a pin.
    *
-   * @throws {UsageError} When it is pinned to another key, perhaps by another process just now.
-   * @throws What the operating system says when the file cannot be written; the pin then holds for
-   * as long as this object is used.
+   * @throws {UsageError} When it is pinned to another key, perhaps just now by another process.
+   * @throws The error of the operating system when the file cannot be written; the pin then holds in memory.
    */
   async pin(address: string, fingerprint: string): Promise<void> {
     if (this.judge(address, fingerprint) === "changed") throw this.changedKey(address, fingerprint);
@@ -115,12 +125,12 @@ export class ServerBook {
     this.#pins.set(address, { fingerprint });
     await makeFolder(this.#folder);
     await withLock(this.path, async () => {
-      const pins = await readPins(this.path);
-      if (!pins.has(address)) {
-        pins.set(address, { fingerprint, line: lineOfEntry(pins.size) });
-        await this.#write(pins);
+      const stored = await readStored(this.path);
+      if (!stored.pins.has(address)) {
+        stored.pins.set(address, { fingerprint });
+        await this.#write(stored);
       }
-      this.#pins = pins;
+      this.#pins = stored.pins;
     });
     if (this.judge(address, fingerprint) === "changed") throw this.changedKey(address, fingerprint);
   }
@@ -129,57 +139,70 @@ export class ServerBook {
    * Removes the pin of an address.
    *
    * @returns Whether there was one.
-   * @throws {UsageError} As {@linkcode ServerBook.load}; what the operating system says.
+   * @throws {UsageError} As {@linkcode KnownServers.load}.
+   * @throws The error of the operating system when the file cannot be written.
    */
   async forget(address: string): Promise<boolean> {
     if (!this.#pins.has(address)) return false;
     return await withLock(this.path, async () => {
-      const pins = await readPins(this.path);
-      const found = pins.delete(address);
-      if (found) await this.#write(pins);
-      this.#pins = await readPins(this.path);
+      const stored = await readStored(this.path);
+      const found = stored.pins.delete(address);
+      if (found) await this.#write(stored);
+      this.#pins = stored.pins;
       return found;
     });
   }
 
-  /**
-   * The refusal of a key that is not the pinned one: names both, the file, the line and the way
-   * out.
-   */
-  changedKey(address: string, presented: string): UsageError {
+  /** The error about a key that is not the expected one: names both keys, the file, the line and what to do. */
+  changedKey(address: string, presented: string): ChangedKeyError {
     const expected = this.#expected.get(address);
     if (expected !== undefined && !presented.startsWith(expected.start)) {
-      return new UsageError(
+      return new ChangedKeyError(
         `${address} is another server: its key is ${presented}, and the ${expected.source} says ` +
           expected.start,
-        ["somebody may be pretending to be it: ask whoever runs the server for its fingerprint"],
+        ["somebody may be impersonating it: ask the person who runs the server for its fingerprint"],
       );
     }
-    const { fingerprint, line } = this.#pins.get(address) ?? {};
-    const place = line === undefined ? "" : ` (${this.path}, line ${line})`;
-    return new UsageError(
-      `the key of ${address} has changed: it is ${presented}, and was ${fingerprint}${place}`,
+    const pin = this.#pins.get(address);
+    const bound = this.#bound.get(address);
+    if (pin === undefined && bound !== undefined) {
+      return new ChangedKeyError(
+        `${address} is another server: its key is ${presented}, and the password was given to ${bound}`,
+        ["somebody may be impersonating it: ask the person who runs the server for its fingerprint"],
+      );
+    }
+    const { fingerprint, line } = pin ?? {};
+    const location = line === undefined ? "" : ` (${this.path}, line ${line})`;
+    return new ChangedKeyError(
+      `the key of ${address} has changed: it is ${presented}, and was ${fingerprint}${location}`,
       [
-        "either the server has a new key, or somebody is pretending to be it: ask whoever runs it",
-        `if the new key is right: client forget ${address}`,
+        "either the server has a new key, or somebody is impersonating it: ask the person who runs it",
+        `if the new key is right: ${commandOf("client")} forget ${address}`,
       ],
     );
   }
 
-  #write(pins: Map<string, ServerPin>): Promise<void> {
+  async #write({ pins, kept }: Stored): Promise<void> {
     const entries = pins.entries().map(([address, pin]) => `${address} ${pin.fingerprint}`);
-    return writeEntries(this.path, HEADER, entries);
+    await writeEntries(this.path, FORMAT, { entries, kept });
+    for (const [index, [address, { fingerprint }]] of [...pins].entries()) {
+      pins.set(address, { fingerprint, line: lineOfEntry(index) });
+    }
   }
 }
 
-async function readPins(path: string): Promise<Map<string, ServerPin>> {
+/** The pins of the file; of several lines of one address the first counts. */
+interface Stored extends Pick<Reading, "kept" | "skipped"> {
+  readonly pins: Map<string, ServerPin>;
+}
+
+async function readStored(path: string): Promise<Stored> {
   const pins = new Map<string, ServerPin>();
-  for (const [index, entry] of (await readEntries(path, HEADER)).entries()) {
+  const reading = await readEntries(path, (entry, line) => {
     const [, address, fingerprint] = ENTRY.exec(entry) ?? [];
-    if (!address || !fingerprint || pins.has(address)) {
-      throw badEntry(path, lineOfEntry(index));
-    }
-    pins.set(address, { fingerprint, line: lineOfEntry(index) });
-  }
-  return pins;
+    if (!address || !fingerprint || pins.has(address)) return false;
+    pins.set(address, { fingerprint, line });
+    return true;
+  });
+  return { ...reading, pins };
 }

@@ -1,97 +1,194 @@
 /**
- * One's own membership of a room, across connections: the roster, the people in it, what they are sent and what they
- * say (PROTOCOL.md §5, §6, §8, §9). Gets the relay's frames as decoded values, gives events.
- *
- * Knows nothing of sockets, reconnecting, passwords or what is shown.
+ * Our membership of a room, across connections: the roster, its members' channels, and what is sent and received
+ * (PROTOCOL.md §5, §6, §8, §9). Takes the relay's frames as decoded values, emits events.
  *
  * @module
  */
 
-import { type Bytes, encodeHex, encodeUtf8 } from "../base/bytes.ts";
-import type { Channel, HelloMessage, Stream } from "./peer_channel.ts";
+import { type Bytes, decodeHex, encodeHex, encodeUtf8, release } from "../base/bytes.ts";
 import { ProtocolError, UsageError } from "../base/errors.ts";
-import { Keeping } from "../keeping.ts";
-import { Line } from "../base/job_queue.ts";
-import { MAX_AWAY_BYTES } from "../protocol/messages.ts";
-import { encodeFrame, type Frame, REASON, WHY } from "../protocol/frames.ts";
-import { checkNick } from "../protocol/names.ts";
-import { Outbox } from "./outbox.ts";
-import { Peer } from "./peer.ts";
-import type { PeerContext } from "./peer_handshake.ts";
-import { People } from "./people.ts";
-import { inheritLooks, makeMember, type Member, type Person, Roster } from "./roster.ts";
+import { encodeFrame, type Frame, INSTANCE_BYTES, REASON, WHY } from "../protocol/frames.ts";
 import { encodeFingerprint } from "../protocol/identity.ts";
-import { OwnViews } from "../view.ts";
-import { type Transport, Writer, type WriterOptions } from "./sender.ts";
+import { ENTRY, type HistoryEntry } from "../protocol/history_entry.ts";
+import { KEEP_KNOWN_MS, KEPT_MS } from "../protocol/limits.ts";
+import { MAX_AWAY_BYTES } from "../protocol/messages.ts";
+import { checkNick } from "../protocol/names.ts";
+import { WHY_TEXTS } from "../protocol/reasons.ts";
+import { makeSessionKey } from "../protocol/session_key.ts";
+import { FileChannels, type FileOptions } from "./file_channels.ts";
+import type { Guesses } from "./guesses.ts";
+import { HandshakeQueue } from "./handshake_queue.ts";
+import { type Inbox, Inboxes } from "./inbox.ts";
+import { MemberEvents } from "./member_events.ts";
+import { ShownMessages } from "./notes.ts";
+import { Outbox } from "./outbox.ts";
+import { type ChannelEnd, Peer } from "./peer.ts";
+import type {
+  HelloMessage,
+  MemberMessage,
+  PeerChannel,
+  Streams,
+  SuccessionMessage,
+} from "./peer_channel.ts";
+import type { PeerContext } from "./peer_handshake.ts";
+import { People, type Person, UNAUTHENTICATED_MS } from "./people.ts";
+import { OwnTerminals } from "./own_terminals.ts";
+import type { Happening } from "./recorder.ts";
+import { OwnViews } from "./room_view.ts";
+import {
+  copyProfile,
+  type LostPerson,
+  makeRosterMember,
+  Roster,
+  type RosterMember,
+} from "./roster.ts";
+import { type MessageName, Sender, type SenderOptions, type Transport } from "./sender.ts";
+import { Topic } from "./topic.ts";
+import { ViewLog } from "./view_log.ts";
 
-/** Answers to M1 that are being signed at once, and begun within a second, §6. */
-const ANSWER_LIMITS = { atOnce: 4, perSecond: 20 };
-/** The whys of LEFT in words, by number; others count as 1. */
-const WHY_TEXTS = ["left", "lost", "replaced", "removed"] as const;
-/** After so long in the roster without a channel, somebody is no person but a warning, §6. */
-export const UNAUTHENTICATED_MS = 30_000;
+/** Who was shown and has not come along to another relay after this is told as gone, §14. */
+const COMING_MS = 15_000;
+/** More time than this between two ticks does not count as seen. */
+const MAX_SEEN_MS = 5000;
+/** Somebody who was first shown this long ago is known, §6. */
+const KNOWN_AFTER_MS = 24 * 3_600_000;
+/** Reasons of CLOSE in a peer channel after which an instance is gone for good, §6. */
+const GONE_REASONS: readonly number[] = [REASON.NORMAL, REASON.NOT_ALLOWED, REASON.WEAK_KEY];
 
-/** What a membership needs. */
-export interface MembershipOptions
+interface MembershipOptions
   extends
-    Pick<PeerContext, "key" | "room" | "clock" | "random" | "decodeId" | "minKeyBits">,
-    Pick<WriterOptions, "book" | "strict" | "emit"> {
-  /** One's own nick at the beginning. */
+    Pick<PeerContext, "key" | "room" | "clock" | "random" | "primitives" | "minKeyBits">,
+    Pick<SenderOptions, "knownPeers" | "strict" | "emit" | "record"> {
   readonly nick: string;
+  readonly guesses: Guesses;
+  /** Other terminals of the user's own are told nothing. */
+  readonly keepsApart?: boolean | undefined;
+  /** What the user's own history has since a time, in ms since 1970. */
+  logged?(time: number): Promise<readonly HistoryEntry[]>;
+  /** Absent where files are neither sent nor taken. */
+  readonly files?: FileOptions | undefined;
+  /** A member's channel is live: messages flow. */
+  ready(member: RosterMember): void;
+  /** STANDBY or SUCCESSION, §14. */
+  succession(member: RosterMember, message: SuccessionMessage): void;
+  /** A member has left. @param why Of LEFT, §5. */
+  left(member: RosterMember, why: number): void;
 }
 
-/** The membership. */
+/** Our membership of one room. */
 export class Membership {
-  /** One's own nick. */
   nick: string;
-  /** One's own away text; empty when present. */
+  /** Our away text; empty when present. */
   away = "";
-  /** One's own instance, 32 hex digits: chosen once for each process, §5. */
+  /** Our instance, 32 hex digits: chosen once for each process and room, §5. */
   readonly instance: string;
+  readonly roster: Roster;
+  readonly people: People;
   readonly outbox: Outbox;
-  #options: MembershipOptions;
-  #line: Line;
-  #people: People;
-  #roster: Roster;
+  readonly sender: Sender;
+  readonly files: FileChannels | undefined;
+  readonly own: OwnTerminals;
+  readonly #options: MembershipOptions;
+  readonly #queue: HandshakeQueue;
+  readonly #memberEvents: MemberEvents;
+  readonly #views: OwnViews;
+  readonly #inboxes: Inboxes;
+  readonly #topic = new Topic();
+  readonly #shown: ShownMessages;
   #context: PeerContext | undefined;
-  #views: OwnViews;
-  #writer: Writer;
-  #keeping: Keeping;
   #capacity = 0;
+  #welcomedAt = 0;
+  #seenAt: number;
 
   constructor(options: MembershipOptions) {
+    const { clock, emit } = options;
+    const { fingerprint } = options.key.publicKey;
+    const own = { fingerprint, name: encodeFingerprint(fingerprint) };
     this.#options = options;
+    this.#seenAt = clock.now();
     this.nick = options.nick;
-    this.instance = encodeHex(options.random(16));
-    this.#roster = new Roster(options.book, () => ({
+    this.instance = encodeHex(options.random(INSTANCE_BYTES));
+    this.roster = new Roster(options.knownPeers, () => ({
       nick: this.nick,
-      fingerprint: encodeFingerprint(options.key.publicKey.fingerprint),
+      fingerprint: own.name,
       sid: this.#context?.sid ?? "0".repeat(16),
     }));
-    this.#line = new Line(options.clock, ANSWER_LIMITS);
-    this.#people = new People({ ...options, roster: this.#roster });
-    this.outbox = new Outbox(options.clock, {
-      delivered: (message, to) => options.emit({ event: "delivered", id: message.id, to }),
-      undelivered: (message, to) => options.emit({ event: "undelivered", id: message.id, to }),
+    this.#queue = new HandshakeQueue(clock);
+    this.people = new People({
+      clock,
+      giveUp: (stream, why) => this.outbox.giveUp(stream, why),
+      waive: (stream) => this.outbox.limit(stream),
+      warn: (person) => this.#warn(person),
+      keptMs: (person) => this.#keptMs(person),
     });
-    this.#views = new OwnViews({
-      room: options.room,
-      fingerprint: options.key.publicKey.fingerprint,
-      roster: this.#roster,
+    this.outbox = new Outbox({
+      own: own.name,
+      now: () => this.people.now(),
+      delivered: ({ id }, to) => emit({ event: "delivered", id, to }),
+      undelivered: ({ id }, to) => emit({ event: "undelivered", id, to }),
+      keptMs: (person) => this.#keptMs(this.people.get(person)),
+      waived: () => this.people.waived(),
+      kept: ({ id }, to, ms) => emit({ event: "kept", id, to, until: this.#dateIn(ms) }),
     });
-    this.#writer = new Writer({
+    this.#inboxes = new Inboxes(clock, new ViewLog(clock), (inbox) => this.#isLive(inbox));
+    const shown = new ShownMessages();
+    this.#shown = shown;
+    const record = (happening: Happening) => {
+      const entry = { at: Math.max(0, clock.wallTime()), ...happening };
+      this.own.record(entry);
+      options.record?.(entry);
+    };
+    this.#memberEvents = new MemberEvents({
       ...options,
+      record,
+      showed: (message) => this.own.shown(message),
+      own: own.name,
+      ownFingerprint: fingerprint,
+      roster: this.roster,
+      shown,
+      topic: this.#topic,
+    });
+    this.own = new OwnTerminals({
+      clock,
+      own,
+      isOff: options.keepsApart ?? false,
       nick: () => this.nick,
-      roster: this.#roster,
+      members: () => this.roster.members.values(),
+      isIdle: () => this.sender.isIdle,
+      logged: (time) => options.logged?.(time) ?? Promise.resolve([]),
+      isNew: (message) => this.#memberEvents.isNew(message),
+      show: (entry, marks) => this.#memberEvents.showTold(entry, marks),
+      byReference: (reference) => shown.byReference(reference),
+      name: (message) => shown.name(message),
+      record,
+      emit,
+    });
+    this.#views = new OwnViews({ room: options.room, fingerprint, roster: this.roster });
+    this.sender = new Sender({
+      ...options,
+      own,
+      nick: () => this.nick,
+      roster: this.roster,
+      people: this.people,
       outbox: this.outbox,
       views: this.#views,
+      shown,
+      showed: (message) => this.#memberEvents.showed(message),
+      record: (happening) => {
+        record(happening);
+        if (happening.type === ENTRY.NOTE) this.#memberEvents.noted(happening);
+        this.own.accepted(happening);
+      },
     });
-    this.#keeping = new Keeping({
-      roster: this.#roster,
-      outbox: this.outbox,
-      clock: options.clock,
-      pump: (member) => this.#writer.pump(member),
-    });
+    this.files = options.files &&
+      new FileChannels(options.files, { roster: this.roster, sender: this.sender });
+  }
+
+  /** The connection takes more again. */
+  drained(): void {
+    this.sender.pump();
+    this.own.drained();
+    this.files?.drained();
   }
 
   /** In a room now. */
@@ -99,251 +196,406 @@ export class Membership {
     return this.#context !== undefined;
   }
 
-  /** Somebody with a live channel has so much unacknowledged that nothing more is taken, §6. */
-  get blocked(): boolean {
-    return this.#writer.blocked;
-  }
-
-  // What the relay tells.
+  // Frames of the relay.
 
   /**
-   * WELCOME: a new roster. Who was in the last one and is not in this one is lost.
+   * WELCOME: a new roster. Members of the last one that are not in this one are lost.
    *
    * @param options.relay The relay's fingerprint, 32 bytes.
-   * @param options.psk 32 bytes; zeros without a password.
+   * @param options.roomKey 32 bytes; undefined without a password.
+   * @param options.isExpected Whoever is missing is expected to come along, §14: told as gone if they do not.
    */
   welcome(
     frame: Extract<Frame, { type: "welcome" }>,
-    options: { transport: Transport; relay: Bytes; psk: Bytes },
+    options: {
+      transport: Transport;
+      relay: Bytes;
+      roomKey: Bytes | undefined;
+      isExpected: boolean;
+    },
   ): void {
-    const { transport, relay, psk } = options;
-    this.#writer.transport = transport;
+    const { transport, relay, roomKey, isExpected } = options;
+    this.sender.transport = transport;
     this.#capacity = frame.capacity;
-    this.#context = {
-      ...this.#options,
-      relay,
-      sid: frame.sid,
-      instance: this.instance,
-      psk,
-      line: this.#line,
-      outbox: this.outbox,
-      nick: () => this.nick,
-      away: () => this.away,
-      send: (sid, kind, tag, payload) =>
-        transport.send(encodeFrame({ type: "send", sid, kind, tag, payload })),
-    };
-    const last = this.#roster.members;
-    this.#roster.members = new Map();
+    this.#welcomedAt = this.#options.clock.now();
+    this.people.connect(frame.capacity);
+    this.#context = this.#makeContext(frame.sid, { transport, relay, roomKey });
+    const last = this.roster.members;
+    this.roster.members = new Map();
     for (const { sid, fingerprint } of frame.members) this.#enter(sid, fingerprint, last.get(sid));
     this.#changeView();
-    for (const member of last.values()) {
-      if (!this.#roster.members.has(member.sid)) this.#handOver(member);
+    const missing = [...last.values(), ...this.roster.expected];
+    this.roster.expected.clear();
+    for (const member of missing) {
+      if (this.roster.members.has(member.sid) || this.#handOver(member)) continue;
+      if (isExpected && member.shown) this.roster.expected.add(member);
+      else this.#memberEvents.reportLeft(member, "lost");
     }
-    for (const member of this.#roster.members.values()) member.peer!.start();
+    for (const member of this.roster.members.values()) member.peer!.start();
   }
 
-  /** JOINED. */
+  #makeContext(
+    sid: string,
+    { transport, relay, roomKey }: {
+      transport: Transport;
+      relay: Bytes;
+      roomKey: Bytes | undefined;
+    },
+  ): PeerContext {
+    const { key, room, random, primitives } = this.#options;
+    const session = makeSessionKey(key, {
+      membership: { relay, room, sid: decodeHex(sid) },
+      random,
+      ...(primitives && { primitives }),
+    });
+    return {
+      ...this.#options,
+      session,
+      relay,
+      sid,
+      roomKey,
+      instance: this.instance,
+      queue: this.#queue,
+      nick: () => this.nick,
+      away: () => this.away,
+      features: (this.files?.features ?? 0) | this.own.features,
+      topic: () => this.#topic.known,
+      send(sid, kind, tag, payload) {
+        const frame = encodeFrame({ type: "send", sid, kind, tag, payload });
+        transport.send(frame);
+        release(frame);
+      },
+    };
+  }
+
   enter(frame: Extract<Frame, { type: "joined" }>): void {
-    const known = this.#roster.members.has(frame.sid) || frame.sid === this.#context?.sid;
-    // §5: the capacity counts everybody, this client too.
-    if (known || this.size + 2 > this.#capacity) throw new ProtocolError("unexpected");
+    const known = this.roster.members.has(frame.sid) || frame.sid === this.#context?.sid;
+    // §5: the capacity counts this client too.
+    if (known || this.roster.members.size + 2 > this.#capacity) {
+      throw new ProtocolError("unexpected");
+    }
     const member = this.#enter(frame.sid, frame.fingerprint);
+    const expected = [...this.roster.expected].find(({ name }) => name === member.name);
+    if (expected) {
+      this.roster.expected.delete(expected);
+      copyProfile(member, expected);
+    }
     this.#changeView();
     member.peer!.start();
   }
 
-  /** LEFT. */
   leave(frame: Extract<Frame, { type: "left" }>): void {
-    const member = this.#roster.members.get(frame.sid);
+    const member = this.roster.members.get(frame.sid);
     if (!member) throw new ProtocolError("unexpected");
-    this.#people.tellLeft(member, WHY_TEXTS[frame.why] ?? "lost");
-    this.#roster.members.delete(member.sid);
+    this.roster.members.delete(member.sid);
+    this.files?.left(member, frame.why === WHY.LEFT || frame.why === WHY.REMOVED);
+    this.people.unlist(member.name);
     this.#changeView(); // before anything is sealed for the others
-    this.#disconnect(member);
-    this.#keeping.part(member, frame.why);
+    // §4: the roster changes at once; what LEFT ends ends after all that came before it.
+    member.peer?.leave(() => {
+      member.peer = undefined;
+      this.#memberEvents.reportLeft(member, WHY_TEXTS[frame.why] ?? "lost");
+      this.#leaveStream(member, frame.why);
+      this.#options.left(member, frame.why);
+    });
   }
 
-  /** RECV. */
+  /** The instance of a member that has left is gone for good, or lost. */
+  #leaveStream({ stream, sid }: RosterMember, why: number): void {
+    // Another member may have taken it over.
+    if (!stream || (stream.holder && stream.holder.sid !== sid)) return;
+    if (why === WHY.LEFT) this.people.leave(stream, "left");
+    else if (why === WHY.REMOVED) this.people.leave(stream, "failed");
+    else if (stream.holder) this.people.lose(stream);
+  }
+
   receive(frame: Extract<Frame, { type: "send" | "recv" }>): void {
-    const member = this.#roster.members.get(frame.sid);
+    this.#sender(frame.sid).peer?.receive(frame.kind, frame.tag, frame.payload);
+  }
+
+  receivePart(frame: Extract<Frame, { type: "part" }>): void {
+    this.#sender(frame.sid).peer?.receivePart(frame.tag, frame);
+  }
+
+  #sender(sid: string): RosterMember {
+    const member = this.roster.members.get(sid);
     if (!member) throw new ProtocolError("unexpected");
-    member.peer?.receive(frame.kind, frame.tag, frame.payload);
+    return member;
   }
 
-  /** How many the roster names. */
-  get size(): number {
-    return this.#roster.members.size;
-  }
-
-  /** The connection is gone: nobody has a channel, and the last roster stays who one writes to (§6). */
+  /** The connection is gone, and with it all channels; the last roster is still shown. */
   disconnected(): void {
-    for (const member of this.#roster.members.values()) {
-      this.#disconnect(member);
-      member.target.downAt ??= this.#options.clock.now();
-      member.announced = false;
-    }
+    if (!this.#context) return;
     this.#context = undefined;
-    this.#writer.transport = undefined;
-  }
-
-  /** What is due about once a second: time limits, warnings, giving up. */
-  tick(): void {
-    const now = this.#options.clock.now();
-    for (const member of this.#roster.members.values()) {
-      member.peer?.tick(member.target);
-      if (!member.peer || member.announced || member.warned || member.refused) continue;
-      if (now - member.since < UNAUTHENTICATED_MS) continue;
-      member.warned = true;
-      this.#people.tellLeft(member, "lost");
-      this.#keeping.adopt(member.name);
-      this.#people.notice(`cannot authenticate ${member.name}: another password, or not a member`);
+    this.own.disconnected();
+    this.sender.transport = undefined;
+    this.people.disconnect();
+    for (const member of this.roster.members.values()) {
+      this.people.unlist(member.name);
+      this.files?.left(member, false);
+      member.peer?.leave(() => {
+        member.peer = undefined;
+        member.announced = false;
+        if (member.stream?.holder === member) this.people.lose(member.stream);
+      });
     }
-    this.outbox.expire();
   }
 
-  /** The connection takes more again, or there is something new: sends what it can. */
-  pump(): void {
-    this.#writer.pumpAll();
+  /** Applies the time limits; call it about once a second. */
+  tick(): void {
+    const { clock } = this.#options;
+    for (const member of this.roster.members.values()) {
+      member.peer?.tick();
+      // It looked like somebody of the last roster, and does not prove it.
+      const since = Math.max(member.listedAt, this.#welcomedAt);
+      const isUnproven = member.shown && !member.announced && this.joined;
+      if (isUnproven && clock.now() - since >= UNAUTHENTICATED_MS) {
+        this.#memberEvents.reportLeft(member, "lost");
+      }
+    }
+    const isOver = clock.now() - this.#welcomedAt >= COMING_MS;
+    for (const member of this.joined && isOver ? [...this.roster.expected] : []) {
+      this.roster.expected.delete(member);
+      this.#memberEvents.reportLeft(member, "lost");
+    }
+    this.people.tick();
+    this.own.tick();
+    this.#memberEvents.tick();
+    this.#seePeople();
+    this.outbox.expire(this.people.streams());
   }
 
-  // What the user does.
-
-  /**
-   * Sends a message to the room.
-   *
-   * @throws {UsageError} When it is too long: nothing was sent.
-   */
-  say(text: string, options: { action?: boolean; ref?: string | undefined } = {}): string {
-    return this.#writer.say(text, options);
+  /** An FP in the roster has not been shown for 30 s, §6. */
+  #warn({ fingerprint }: Person): void {
+    const members = this.roster.membersOf(fingerprint);
+    for (const member of members) this.#memberEvents.reportLeft(member, "lost");
+    if (members.every(({ refused }) => refused)) return; // said already
+    this.#memberEvents.notice(
+      `cannot authenticate ${fingerprint}: another password, or not a member`,
+      fingerprint,
+    );
   }
 
-  /**
-   * Sends a private message to a person, at each of their places.
-   *
-   * @param to A nick as shown, or a fingerprint.
-   * @throws {UsageError} When nobody or more than one person is called so, or the text is too long.
-   */
-  whisper(to: string, text: string, ref?: string): string {
-    return this.#writer.whisper(to, text, ref);
+  /** How long somebody is lost, and what is written is kept for them, in ms, §6. */
+  #keptMs({ fingerprint, firstShownAt = Infinity }: Person): number {
+    const { clock, key, knownPeers } = this.#options;
+    const isKnown = fingerprint === encodeFingerprint(key.publicKey.fingerprint) ||
+      knownPeers.isFamiliar(fingerprint) || clock.now() - firstShownAt >= KNOWN_AFTER_MS;
+    return isKnown && !this.sender.isConflict(fingerprint) ? KEEP_KNOWN_MS : KEPT_MS;
   }
 
-  /** Changes one's own nick. @throws {UsageError} When a rule of §9 forbids it. */
+  /** The time so many milliseconds from now, ISO 8601. */
+  #dateIn(ms: number): string {
+    return new Date(this.#options.clock.wallTime() + ms).toISOString();
+  }
+
+  /** The people who are lost, and get what is written all the same. */
+  lost(): LostPerson[] {
+    const { knownPeers } = this.#options;
+    const here = new Set(this.roster.people().map(({ fingerprint }) => fingerprint));
+    const lost = this.sender.everybody().filter(({ shown, fingerprint }) =>
+      !shown && !here.has(fingerprint)
+    );
+    const names = this.roster.namesAmong(lost);
+    return lost.map((person, i) => {
+      const { fingerprint, lostAt, nick } = person;
+      const passed = this.people.now() - lostAt!;
+      const trust = knownPeers.judge(fingerprint, nick);
+      return {
+        nick: names[i]!,
+        fingerprint,
+        // A key first seen in this run stays new until it ends.
+        trust: trust === "known" && !knownPeers.isFamiliar(fingerprint) ? "new" : trust,
+        since: this.#dateIn(-passed),
+        until: this.#dateIn(this.#keptMs(person) - passed),
+      };
+    });
+  }
+
+  /** Tells the remembered people that they were seen. */
+  #seePeople(): void {
+    const now = this.#options.clock.now();
+    const present = new Set<string>();
+    for (const { name, announced } of this.roster.members.values()) {
+      if (announced) present.add(name);
+    }
+    // A computer that slept has seen nobody meanwhile.
+    const ms = Math.min(now - this.#seenAt, MAX_SEEN_MS);
+    this.#seenAt = now;
+    this.#options.knownPeers.see(present, ms);
+  }
+
+  // Actions of the user.
+
+  /** Changes our nick. @throws {UsageError} When it breaks a rule of §9. */
   setNick(nick: string): void {
-    this.nick = checkNick(nick);
-    this.#writer.tellNick();
+    const checked = checkNick(nick.normalize("NFC"));
+    if (checked === this.nick) return;
+    this.nick = checked;
+    this.sender.announceNick();
+    this.#reportSelf();
   }
 
-  /** Says that one is away, or back with an empty text. @throws {UsageError} When it is too long. */
+  /** Sets our away text; an empty one means that we are back. @throws {UsageError} When it is too long. */
   setAway(text: string): void {
     if (encodeUtf8(text).length > MAX_AWAY_BYTES) {
       throw new UsageError(`an away text has at most ${MAX_AWAY_BYTES} bytes`);
     }
+    if (text === this.away) return;
     this.away = text;
-    for (const { peer } of this.#roster.members.values()) peer?.sendAway(text);
+    for (const { peer } of this.roster.members.values()) peer?.send({ type: "away", text });
+    this.#reportSelf();
   }
 
-  /** The people in the room, in the order they came. */
-  people(): Person[] {
-    return this.#roster.people();
+  #reportSelf(): void {
+    this.#options.emit({ event: "self", nick: this.nick, away: this.away });
   }
 
-  /**
-   * Finds the one person that a nick or a fingerprint means.
-   *
-   * @throws {UsageError} When it is nobody, or several people.
-   */
-  find(who: string): Person {
-    return this.#roster.findPerson(who);
+  /** Reports whose trust has changed; call it after changing what is known about people. */
+  reportTrust(): void {
+    this.#memberEvents.reportTrust();
   }
 
-  /** Somebody shown as joined, or in the roster for less than 30 s, has something unacknowledged. */
-  get awaited(): boolean {
-    const now = this.#options.clock.now();
-    return [...this.#roster.members.values()].some((member) =>
-      (member.shown || (now - member.since < UNAUTHENTICATED_MS && !member.refused)) &&
-      this.#keeping.holds(member)
-    );
+  /** The user has seen everything up to a message, which other terminals of their own are told. */
+  markRead({ id, of }: MessageName): void {
+    const message = this.#shown.byId(id, of);
+    if (message) this.own.read(message);
   }
 
-  /** Ends everything: what is due is acknowledged, what waits is shown, what was not delivered is reported. */
+  /** The topic of the room; empty for none. */
+  get topic(): string {
+    return this.#topic.known?.text ?? "";
+  }
+
+  /** Sets the topic for everybody. @throws {UsageError} When it is too long. */
+  setTopic(text: string): void {
+    const topic = this.#topic.set(text, this.#options.clock.wallTime());
+    for (const { peer } of this.roster.members.values()) peer?.send(topic);
+    this.#memberEvents.tellTopic(topic);
+  }
+
+  /** There are others in the roster, and each person among them is shown or refused for good. */
+  get complete(): boolean {
+    const people = Map.groupBy(this.roster.members.values(), ({ person }) => person);
+    return people.size > 0 &&
+      people.entries().every(([person, members]) =>
+        person.shown || members.every(({ refused }) => refused)
+      );
+  }
+
+  /** Prepares for the end: gives what waits for its view, and sends delayed ACKs. */
   finish(): void {
-    for (const { peer } of this.#roster.members.values()) peer?.flushAck();
-    this.#people.flush();
+    this.#inboxes.flush();
+    this.acknowledge();
   }
 
-  /** Gives up everything unacknowledged and says so; after the connection has ended. */
+  /** Sends delayed ACKs. */
+  acknowledge(): void {
+    for (const { peer } of this.roster.members.values()) peer?.flushAck();
+  }
+
+  /** Reports everything unacknowledged as undelivered; call it after the connection has ended. */
   abandon(): void {
-    for (const target of [...this.outbox.targets()]) this.outbox.giveUp(target);
+    for (const stream of this.people.streams()) this.outbox.giveUp(stream, "failed");
   }
 
-  #enter(sid: string, fingerprint: Bytes, before?: Member): Member {
+  #enter(sid: string, fingerprint: Bytes, before?: RosterMember): RosterMember {
     const name = encodeFingerprint(fingerprint);
     const same = before?.name === name ? before : undefined;
-    const member = makeMember({
-      sid,
-      fingerprint,
-      name,
-      serial: same?.serial ?? this.#writer.nextSerial(),
-      target: same?.target ?? this.#keeping.targetFor(name),
-      clock: this.#options.clock,
-      before: same,
-    });
-    member.peer = new Peer({ sid, fingerprint }, this.#context!, {
-      hello: (channel, message) => this.#hello(member, channel, message),
+    const { clock } = this.#options;
+    const person = this.people.get(name);
+    const member = makeRosterMember({ sid, fingerprint, name, person, clock, before: same });
+    const listener = {
+      hello: (channel: PeerChannel, message: HelloMessage) => this.#hello(member, channel, message),
       ready: () => {
-        member.target.downAt = undefined;
-        this.#writer.pump(member);
+        this.sender.pump();
+        this.#options.ready(member);
+        this.own.ready(member);
+        this.files?.ready(member);
       },
-      chat: (message) => this.#people.chat(member, message, () => this.#views.pair(member)),
-      nick: (nick) => this.#people.rename(member, nick),
-      lost: (count) => this.#people.tellLost(member, count),
-      away: (text) => this.#people.setAway(member, text),
-      down: () => this.#keeping.down(member),
-      refused: (reason, byUs) => this.#refused(member, reason, byUs),
-    });
-    this.#roster.members.set(sid, member);
+      message: (message: MemberMessage, inbox: Inbox) => {
+        if (message.type === "standby" || message.type === "succession") {
+          return this.#options.succession(member, message);
+        }
+        if (message.type === "file") return this.files?.take(member, message.bytes);
+        if (message.type === "own") return this.own.take(member, message.bytes);
+        const pairView = () => this.#views.pair(member);
+        this.#memberEvents.take(member, message, { inbox, pairView });
+      },
+      down: (end: ChannelEnd) => this.#down(member, end),
+      refused: (end: ChannelEnd) => this.#refused(member, end),
+    };
+    const { outbox } = this;
+    member.peer = new Peer({ sid, fingerprint }, this.#context!, { outbox, listener });
+    this.roster.members.set(sid, member);
+    this.people.list(name);
     return member;
   }
 
-  /** Somebody of the last roster has another sid now, or is lost. */
-  #handOver(member: Member): void {
-    const successor = [...this.#roster.members.values()].find((other) =>
-      other.name === member.name && !other.shown && other.target.instance === undefined
-    );
-    if (successor && member.shown) inheritLooks(successor, member);
-    this.#disconnect(member);
-    this.#keeping.part(member, WHY.LOST);
-    if (!successor) this.#people.tellLeft(member, "lost");
-  }
-
-  #disconnect(member: Member): void {
-    member.peer?.dispose();
-    member.peer = undefined;
+  /** @returns Whether a member of the last roster has a new sid now. */
+  #handOver(member: RosterMember): boolean {
+    const successor = this.roster.membersOf(member.name).find(({ shown }) => !shown);
+    if (!successor || !member.shown) return false;
+    copyProfile(successor, member);
+    return true;
   }
 
   #changeView(): void {
     const { sid, relay } = this.#context!;
-    this.#people.changeView(this.#views.update({ sid, relay }));
+    this.#inboxes.changeView(this.#views.update({ sid, relay }));
   }
 
-  // What people do.
-
-  #hello(member: Member, channel: Channel, message: HelloMessage): Stream {
-    const stream = this.#keeping.bind(member, message.instance);
-    // Changed since one's own HELLO: who has no stream yet got no NICK.
-    if (channel.toldNick !== undefined && channel.toldNick !== this.nick) {
-      this.outbox.addNick(stream.target);
-    }
-    for (const other of this.#roster.members.values()) {
-      if (other !== member && other.target === stream.target) other.peer?.end(REASON.REPLACED);
-    }
-    this.#people.greet(member, channel.peer, message.nick);
-    return stream;
+  #isLive(inbox: Inbox): boolean {
+    return this.roster.members.values().some((member) =>
+      member.inbox === inbox && member.stream?.holder === member
+    );
   }
 
-  #refused(member: Member, reason: number, byUs: boolean): void {
+  // Events of the channels.
+
+  #hello(member: RosterMember, channel: PeerChannel, message: HelloMessage): Streams {
+    const { instance, nick, features } = message;
+    const before = member.stream;
+    const replaces = before?.instance === instance && before.holder === member;
+    if (before?.instance !== instance && before?.holder === member) this.people.lose(before);
+    const inbox = this.#inboxes.of(member.name, instance);
+    inbox.onGiven = () => member.peer?.acknowledgeSoon();
+    const older = this.#holderOf(member, instance);
+    const stream = this.people.show(member, instance);
+    member.stream = stream;
+    member.inbox = inbox;
+    member.refused = false;
+    member.features = features;
+    if (!replaces) this.own.greet(member);
+    this.#options.guesses.show(member.name);
+    older?.peer?.end(REASON.REPLACED); // §6: the newer channel takes the stream
+    // The nick changed after our HELLO, before there was a stream to queue the change for.
+    if (channel.sentNick !== this.nick) this.outbox.addNick(stream);
+    this.outbox.complete(stream);
+    this.#memberEvents.greet(member, { key: channel.peer, nick, replaces });
+    return { stream, inbox };
+  }
+
+  /** Another member whose channel has the stream of this instance. */
+  #holderOf(member: RosterMember, instance: string): RosterMember | undefined {
+    return this.roster.membersOf(member.name).find((other) =>
+      other !== member && other.stream?.instance === instance && other.stream.holder === other
+    );
+  }
+
+  #down(member: RosterMember, { reason }: ChannelEnd): void {
+    const { stream } = member;
+    if (stream?.holder !== member) return;
+    if (GONE_REASONS.includes(reason)) this.people.refuse(stream);
+    else this.people.lose(stream);
+  }
+
+  #refused(member: RosterMember, end: ChannelEnd): void {
+    if (member.refused) return;
     member.refused = true;
-    this.#keeping.refuse(member);
-    this.#people.tellRefused(member, reason, byUs);
+    const { stream } = member;
+    const isGone = GONE_REASONS.includes(end.reason);
+    if (isGone && stream?.lostAt !== undefined) this.people.leave(stream, "failed");
+    this.#memberEvents.reportRefused(member, end);
   }
 }

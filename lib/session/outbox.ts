@@ -1,350 +1,286 @@
 /**
- * What has been written, for whom it is kept, and what became of it (PROTOCOL.md §6, "What a sender keeps").
- *
- * Every message has one target for each addressee. A target is a stream towards one instance of a fingerprint or,
- * before its HELLO, a waiting list. Knows nothing of channels, records or the relay: it numbers, keeps and reports.
+ * Keeps what the user wrote until each person it is for has it, and reports what was delivered and what was not
+ * (PROTOCOL.md §6, "What a sender keeps" and "Delivered").
  *
  * @module
  */
 
-import type { Clock } from "../base/clock.ts";
-import { type Item, type Outgoing, sortUnsent, Target } from "../target.ts";
+import { KEEP_KNOWN_MS, KEPT_MS } from "../protocol/limits.ts";
+import type { Outgoing, OutgoingChat } from "./outgoing.ts";
+import { type Item, MAX_KEPT_FOR_ALL_BYTES, type Stream } from "./streams.ts";
 
-/** How long something is kept for a member that is gone, §6. */
-export const KEEP_MS = 10 * 60 * 1000;
-/** Streams whose numbers are remembered; §6 asks for the 1024 seen last. */
-const MAX_STREAMS = 4096;
+/** Why something was given up: only after a goodbye it is no failure. */
+export type GivenUp = "failed" | "left";
 
-/** What became of a message at one target. */
-type Fate =
-  | "pending"
-  | "acked"
-  | "failed"
-  /** Nothing more is waited for here, and nothing is to be said of it. */
-  | "neutral"
-  /** The same, for something that was never sent here: what still waits for whoever says HELLO may bring it back. */
-  | "unsent";
+/** A message at one person. */
+interface Delivery {
+  state: "pending" | "acked" | GivenUp;
+  /** How many streams hold it. */
+  held: number;
+  /** Our own other terminals are never reported. */
+  readonly isOwn: boolean;
+}
 
-/** A message with its fates. */
+/** A message that some stream holds. */
 interface Entry {
   readonly message: Outgoing;
-  readonly fates: Map<Target, Fate>;
-  pending: number;
+  /** By the clock that stands still without a connection. */
+  readonly acceptedAt: number;
+  /** By fingerprint. */
+  readonly deliveries: Map<string, Delivery>;
   reported: boolean;
+  /** It is older than KEPT_MS, and for whom it is kept was reported. */
+  keptReported: boolean;
 }
 
-/** A message on its way from one target to another. */
-interface Arrival {
-  readonly message: Outgoing;
-  readonly moved: boolean;
+/** A person as far as the outbox is concerned. */
+interface Receiver {
+  readonly fingerprint: string;
+  /** The streams that get a copy. */
+  readonly streams: readonly Stream[];
 }
 
-/** Hears what became of messages; fingerprints as `SHA256:…`. */
-export interface OutboxListener {
-  /** Every addressee has acknowledged; once for each message. */
-  delivered(message: Outgoing, to: string[]): void;
-  /** These addressees were given up. */
-  undelivered(message: Outgoing, to: string[]): void;
+interface OutboxOptions {
+  /** Our own fingerprint, `SHA256:…`. */
+  readonly own: string;
+  /** The time, without that in which there was no connection. */
+  now(): number;
+  /** Everybody has it; called once for each CHAT. */
+  delivered(message: OutgoingChat, to: string[]): void;
+  /** How long it is kept for a person, in ms; asked once KEPT_MS are over. */
+  keptMs(fingerprint: string): number;
+  /** The streams that are lost or slow, by person, in the order in which they are to give up what is too much. */
+  waived(): readonly (readonly Stream[])[];
+  /** KEPT_MS are over, and it is kept for these people for another `ms`; called once for each CHAT at most. */
+  kept(message: OutgoingChat, to: string[], ms: number): void;
+  /** It was given up for these people; an empty list: there was nobody. */
+  undelivered(message: OutgoingChat, to: string[]): void;
 }
 
-/** Everything unacknowledged of one session. */
+/** All unacknowledged messages of one session. */
 export class Outbox {
-  #clock: Clock;
-  #listener: OutboxListener;
-  #streams = new Map<string, Target>();
-  #waiting = new Set<Target>();
-  #entries = new Map<Outgoing, Entry>();
-  #failed = new Map<Outgoing, Set<string>>();
+  readonly #options: OutboxOptions;
+  readonly #entries = new Map<Outgoing, Entry>();
+  readonly #givenUp = new Map<OutgoingChat, Set<string>>();
   #failures = 0;
+  /** Bytes of text in `#entries`. */
+  #bytes = 0;
 
-  constructor(clock: Clock, listener: OutboxListener) {
-    this.#clock = clock;
-    this.#listener = listener;
+  constructor(options: OutboxOptions) {
+    this.#options = options;
   }
 
-  /** Every stream and waiting list. */
-  *targets(): Iterable<Target> {
-    yield* this.#streams.values();
-    yield* this.#waiting;
-  }
-
-  /** Those lost within the last 10 minutes, who still are addressees (§6). */
-  *lost(): Iterable<Target> {
-    for (const target of this.targets()) if (target.lostAt !== undefined) yield target;
-  }
-
-  /** Messages of which something is still waited for. */
+  /** Number of messages that a person has still to acknowledge. */
   get unsettled(): number {
-    return this.#entries.size;
+    return this.#entries.values().filter((entry) => isPending(entry)).toArray().length;
   }
 
-  /** How often a person, or everybody, did not get a message. */
+  /** A person whom a message is for has not acknowledged it yet. */
+  get owed(): boolean {
+    return this.#entries.values().some(isPending);
+  }
+
+  /** How often a message was given up for a person who had not said goodbye, or reached nobody at all. */
   get failures(): number {
     return this.#failures;
   }
 
   /** The fingerprints of the people who have not acknowledged a message yet. */
   missing(id: string): string[] {
-    const entry = this.#entries.values().find(({ message }) => message.id === id);
-    const pending = [...entry?.fates ?? []].filter(([{ wasUp }, fate]) =>
-      wasUp && fate === "pending"
+    const entry = this.#entries.values().find(({ message }) =>
+      message.type === "chat" && message.id === id
     );
-    return [...new Set(pending.map(([{ fingerprint }]) => fingerprint))];
+    return entry ? missingOf(entry) : [];
   }
 
-  /** Makes a waiting list for a member whose instance is not known yet. */
-  addWaiting(fingerprint: string): Target {
-    const target = new Target(fingerprint, undefined, this.#clock.now());
-    this.#waiting.add(target);
-    return target;
-  }
-
-  /** Queues a message for its addressees; with none it is reported at once. */
-  add(message: Outgoing, targets: Iterable<Target>): void {
-    const fates = new Map<Target, Fate>();
-    for (const target of targets) fates.set(target, "pending");
-    const entry: Entry = { message, fates, pending: fates.size, reported: false };
-    if (entry.pending === 0) {
-      this.#failures++;
-      this.#listener.undelivered(message, []);
-      return;
-    }
+  /** Queues a message for the people whom it is for; without any it is reported as undelivered at once. */
+  add(message: Outgoing, receivers: readonly Receiver[]): void {
+    const acceptedAt = this.#options.now();
+    const deliveries = new Map<string, Delivery>();
+    const entry: Entry = {
+      message,
+      acceptedAt,
+      deliveries,
+      reported: false,
+      keptReported: false,
+    };
     this.#entries.set(message, entry);
-    for (const target of entry.fates.keys()) this.#push(target, message, false);
-    this.#report();
-  }
-
-  /** Queues a change of nick for a stream. */
-  addNick(target: Target): void {
-    this.#push(target, undefined, false);
-    this.#report();
-  }
-
-  #push(target: Target, message: Outgoing | undefined, moved: boolean): void {
-    const seq = target.instance === undefined ? 0 : target.nextSeq++;
-    target.items.push({ seq, message, moved, queuedAt: this.#clock.now(), sentAt: undefined });
-    target.bytes += message?.bytes ?? 0;
-    // Without a channel the oldest of too much is given up, §6.
-    while (target.downAt !== undefined && target.overfull) this.#drop(target, 1, "failed");
-  }
-
-  /**
-   * HELLO has arrived: gives the stream for its instance what waited for the member, without what it has already.
-   *
-   * @param waiting The member's target so far; may be a stream of the same or of another instance.
-   * @param options.adopt What is kept for other instances of the fingerprint, which are gone, comes along (§6).
-   * @returns The stream for (fingerprint, instance).
-   */
-  bind(waiting: Target, instance: string, options: { adopt: boolean }): Target {
-    const { fingerprint } = waiting;
-    const key = `${fingerprint} ${instance}`;
-    let stream = this.#streams.get(key);
-    if (!stream) {
-      stream = new Target(fingerprint, instance, this.#clock.now());
-      this.#makeRoom();
+    this.#bytes += message.bytes;
+    for (const { fingerprint, streams } of receivers) {
+      const isOwn = fingerprint === this.#options.own;
+      deliveries.set(fingerprint, { state: "pending", held: 0, isOwn });
+      for (const stream of streams) this.#push(stream, entry, false);
     }
-    this.#streams.delete(key);
-    this.#streams.set(key, stream); // the one seen last comes last
-    stream.lostAt = undefined;
-    stream.wasUp = true;
-    const arriving: Arrival[] = [];
-    if (waiting.instance === undefined) {
-      this.#collect(waiting, stream, arriving, { moved: false, orphans: false });
-      this.#waiting.delete(waiting);
-    }
-    if (options.adopt) this.#collectLost(stream, arriving, { orphans: false });
-    for (const { message, moved } of arriving) this.#push(stream, message, moved);
-    sortUnsent(stream);
-    this.#report();
-    return stream;
-  }
-
-  /** Forgets the numbers of streams that were seen longest ago and hold nothing. */
-  #makeRoom(): void {
-    if (this.#streams.size < MAX_STREAMS) return;
-    const idle = this.#streams.entries().find(([, { downAt, items }]) =>
-      downAt !== undefined && items.length === 0
-    );
-    if (idle) this.#streams.delete(idle[0]);
-  }
-
-  /**
-   * §6, "A restarted client": gives a stream what is kept for the other instances of its fingerprint that are gone;
-   * of `orphans` only what no other of them has acknowledged, or may still.
-   */
-  adopt(stream: Target, options = { orphans: false }): void {
-    const arriving: Arrival[] = [];
-    this.#collectLost(stream, arriving, options);
-    arriving.sort((a, b) => a.message.serial - b.message.serial);
-    for (const { message } of arriving) this.#push(stream, message, true);
-    this.#report();
-  }
-
-  #collectLost(stream: Target, arriving: Arrival[], { orphans }: { orphans: boolean }): void {
-    // First what may have been meant for this very instance, so that the others' is not taken for it.
-    const lost = [...this.lost()].sort((a, b) => (a.instance ? 1 : 0) - (b.instance ? 1 : 0));
-    for (const gone of lost) {
-      if (gone.fingerprint !== stream.fingerprint || gone === stream) continue;
-      this.#collect(gone, stream, arriving, { moved: true, orphans });
-      if (gone.instance === undefined) this.#waiting.delete(gone);
-    }
-  }
-
-  /** Takes everything out of `from`; what `to` was never given is added to `arriving` as pending there. */
-  #collect(
-    from: Target,
-    to: Target,
-    arriving: Arrival[],
-    { moved, orphans }: { moved: boolean; orphans: boolean },
-  ): void {
-    const kept: Item[] = [];
-    for (const item of from.items) {
-      const entry = item.message && this.#entries.get(item.message);
-      if (!entry) continue;
-      const fate = entry.fates.get(to);
-      const isQueued = fate !== undefined && (fate !== "unsent" || from.instance !== undefined);
-      if (isQueued || orphans && this.#hasTwin(entry, from)) {
-        // The same id is queued there: a waiting list ends in it, a gone instance may still come back for it.
-        if (moved && from.instance !== undefined) kept.push(item);
-        else this.#forget(entry, from);
-        continue;
+    if (deliveries.values().every(({ isOwn }) => isOwn)) {
+      entry.reported = true;
+      if (message.type === "chat") {
+        this.#failures++;
+        this.#options.undelivered(message, []);
       }
-      if (from.instance === undefined) entry.fates.delete(from);
-      else entry.fates.set(from, "neutral"); // its stream had this id, and never gets it again
-      entry.fates.set(to, "pending");
-      arriving.push({ message: entry.message, moved });
     }
-    from.items = kept;
-    from.bytes = kept.reduce((sum, item) => sum + (item.message?.bytes ?? 0), 0);
-  }
-
-  #forget(entry: Entry, target: Target): void {
-    if (entry.fates.get(target) === "pending") entry.pending--;
-    entry.fates.delete(target);
     this.#settle(entry);
-  }
-
-  /** ACK: everything up to `received` has arrived. */
-  acknowledge(target: Target, received: number): void {
-    const rest = target.items.findIndex(({ seq }) => seq > received);
-    this.#drop(target, rest < 0 ? target.items.length : rest, "acked");
+    this.#limitAll();
     this.#report();
   }
 
-  /** Everything unacknowledged at this target is given up: it left, or was removed. */
-  giveUp(target: Target): void {
-    this.#drop(target, target.items.length, "failed");
+  /** Queues a change of our nick. */
+  addNick(stream: Stream): void {
+    const acceptedAt = this.#options.now();
+    stream.add({ message: undefined, moved: false, acceptedAt });
+    this.limit(stream);
+  }
+
+  /** HELLO was taken: what no instance of the person has acknowledged goes into this stream, too. */
+  complete(stream: Stream): void {
+    const has = new Set(stream.items.map(({ message }) => message));
+    for (const entry of this.#entries.values()) {
+      const delivery = entry.deliveries.get(stream.fingerprint);
+      if (delivery?.state === "pending" && !has.has(entry.message)) this.#push(stream, entry, true);
+    }
     this.#report();
   }
 
-  /** This target gets nothing more and counts neither as delivered nor as undelivered: refused for good, §6. */
-  exclude(target: Target): void {
-    this.#drop(target, target.items.length, "neutral");
+  #push(stream: Stream, entry: Entry, moved: boolean): void {
+    const { message, acceptedAt } = entry;
+    entry.deliveries.get(stream.fingerprint)!.held++;
+    stream.add({ message, moved, acceptedAt });
+    this.#limit(stream);
+  }
+
+  /** Gives up the oldest of what is too much for an instance that is lost or slow. */
+  limit(stream: Stream): void {
+    this.#limit(stream);
+    this.#limitAll();
     this.#report();
   }
 
-  /**
-   * A target is no addressee any more; what it still held is given up. A stream keeps its numbers, for its
-   * instance may come back and know them.
-   */
-  retire(target: Target): void {
-    this.giveUp(target);
-    target.lostAt = undefined;
-    this.#waiting.delete(target);
+  #limit(stream: Stream): void {
+    while (stream.waived && stream.overfull) this.#drop(stream, stream.remove(1), "failed");
   }
 
-  #drop(target: Target, count: number, fate: "acked" | "failed" | "neutral"): void {
-    for (const item of target.items.splice(0, count)) {
-      target.bytes -= item.message?.bytes ?? 0;
-      const entry = item.message && this.#entries.get(item.message);
-      if (!entry) continue;
-      let decided: Fate = fate;
-      if (fate === "failed" && this.#hasTwin(entry, target)) {
-        decided = item.seq > target.sentSeq ? "unsent" : "neutral";
+  /** Gives up what is too much for all instances that are lost or slow. */
+  #limitAll(): void {
+    if (this.#bytes <= MAX_KEPT_FOR_ALL_BYTES) return;
+    const people = this.#options.waived();
+    const holders = new Map<Outgoing, number>();
+    let bytes = 0;
+    for (const { message } of people.flat().flatMap(({ items }) => items)) {
+      if (!message) continue;
+      const count = holders.get(message) ?? 0;
+      if (count === 0) bytes += message.bytes;
+      holders.set(message, count + 1);
+    }
+    for (const streams of people) {
+      while (bytes > MAX_KEPT_FOR_ALL_BYTES) {
+        const [stream] = streams.filter(({ items }) => items.length > 0).sort(byOldest);
+        if (!stream) break;
+        const [item] = stream.remove(1);
+        const { message } = item!;
+        if (message) {
+          const count = holders.get(message)! - 1;
+          holders.set(message, count);
+          if (count === 0) bytes -= message.bytes;
+        }
+        this.#drop(stream, [item!], "failed");
       }
-      entry.fates.set(target, decided);
-      entry.pending--;
-      if (decided === "failed") this.#fail(entry.message, target);
+    }
+  }
+
+  /** ACK: everything up to the seq `received` has arrived. @throws {ProtocolError} When it is above every number. */
+  acknowledge(stream: Stream, received: number): void {
+    this.#drop(stream, stream.acknowledge(received), "acked");
+    this.#report();
+  }
+
+  /** Gives up everything that a stream holds. */
+  giveUp(stream: Stream, why: GivenUp): void {
+    this.#drop(stream, stream.remove(stream.items.length), why);
+    this.#report();
+  }
+
+  /** Gives up what was kept for long enough; reports what is kept for longer. */
+  expire(streams: Iterable<Stream>): void {
+    const now = this.#options.now();
+    for (const stream of streams) {
+      if (!stream.items.some(({ acceptedAt }) => acceptedAt <= now - KEPT_MS)) continue;
+      const oldest = now - this.#options.keptMs(stream.fingerprint);
+      this.#drop(stream, stream.removeUpTo(oldest), "failed");
+    }
+    this.#report();
+    for (const entry of this.#entries.values()) {
+      const { message, acceptedAt, keptReported } = entry;
+      if (acceptedAt > now - KEPT_MS) break; // they are in order
+      if (keptReported) continue;
+      entry.keptReported = true;
+      const to = missingOf(entry);
+      if (message.type !== "chat" || to.length === 0) continue;
+      this.#options.kept(message, to, acceptedAt + KEEP_KNOWN_MS - now);
+    }
+  }
+
+  #drop(stream: Stream, items: readonly Item[], state: "acked" | GivenUp): void {
+    for (const { message } of items) {
+      const entry = message && this.#entries.get(message);
+      const delivery = entry?.deliveries.get(stream.fingerprint);
+      if (!entry || !delivery) continue;
+      delivery.held--;
+      if (delivery.state === "pending") {
+        if (state === "acked") delivery.state = "acked";
+        else if (delivery.held === 0) this.#fail(entry, stream.fingerprint, state);
+      }
       this.#settle(entry);
     }
   }
 
-  #fail(message: Outgoing, { fingerprint, wasUp }: Target): void {
-    if (wasUp) this.#failures++;
-    const failed = this.#failed.get(message);
-    if (failed) failed.add(fingerprint);
-    else this.#failed.set(message, new Set([fingerprint]));
+  #fail(entry: Entry, fingerprint: string, why: GivenUp): void {
+    const { message } = entry;
+    const delivery = entry.deliveries.get(fingerprint)!;
+    delivery.state = why;
+    if (delivery.isOwn) return;
+    if (why === "failed") this.#failures++;
+    if (message.type !== "chat") return;
+    const others = this.#givenUp.get(message);
+    if (others) others.add(fingerprint);
+    else this.#givenUp.set(message, new Set([fingerprint]));
   }
 
-  /** Another instance of the target's fingerprint was given the same id, and speaks for it (§6). */
-  #hasTwin(entry: Entry, target: Target): boolean {
-    for (const [other, fate] of entry.fates) {
-      if (other === target || other.fingerprint !== target.fingerprint) continue;
-      if (fate !== "neutral" && fate !== "unsent") return true;
-    }
-    return false;
-  }
-
-  /** Reports a message as delivered as soon as nobody who counts is missing, and forgets it when nobody is. */
+  /** Reports a message once everybody has it; forgets it once no stream holds it. */
   #settle(entry: Entry): void {
-    if (!entry.reported && !this.#isMissed(entry)) {
+    const { message, deliveries } = entry;
+    if (!entry.reported && !isPending(entry)) {
       entry.reported = true;
-      const fates = [...entry.fates];
-      const to = new Set(fates.filter(([, fate]) => fate === "acked").map(([t]) => t.fingerprint));
-      if (fates.every(([, fate]) => fate !== "failed")) {
-        if (to.size > 0) this.#listener.delivered(entry.message, [...to]);
-        // Whoever was addressed has been refused for good: nobody got it, and the user is told.
-        else this.#listener.undelivered(entry.message, []);
+      const others = [...deliveries].filter(([, { isOwn }]) => !isOwn);
+      const isComplete = others.every(([, { state }]) => state === "acked");
+      if (isComplete && message.type === "chat") {
+        this.#options.delivered(message, others.map(([fingerprint]) => fingerprint));
       }
     }
-    if (entry.pending > 0) return;
-    this.#entries.delete(entry.message);
-    if (![...entry.fates.values()].includes("acked")) this.#failures++;
-  }
-
-  #isMissed(entry: Entry): boolean {
-    if (entry.pending === 0) return false;
-    for (const [target, fate] of entry.fates) {
-      if (fate !== "pending") continue;
-      if (target.lostAt === undefined || !this.#hasSpokesman(entry, target)) return true;
-    }
-    return false;
-  }
-
-  /** Another instance of the target's fingerprint has acknowledged the same id, §6. */
-  #hasSpokesman(entry: Entry, target: Target): boolean {
-    for (const [other, fate] of entry.fates) {
-      if (fate === "acked" && other.fingerprint === target.fingerprint) return true;
-    }
-    return false;
+    const isHeld = deliveries.values().some(({ held }) => held > 0);
+    if (!isHeld && this.#entries.delete(message)) this.#bytes -= message.bytes;
   }
 
   #report(): void {
-    const failed = [...this.#failed];
-    this.#failed.clear();
-    for (const [message, fingerprints] of failed) {
-      this.#listener.undelivered(message, [...fingerprints]);
+    const givenUp = [...this.#givenUp];
+    this.#givenUp.clear();
+    for (const [message, fingerprints] of givenUp) {
+      this.#options.undelivered(message, [...fingerprints]);
     }
   }
+}
 
-  /** A target went out of the roster: messages that only wait for it may count as delivered by its twin. */
-  settleAll(target: Target): void {
-    for (const { message } of [...target.items]) {
-      const entry = message && this.#entries.get(message);
-      if (entry) this.#settle(entry);
-    }
-  }
+function isMissing({ state, isOwn }: Delivery): boolean {
+  return state === "pending" && !isOwn;
+}
 
-  /** Gives up what has been kept for 10 minutes; call it at least every few seconds. */
-  expire(): void {
-    const oldest = this.#clock.now() - KEEP_MS;
-    for (const target of [...this.targets()]) {
-      if (target.lostAt !== undefined && target.lostAt <= oldest) this.retire(target);
-      else if (target.downAt !== undefined && target.downAt <= oldest) {
-        const kept = target.items.findIndex(({ queuedAt }) => queuedAt > oldest);
-        this.#drop(target, kept < 0 ? target.items.length : kept, "failed");
-      }
-    }
-    this.#report();
-  }
+function missingOf({ deliveries }: Entry): string[] {
+  return [...deliveries].filter(([, delivery]) => isMissing(delivery)).map(([person]) => person);
+}
+
+function isPending({ deliveries }: Entry): boolean {
+  return deliveries.values().some(isMissing);
+}
+
+/** The one with the oldest message first. */
+function byOldest(a: Stream, b: Stream): number {
+  return a.items[0]!.acceptedAt - b.items[0]!.acceptedAt;
 }

@@ -1,92 +1,86 @@
 /**
  * One established peer channel: records in both directions, HELLO, ACK, GAP and the stream on it (PROTOCOL.md §4, §6).
- *
- * Knows nothing of handshakes, retries or the roster; errors it throws end this channel and nothing else.
+ * The errors it throws end this channel and nothing else.
  *
  * @module
  */
 
-import { type Bytes, MAX_COUNTER } from "../base/bytes.ts";
-import { Opener, Sealer } from "../protocol/records.ts";
+import { type Bytes, MAX_COUNTER, release } from "../base/bytes.ts";
 import { ProtocolError } from "../base/errors.ts";
+import { type Envelope, openPart, sealBox } from "../protocol/cast.ts";
 import type { HandshakeResult } from "../protocol/handshake.ts";
+import type { PublicKey } from "../protocol/identity.ts";
 import {
-  type ChatMessage,
   decodeMessage,
   encodeMessage,
   type Message,
   type SentMessage,
 } from "../protocol/messages.ts";
+import { pad, unpad } from "../protocol/padding.ts";
+import { Opener, Sealer, TAG_BYTES } from "../protocol/records.ts";
+import type { Inbox } from "./inbox.ts";
 import type { Outbox } from "./outbox.ts";
-import type { Item, Target } from "../target.ts";
-import type { PublicKey } from "../protocol/identity.ts";
+import type { Item, Stream } from "./streams.ts";
 
-/** What has been taken from one (fingerprint, instance); kept while the process runs, §6. */
-export interface Inbox {
-  /** The highest seq taken. */
-  received: number;
-  /** Something has ever been taken, so that a GAP means a loss. */
-  took: boolean;
-}
+/** A record as it comes: a payload of kind 4, or a PART. */
+export type PeerRecord = Uint8Array | { readonly box: Uint8Array; readonly common: Uint8Array };
 
-/** The other end of a channel's stream, known from its HELLO on. */
-export interface Stream {
-  readonly target: Target;
+/** Both directions of a channel's stream, known once HELLO has arrived. */
+export interface Streams {
+  readonly stream: Stream;
   readonly inbox: Inbox;
 }
 
-/** A HELLO by itself. */
 export type HelloMessage = Extract<Message, { type: "hello" }>;
 
-/** What a channel asks of and tells its owner. */
-export interface ChannelListener {
-  /** HELLO arrived: gives the stream of its instance. */
-  hello(channel: Channel, message: HelloMessage): Stream;
+/** The messages that a channel hands on: all but those that it handles itself. */
+export type MemberMessage = Exclude<Message, { type: "close" | "hello" | "ack" | "extension" }>;
+
+/** The messages about where the room goes, §14. */
+export type SuccessionMessage = Extract<MemberMessage, { type: "standby" | "succession" }>;
+
+/** Callbacks of a channel. */
+export interface PeerChannelListener {
+  /** HELLO arrived: returns the streams of its instance. */
+  hello(channel: PeerChannel, message: HelloMessage): Streams;
   /** The first ACK arrived: messages flow. */
-  ready(channel: Channel): void;
+  ready(channel: PeerChannel): void;
   /** The other side ended the channel. */
-  closed(channel: Channel, reason: number): void;
-  /** A CHAT to show. */
-  chat(message: ChatMessage): void;
-  /** Another nick. */
-  nick(nick: string): void;
-  /** The other side gave up so many messages. */
-  lost(count: number): void;
-  /** AWAY, or back when the text is empty. */
-  away(text: string): void;
-  /** Something was received that an ACK is due for. */
-  ackDue(): void;
+  closed(channel: PeerChannel, reason: number): void;
+  /** A message that says something about its sender; each seq once. */
+  message(message: MemberMessage, inbox: Inbox): void;
 }
 
-/** What a channel needs to send. */
-export interface ChannelOptions {
+interface PeerChannelOptions {
   readonly tag: string;
   readonly keys: HandshakeResult;
-  readonly outbox: Outbox;
-  /** The clock's time of M3, in milliseconds. */
+  /** The clock's time at M3, in milliseconds. */
   readonly startedAt: number;
-  /** Sends one record to the other side. */
+  readonly outbox: Outbox;
+  /** Sends one record to the other side; its memory is used no longer than the call. */
   send(record: Bytes): void;
-  readonly listener: ChannelListener;
+  readonly listener: PeerChannelListener;
 }
 
-/** A peer channel. */
-export class Channel {
+/** An established peer channel. */
+export class PeerChannel {
   readonly tag: string;
   readonly peer: PublicKey;
   readonly startedAt: number;
-  /** The nick in one's own HELLO; undefined before that. */
-  toldNick: string | undefined;
-  #sealer: Sealer;
-  #opener: Opener;
-  #options: ChannelOptions;
-  #stream: Stream | undefined;
+  /** The nick in our HELLO; undefined before we sent it. */
+  sentNick: string | undefined;
+  readonly #sealer: Sealer;
+  readonly #opener: Opener;
+  readonly #options: PeerChannelOptions;
+  #streams: Streams | undefined;
+  /** What the other side's HELLO says that it understands. */
+  features = 0;
   #ackIn = -1;
   #closed = false;
-  /** The seq up to which everything was sent in this channel, or skipped with GAP. */
+  /** The seq up to which everything was sent in this channel or skipped with GAP. */
   #cursor = 0;
 
-  constructor(options: ChannelOptions) {
+  constructor(options: PeerChannelOptions) {
     this.#options = options;
     this.tag = options.tag;
     this.peer = options.keys.peer;
@@ -95,9 +89,9 @@ export class Channel {
     this.#opener = new Opener(options.keys.receiveKey);
   }
 
-  /** The other side's stream; undefined before its HELLO. */
+  /** Undefined before the other side's HELLO. */
   get stream(): Stream | undefined {
-    return this.#stream;
+    return this.#streams?.stream;
   }
 
   /** HELLO and the first ACK have arrived: messages flow. */
@@ -110,7 +104,7 @@ export class Channel {
     return this.#opener.verified > 0;
   }
 
-  /** Nothing more is sent or taken here. */
+  /** Nothing more is sent or received here. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -120,8 +114,12 @@ export class Channel {
     this.#seal(encodeMessage(message));
   }
 
-  #seal(plaintext: Uint8Array): void {
-    if (!this.#closed) this.#options.send(this.#sealer.seal(plaintext));
+  #seal(message: Uint8Array): void {
+    if (this.#closed) return;
+    const record = pad(message, TAG_BYTES);
+    this.#sealer.sealInPlace(record);
+    this.#options.send(record);
+    release(record);
   }
 
   /** Ends the channel, with CLOSE if `reason` is given. */
@@ -130,126 +128,101 @@ export class Channel {
     this.#closed = true;
   }
 
-  /** Acknowledges everything taken so far. */
+  /** Acknowledges everything that was given to the user so far. */
   acknowledge(): void {
-    if (this.#stream) this.send({ type: "ack", received: this.#stream.inbox.received });
+    if (this.#streams) this.send({ type: "ack", received: this.#streams.inbox.given });
   }
 
   /**
-   * Decrypts one record, without acting on it.
+   * Opens one record without acting on it.
    *
    * @throws {DecryptError | ProtocolError} The other side's fault: end the channel.
    */
-  open(record: Uint8Array): Bytes {
-    return this.#opener.open(record);
+  open(record: PeerRecord): Message {
+    if ("box" in record) return openPart(this.#opener, record);
+    return decodeMessage(unpad(this.#opener.open(record)));
   }
 
   /**
-   * Acts on the plaintext of one record.
+   * Acts on a message.
    *
    * @throws {ProtocolError} The other side's fault: end the channel with CLOSE(3).
    */
-  take(plaintext: Uint8Array): void {
+  take(message: Message): void {
     if (this.#closed) return;
-    const message = decodeMessage(plaintext);
     const { listener } = this.#options;
     if (message.type === "close") return listener.closed(this, message.reason);
     if (message.type === "hello") return this.#takeHello(message);
-    const stream = this.#stream;
-    if (!stream) throw new ProtocolError("unexpected"); // §6: anything but CLOSE before HELLO
+    const streams = this.#streams;
+    if (!streams) throw new ProtocolError("unexpected"); // §6: anything but CLOSE before HELLO
     switch (message.type) {
       case "ack":
-        return this.#takeAck(stream, message.received);
-      case "gap":
-        return this.#takeGap(stream.inbox, message.next);
-      case "chat":
-        if (this.#takeSeq(stream.inbox, message.seq)) listener.chat(message);
-        return;
-      case "nick":
-        if (this.#takeSeq(stream.inbox, message.seq)) listener.nick(message.nick);
-        return;
-      case "away":
-        return listener.away(message.text);
+        return this.#takeAck(streams.stream, message.received);
       case "extension":
         return;
+      default:
+        if ("seq" in message && !streams.inbox.take(message.seq)) return;
+        listener.message(message, streams.inbox);
     }
   }
 
   #takeHello(message: HelloMessage): void {
-    if (this.#stream) throw new ProtocolError("unexpected"); // §6: a second HELLO
-    this.#stream = this.#options.listener.hello(this, message);
+    if (this.#streams) throw new ProtocolError("unexpected"); // §6: a second HELLO
+    this.features = message.features;
+    this.#streams = this.#options.listener.hello(this, message);
     this.acknowledge();
   }
 
-  #takeSeq(inbox: Inbox, seq: number): boolean {
-    this.#options.listener.ackDue();
-    if (seq <= inbox.received) return false; // sent again
-    if (seq > inbox.received + 1) throw new ProtocolError("unexpected");
-    inbox.received = seq;
-    inbox.took = true;
-    return true;
-  }
-
-  #takeGap(inbox: Inbox, next: number): void {
-    if (next <= inbox.received) throw new ProtocolError("bad-field");
-    const count = next - 1 - inbox.received;
-    inbox.received = next - 1;
-    this.#options.listener.ackDue();
-    if (inbox.took && count > 0) this.#options.listener.lost(count);
-  }
-
   #takeAck(stream: Stream, received: number): void {
-    const { target } = stream;
-    if (received > target.sentSeq) throw new ProtocolError("bad-field"); // above what was sent
-    if (received <= this.#ackIn) return;
     const first = this.#ackIn < 0;
+    if (first) stream.resume(received);
+    if (received <= this.#ackIn && received <= stream.sentSeq) return;
+    this.#options.outbox.acknowledge(stream, received);
     this.#ackIn = received;
-    if (first) {
-      this.#cursor = received;
-      // In flight on an older channel, or never sent: all of it goes out anew.
-      for (const item of target.items) item.sentAt = undefined;
-    }
-    this.#options.outbox.acknowledge(target, received);
-    if (first) this.#options.listener.ready(this);
+    if (!first) return;
+    this.#cursor = received;
+    this.#skipTo(stream.lowest);
+    this.#options.listener.ready(this);
   }
 
-  /**
-   * Sends what has not been sent in this channel, in order.
-   *
-   * @param options.nick One's own nick of this moment.
-   * @param options.encode Turns a message into its CHAT, encoded; valid until the next call.
-   * @param options.now The clock's time.
-   * @param options.room Whether the connection takes more now.
-   */
-  pump(options: {
-    nick: string;
-    encode(item: Item): Bytes;
-    now: number;
-    room(): boolean;
-  }): void {
-    const target = this.#stream?.target;
-    if (!target || !this.live) return;
-    const { items } = target;
-    let next = items.length;
-    while (next > 0 && items[next - 1]!.seq > this.#cursor) next--;
-    for (; next < items.length; next++) {
-      const item = items[next]!;
-      if (!options.room()) return;
-      this.#skipTo(target, item.seq);
-      if (item.message) this.#seal(options.encode(item));
-      else this.send({ type: "nick", seq: item.seq, nick: options.nick });
-      item.sentAt = options.now;
-      this.#cursor = item.seq;
-      target.sentSeq = Math.max(target.sentSeq, item.seq);
+  /** The next item that has not been sent in this channel; none until messages flow. */
+  nextItem(): Item | undefined {
+    if (!this.live) return undefined;
+    const { items } = this.#streams!.stream;
+    let [low, high] = [0, items.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (items[middle]!.seq > this.#cursor) high = middle;
+      else low = middle + 1;
     }
-    this.#skipTo(target, target.nextSeq);
+    const item = items[low];
+    return item && item.seq < MAX_COUNTER ? item : undefined;
   }
 
-  /** §6: what is not kept any more is skipped with GAP. */
-  #skipTo(target: Target, seq: number): void {
+  /** Sends the item that {@linkcode nextItem} gave, encoded as `message`. */
+  sendItem(item: Item, message: Bytes): void {
+    this.#advance(item);
+    this.#seal(message);
+  }
+
+  /** The same in an envelope: returns the box, 57 bytes. */
+  boxItem(item: Item, envelope: Envelope): Bytes {
+    this.#advance(item);
+    return sealBox(this.#sealer, envelope, item.seq);
+  }
+
+  #advance(item: Item): void {
+    this.#skipTo(item.seq);
+    this.#streams!.stream.write(item);
+    this.#cursor = item.seq;
+  }
+
+  /** §6: sends GAP for what is no longer kept. */
+  #skipTo(seq: number): void {
     if (seq <= this.#cursor + 1 || seq >= MAX_COUNTER) return;
     this.send({ type: "gap", next: seq });
     this.#cursor = seq - 1;
-    target.sentSeq = Math.max(target.sentSeq, seq - 1);
+    const { stream } = this.#streams!;
+    stream.sentSeq = Math.max(stream.sentSeq, seq - 1);
   }
 }

@@ -1,7 +1,5 @@
 /**
- * Who is in the room, and what they are called (PROTOCOL.md §6, §8, §9).
- *
- * Knows nothing of channels beyond that there may be one, and sends nothing.
+ * The members of the room and the names under which they are shown (PROTOCOL.md §6, §8, §9).
  *
  * @module
  */
@@ -10,45 +8,53 @@ import type { Bytes } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { UsageError } from "../base/errors.ts";
 import type { Trust } from "./events.ts";
-import { foldNick, showNick, showNicks } from "../protocol/names.ts";
-import type { Target } from "../target.ts";
+import { foldNick, isGoodNick, lookKey, nameKey, showNick, showNicks } from "../protocol/names.ts";
 import type { Peer } from "./peer.ts";
-import type { PeerBook } from "./known_peers.ts";
+import type { KnownPeers } from "./known_peers.ts";
+import type { Inbox } from "./inbox.ts";
+import type { Person } from "./people.ts";
+import type { Stream } from "./streams.ts";
 
 /** An entry of the roster. */
-export interface Member {
+export interface RosterMember {
   /** 16 hex digits. */
   readonly sid: string;
-  /** 32 bytes, as the relay claims. */
+  /** As the relay claims, 32 bytes. */
   readonly fingerprint: Bytes;
   /** The fingerprint as `SHA256:…`. */
   readonly name: string;
-  /** Its place in the order of everything seen; what was written before is late for it. */
-  readonly serial: number;
-  /** The clock's time when it came into this connection's roster. */
-  readonly since: number;
-  /** When it came into the roster, milliseconds since 1970. */
+  readonly person: Person;
+  /** The clock's time when the sid was first in a roster of ours; what was written well before is late for it. */
+  readonly listedAt: number;
+  /** The same in milliseconds since 1970. */
   readonly sinceWall: number;
-  /** Pairing and channel; none while there is no connection. */
+  /** Handshake and channel; undefined while there is no connection. */
   peer: Peer | undefined;
-  /** What is kept for it. */
-  target: Target;
-  /** The nick as sent; known from HELLO on. */
+  /** The stream to its instance; undefined before HELLO. */
+  stream: Stream | undefined;
+  inbox: Inbox | undefined;
+  /** The nick as sent; undefined before HELLO. */
   nick: string | undefined;
-  /** The proven public identity; known from HELLO on. */
+  /** The last nick that was received, which takes effect when there is room for it, §10. */
+  nextNick: string | undefined;
+  /** The proven public identity; undefined before HELLO. */
   id: Bytes | undefined;
-  /** Their key was met in this run for the first time. */
+  /** The shown nick that was last reported. */
+  toldNick: string | undefined;
+  /** The trust that was last reported. */
+  toldTrust: Trust | undefined;
+  /** Their key was first seen in this run. */
   isNew: boolean;
   weak: boolean;
+  /** The features of its last HELLO. */
+  features: number;
   away: string;
-  /** Nothing more is tried with this sid, §6. */
+  /** Refused for good: its channel ended with a reason after which the initiator does not retry, §6. */
   refused: boolean;
-  /** `joined` was told since the last WELCOME. */
+  /** `joined` was emitted since the last WELCOME. */
   announced: boolean;
-  /** The user believes them to be here. */
+  /** The user sees them as present. */
   shown: boolean;
-  /** The user was told that they cannot be authenticated. */
-  warned: boolean;
 }
 
 /**
@@ -56,46 +62,65 @@ export interface Member {
  *
  * @param entry.before The entry of the same sid and fingerprint in the roster of the last connection.
  */
-export function makeMember(
-  entry: Pick<Member, "sid" | "fingerprint" | "name" | "serial" | "target"> & {
+export function makeRosterMember(
+  entry: Pick<RosterMember, "sid" | "fingerprint" | "name" | "person"> & {
     clock: Clock;
-    before: Member | undefined;
+    before: RosterMember | undefined;
   },
-): Member {
+): RosterMember {
   const { clock, before, ...rest } = entry;
-  const member: Member = {
+  const member: RosterMember = {
     ...rest,
-    since: clock.now(),
+    listedAt: before?.listedAt ?? clock.now(),
     sinceWall: before?.sinceWall ?? clock.wallTime(),
     peer: undefined,
+    stream: undefined,
+    inbox: undefined,
     nick: undefined,
+    nextNick: undefined,
     id: undefined,
+    toldNick: undefined,
+    toldTrust: undefined,
     isNew: false,
     weak: false,
+    features: 0,
     away: "",
     announced: false,
     shown: false,
     refused: false,
-    warned: false,
   };
-  if (before) inheritLooks(member, before);
+  if (before) copyProfile(member, before);
   return member;
 }
 
-/** Has a member look like the one it seems to be again, until its HELLO says. */
-export function inheritLooks(member: Member, before: Member): void {
+/** Shows a member as the earlier one that it seems to be, until its HELLO arrives. */
+export function copyProfile(member: RosterMember, before: RosterMember): void {
   member.shown = before.shown;
   member.nick = before.nick;
   member.id = before.id;
   member.isNew = before.isNew;
   member.weak = before.weak;
+  member.features = before.features;
 }
 
-/** A person in the room as the user may look at them. */
-export interface Person {
-  /** The nick as it is shown. */
+/** A person who is lost, for the user interface. */
+export interface LostPerson {
+  /** The nick as shown (§9). */
   readonly nick: string;
-  /** The nick as it was sent. */
+  /** `SHA256:…`. */
+  readonly fingerprint: string;
+  readonly trust: Trust;
+  /** ISO 8601; since the last WELCOME, if the user's own connection was gone after that. */
+  readonly since: string;
+  /** Until when they get what is written, ISO 8601, if the user's connection lasts. */
+  readonly until: string;
+}
+
+/** A person in the room, for the user interface. */
+export interface ShownPerson {
+  /** The nick as shown (§9). */
+  readonly nick: string;
+  /** The nick as sent. */
   readonly usedNick: string;
   /** `SHA256:…`. */
   readonly fingerprint: string;
@@ -111,8 +136,8 @@ export interface Person {
   readonly id: Bytes;
 }
 
-/** One's own place among the names. */
-export interface OwnName {
+/** Our own name, which others' must not be confused with. */
+interface OwnName {
   readonly nick: string;
   /** `SHA256:…`. */
   readonly fingerprint: string;
@@ -120,33 +145,43 @@ export interface OwnName {
   readonly sid: string;
 }
 
-/** The members of the last roster, by sid, in the order in which they joined. */
+/** The members of the last roster. */
 export class Roster {
-  /** By sid. */
-  members: Map<string, Member> = new Map();
-  #book: PeerBook;
+  /** By sid, in the order in which they joined. */
+  members: Map<string, RosterMember> = new Map();
+  /** Members of the roster before that are still shown, because they are expected to come along to another relay. */
+  readonly expected = new Set<RosterMember>();
+  #knownPeers: KnownPeers;
   #own: () => OwnName;
+  /** The names last computed, and what from. */
+  #names: { readonly from: string; readonly of: Map<RosterMember, string> } | undefined;
 
-  constructor(book: PeerBook, own: () => OwnName) {
-    this.#book = book;
+  constructor(knownPeers: KnownPeers, own: () => OwnName) {
+    this.#knownPeers = knownPeers;
     this.#own = own;
   }
 
-  /** How well a member's key is known. */
-  trust(member: Member): Trust {
-    const trust = this.#book.judge(member.name, member.nick ?? "");
-    // Somebody met today for the first time stays new for this run.
+  /** The user's own nick. */
+  get ownNick(): string {
+    return this.#own().nick;
+  }
+
+  trust(member: RosterMember): Trust {
+    const trust = this.#knownPeers.judge(member.name, member.nick ?? "");
+    // A key first seen in this run stays new until it ends.
     return trust === "known" && member.isNew ? "new" : trust;
   }
 
-  /** The name under which a member is shown, §9. */
-  shownNick(member: Member): string {
-    return this.#shownNicks().get(member) ?? showNick(member.nick ?? "", member.name);
+  /** The nick under which a member is shown, §9. */
+  shownNick(member: RosterMember): string {
+    // One that has just left keeps the name it was last shown under.
+    return this.shownNicks().get(member) ?? member.toldNick ??
+      showNick(member.nick ?? "", member.name);
   }
 
-  /** The people in the room. */
-  people(): Person[] {
-    return [...this.#shownNicks()].map(([member, nick]) => ({
+  /** The people in the room, in the order in which they joined. */
+  people(): ShownPerson[] {
+    return [...this.shownNicks()].map(([member, nick]) => ({
       nick,
       usedNick: member.nick!,
       fingerprint: member.name,
@@ -160,18 +195,21 @@ export class Roster {
   }
 
   /**
-   * Finds the person that a nick as shown, a nick as used, or a fingerprint means.
+   * Finds the person that a fingerprint, a nick as shown, or a nick as sent means. No nick has a colon, so a word with
+   * one matches fingerprints only; a nick as sent counts only if it keeps all rules of §9. Otherwise anybody could take
+   * a name under which somebody else is known. Nicks that look the same mean more than one person.
    *
-   * @returns One of their places, if they are here several times.
-   * @throws {UsageError} When it is nobody, or more than one person.
+   * @returns One of their members, if they are here several times.
+   * @throws {UsageError} When it means nobody or more than one person.
    */
-  find(who: string): Member {
-    const shown = [...this.#shownNicks()];
-    const exact = shown.find(([member, nick]) => nick === who || member.name === who);
+  find(who: string): RosterMember {
+    const shown = [...this.shownNicks()];
+    const exact = shown.find(([member, nick]) => (who.includes(":") ? member.name : nick) === who);
     if (exact) return exact[0];
     const folded = foldNick(who);
-    const matches = shown.filter(([member, nick]) =>
-      foldNick(nick) === folded || foldNick(member.nick!) === folded
+    const good = shown.filter(([member]) => isGoodNick(member.nick!));
+    const matches = good.filter(([member, nick]) =>
+      nameKey(nick) === nameKey(who) || foldNick(member.nick!) === folded
     );
     const first = matches[0];
     if (!first) {
@@ -181,36 +219,61 @@ export class Roster {
         : "nobody here";
       throw new UsageError(`${nobody} is called ${who}`, ["see who is here: /names"]);
     }
-    if (matches.some(([member]) => member.name !== first[0].name)) {
-      const nicks = matches.map(([, nick]) => nick).join(", ");
+    const look = lookKey(who);
+    const all = good.filter((one) => matches.includes(one) || lookKey(one[0].nick!) === look);
+    if (all.some(([member]) => member.name !== first[0].name)) {
+      const nicks = all.map(([, nick]) => nick).join(", ");
       throw new UsageError(`more than one person is called ${who}`, [`say which: ${nicks}`]);
     }
     return first[0];
   }
 
+  /** The names under which people who are not here are shown, in the same order, beside those who are. */
+  namesAmong(others: readonly { readonly nick: string; readonly fingerprint: string }[]): string[] {
+    const here = [...this.shownNicks().keys()].map(({ nick, name, sid }) => ({
+      nick: nick!,
+      fingerprint: name,
+      sid,
+    }));
+    const named = others.map((other) => ({ ...other, sid: "" }));
+    return showNicks([this.#own(), ...here, ...named]).slice(1 + here.length);
+  }
+
   /** Finds a person as {@linkcode Roster.find} does. */
-  findPerson(who: string): Person {
+  findPerson(who: string): ShownPerson {
     const { name } = this.find(who);
     return this.people().find(({ fingerprint }) => fingerprint === name)!;
   }
 
-  /** All places of one person. */
-  placesOf(fingerprint: string): Member[] {
+  /** All members with this fingerprint. */
+  membersOf(fingerprint: string): RosterMember[] {
     return [...this.members.values()].filter(({ name }) => name === fingerprint);
   }
 
-  /** Somebody in the roster has this stream or waiting list. */
-  holds(target: Target): boolean {
-    for (const member of this.members.values()) if (member.target === target) return true;
-    return false;
-  }
-
-  #shownNicks(): Map<Member, string> {
-    const shown = [...this.members.values()].filter((member) => member.shown && member.id);
-    const names = showNicks([
-      this.#own(),
-      ...shown.map(({ nick, name, sid }) => ({ nick: nick!, fingerprint: name, sid })),
-    ]);
-    return new Map(shown.map((member, i) => [member, names[i + 1]!]));
+  /** The names of all who are shown, §9. */
+  shownNicks(): Map<RosterMember, string> {
+    const all = [...this.members.values(), ...this.expected];
+    const shown = all.filter((member) => member.shown && member.id);
+    const own = this.#own();
+    // Other terminals of the user share the user's name.
+    const isOwn = ({ name, nick }: RosterMember) =>
+      name === own.fingerprint && foldNick(nick!) === foldNick(own.nick);
+    const others = shown.filter((member) => !isOwn(member));
+    const named = [
+      own,
+      ...others.map(({ nick, name, sid }) => ({ nick: nick!, fingerprint: name, sid })),
+    ];
+    // They are asked for with every message, but seldom change; to compare takes a hundredth of the time.
+    const from = named.map(({ nick, fingerprint, sid }) => `${sid}${fingerprint}${nick}`).join(
+      "\n",
+    );
+    const isSame = this.#names?.from === from &&
+      this.#names.of.size === shown.length &&
+      shown.every((member) => this.#names!.of.has(member));
+    if (!isSame) {
+      const names = new Map(showNicks(named).slice(1).map((name, i) => [others[i]!, name]));
+      this.#names = { from, of: new Map(shown.map((each) => [each, names.get(each) ?? own.nick])) };
+    }
+    return this.#names!.of;
   }
 }

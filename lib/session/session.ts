@@ -1,13 +1,10 @@
 /**
- * One client in one room, for as long as the program runs: connects, joins, reconnects, and turns all of it into
+ * One client in one room for as long as the program runs: connects, joins, reconnects, and reports everything as
  * events (PROTOCOL.md §3, §5, §7, §8).
- *
- * Knows nothing of terminals, options or exit codes, and never imports the relay.
  *
  * @module
  */
 
-import { type Bytes, decodeHex } from "../base/bytes.ts";
 import {
   type Clock,
   type RandomBytes,
@@ -15,154 +12,468 @@ import {
   systemRandom,
   type Timer,
 } from "../base/clock.ts";
-import {
-  type ByteStream,
-  type Connection,
-  type End,
-  openTransport,
-} from "../transport/establish.ts";
-import { DecryptError, ProtocolError, UsageError } from "../base/errors.ts";
-import type { SessionEvent } from "./events.ts";
-import { Membership } from "./membership.ts";
-import { decodeFrame, encodeFrame, REASON } from "../protocol/frames.ts";
-import { computeProof, derivePassword, NO_KEY, type PasswordKeys } from "../protocol/password.ts";
-import { FINAL_HINTS, REASON_TEXTS } from "../protocol/reasons.ts";
+import type { Bytes } from "../base/bytes.ts";
+import { ProtocolError, UsageError } from "../base/errors.ts";
+import type { AdminRequest } from "../protocol/admin.ts";
+import type { Frame } from "../protocol/frames.ts";
+import { ENTRY } from "../protocol/history_entry.ts";
+import { decodeFingerprint, type PrivateKey } from "../protocol/identity.ts";
+import { MAX_RECORD_BYTES } from "../protocol/limits.ts";
+import type { derivePassword } from "../protocol/password.ts";
+import type { Primitives } from "../protocol/primitives.ts";
 import { roomTag } from "../protocol/rooms.ts";
-import {
-  type DecodeId,
-  encodeFingerprint,
-  type PrivateKey,
-  type PublicKey,
-} from "../protocol/identity.ts";
-import type { ServerBook } from "./known_servers.ts";
-import type { PeerBook } from "./known_peers.ts";
+import type { Place } from "../protocol/succession.ts";
+import type { ByteStream } from "../transport/mod.ts";
+import { AdminRequests, type AdminResult } from "./admin_requests.ts";
+import { Connector } from "./connector.ts";
+import type { MovedEvent, NoteKind, SessionEvent } from "./events.ts";
+import type { FileChannels, FileOptions } from "./file_channels.ts";
+import { Guesses } from "./guesses.ts";
+import { Host } from "./host.ts";
+import type { KnownPeers } from "./known_peers.ts";
+import type { KnownServers } from "./known_servers.ts";
+import type { LastLists } from "./last_lists.ts";
+import type { Link } from "./link.ts";
+import { Membership } from "./membership.ts";
+import type { Network, OwnRelay } from "./own_relay.ts";
+import { Password } from "./password.ts";
+import { NOBODY, type Recorder } from "./recorder.ts";
+import type { LostPerson, ShownPerson } from "./roster.ts";
+import type { ComposeOptions, Draft, MessageName } from "./sender.ts";
+import { ServerNotices } from "./server_notices.ts";
+import { Settling } from "./settling.ts";
+import type { Standing } from "./standing.ts";
+import { Succession } from "./succession.ts";
+import type { SuccessionOptions } from "./succession_options.ts";
 
-/** Waits between connections, §5; the last one repeats, each is shortened by a random factor of 0.5 to 1. */
-const RECONNECT_SECONDS: readonly number[] = [1, 2, 4, 8, 16, 30];
-/** A WELCOME that has lasted so long sets the wait back, §5. */
-const STABLE_MS = 30_000;
 const TICK_MS = 1000;
-/** Past so many bytes waiting in the connection nothing is added: an ACK must not seem overdue on a slow network. */
-const CONGESTED_BYTES = 32 * 1024;
+/** Nothing is added to a send queue of more than this: at most one record is unwritten, §6. */
+const CONGESTED_BYTES = MAX_RECORD_BYTES;
 
-/** What a session needs. */
-export interface SessionOptions {
+/** What a session needs so that its room can outlive its host, §14. */
+export interface SuccessionParts {
+  readonly network: Network;
+  /** Undefined for a guest. */
+  readonly own?: OwnRelay | undefined;
+  /** The own relay hosts from the beginning. */
+  readonly hosts: boolean;
+  /** Whether anybody is named, where this client hosts. */
+  readonly names: boolean;
+  readonly lastLists: LastLists;
+  /**
+   * Finds other hosts of the room, where the session begins with one that was found.
+   *
+   * @param refused The fingerprint of one that has refused this client, 32 bytes.
+   */
+  lookAgain?: ((refused: Bytes) => Promise<Place[]>) | undefined;
+}
+
+interface SessionOptions {
   readonly key: PrivateKey;
   readonly nick: string;
   /** The room's name as `normalizeRoom` gives it. */
   readonly room: string;
-  /** Empty or absent: none. */
-  readonly password?: string;
+  /** Empty or absent for none; an object is shared with other sessions. */
+  readonly password?: string | Password;
+  /**
+   * Asks for a password when the server needs one, before the first WELCOME.
+   *
+   * @param missing Whether none was given; else it was wrong.
+   * @returns undefined to give up.
+   */
+  readonly askPassword?: ((missing: boolean) => Promise<string | undefined>) | undefined;
   readonly strict?: boolean;
-  /** Keys of relay and members below this are refused. */
+  /** Absent where files are neither sent nor taken. */
+  readonly files?: FileOptions | undefined;
+  /** Keys of relay and members with fewer bits are refused. */
   readonly minKeyBits: number;
-  /** `host:port` as pins name it. */
+  /** `host:port` as in `known_servers`. */
   readonly address: string;
-  readonly servers: ServerBook;
-  readonly book: PeerBook;
-  /** Makes a connection to the relay. */
+  readonly knownServers: KnownServers;
+  readonly knownPeers: KnownPeers;
+  /** The first attempt to connect may fail as any other. */
+  readonly keepsTrying?: boolean;
+  /** Connects to the relay. */
   dial(signal: AbortSignal): Promise<ByteStream>;
-  emit(event: SessionEvent): void;
+  /** @returns Resolves when the event was given to the user, if that is not now: then a message is acknowledged, §6. */
+  emit(event: SessionEvent): Promise<void> | void;
   readonly clock?: Clock;
   readonly random?: RandomBytes;
-  readonly decodeId?: DecodeId;
-  /** Turns a password into its keys; a simulation has them already. */
+  readonly primitives?: Primitives;
+  /** Counts the guesses at the password over all sessions of this process, §7. */
+  readonly guesses?: Guesses;
+  /** Replaces {@linkcode derivePassword} where the keys are known already. */
   readonly derive?: typeof derivePassword;
+  /** Other terminals of the user's own are told nothing. */
+  readonly keepsApart?: boolean;
+  /** Keeps what happens. */
+  readonly recorder?: Recorder | undefined;
+  /** Without it the room stays where it is. */
+  readonly succession?: SuccessionParts;
 }
 
-/** How one connection ended. */
-interface Ended {
-  readonly reason: string;
-  /** Set when trying again mends nothing. */
-  readonly final?: UsageError;
-}
-
-/** One client in one room. */
+/** A client in one room; all that a user interface needs. */
 export class Session {
   readonly membership: Membership;
-  #options: SessionOptions;
-  #clock: Clock;
-  #random: RandomBytes;
-  #room: Bytes;
-  #connection: Connection | undefined;
-  #keys: { relay: string; keys: PasswordKeys } | undefined;
-  #pinned: Promise<void> | undefined;
-  #attempts = 0;
-  #welcomedAt: number | undefined;
+  readonly #settling: Settling;
+  readonly #serverNotices: ServerNotices;
+  readonly #options: SessionOptions;
+  readonly #clock: Clock;
+  readonly #connector: Connector;
+  /** Set where the room may move to another host. */
+  readonly succession: Succession | undefined;
+  readonly #requests = new AdminRequests();
   #ticker: Timer | undefined;
-  #stopping = new AbortController();
   #changed: (() => void)[] = [];
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#random = options.random ?? systemRandom;
-    this.#room = roomTag(options.room);
+    const random = options.random ?? systemRandom;
+    const room = roomTag(options.room);
+    const { password: given = "" } = options;
+    const password = typeof given === "string" ? new Password(given, options.derive) : given;
+    const { key, primitives, minKeyBits, knownServers } = options;
+    const shared = { key, room, clock: this.#clock, random, ...(primitives && { primitives }) };
+    const emit = (event: SessionEvent) => {
+      if (event.event === "joined") this.#settling.shown();
+      if (event.event === "moved") this.#recordMove(event);
+      const given = options.emit(event);
+      this.wake();
+      return given;
+    };
     this.membership = new Membership({
-      key: options.key,
+      ...shared,
       nick: options.nick,
-      room: this.#room,
-      clock: this.#clock,
-      random: this.#random,
-      ...(options.decodeId ? { decodeId: options.decodeId } : {}),
-      book: options.book,
+      guesses: options.guesses ?? new Guesses(this.#clock),
+      knownPeers: options.knownPeers,
       strict: options.strict ?? false,
-      minKeyBits: options.minKeyBits,
-      emit: (event) => {
-        options.emit(event);
-        this.wake();
+      files: options.files,
+      minKeyBits,
+      emit,
+      record: options.recorder && ((happening) => options.recorder!.record(happening)),
+      keepsApart: options.keepsApart,
+      ...(options.recorder && { logged: (time) => options.recorder!.since(time) }),
+      ready: (member) => this.succession?.ready(member),
+      succession: (member, message) => this.succession?.message(member, message),
+      left: (member, why) => this.succession?.left(member, why),
+    });
+    this.#serverNotices = new ServerNotices(this.#clock, emit);
+    const { sender } = this.membership;
+    this.#settling = new Settling({
+      clock: this.#clock,
+      accept: (draft) => sender.accept(draft),
+      refuse: ({ ref, message: refused }, { message, hints }) => {
+        options.emit({
+          event: "error",
+          code: "refused",
+          message,
+          hint: hints.join("; "),
+          ...(ref !== undefined && { ref }),
+          ...(refused.type === "chat" && { id: refused.id }),
+        });
       },
+      settled: () => this.wake(),
+      isComplete: () => this.membership.complete,
+      isExpected: () => this.#isWatchful && this.membership.people.addressed().length > 0,
+    });
+    this.#connector = new Connector({
+      ...shared,
+      ...options,
+      clock: this.#clock,
+      random,
+      room,
+      name: options.room,
+      password,
+      minKeyBits,
+      knownServers,
+      instance: this.membership.instance,
+      emit,
+      welcomed: (link, frame, follows) => {
+        options.recorder?.arrived(link.relay.fingerprint, follows);
+        this.#welcome(link, frame);
+      },
+      frame: (frame) => this.#takeFrame(frame),
+      drained: () => this.membership.drained(),
+      lost: () => {
+        this.membership.disconnected();
+        this.#settling.disconnected();
+        this.#requests.abandon();
+      },
+    });
+    this.succession = this.#connector.succession = this.#makeSuccession(
+      { ...shared, emit },
+      password,
+    );
+  }
+
+  #makeSuccession(
+    { emit, ...shared }:
+      & Pick<SuccessionOptions, "key" | "room" | "clock" | "random" | "primitives">
+      & Pick<SessionOptions, "emit">,
+    password: Password,
+  ): Succession | undefined {
+    const { succession, strict, address, dial, knownPeers, knownServers } = this.#options;
+    if (!succession) return undefined;
+    const { own, names } = succession;
+    return new Succession({
+      ...shared,
+      ...succession,
+      own,
+      // With --no-stand-by a relay hosts or does nothing.
+      standsBy: names,
+      home: { address, dial: (signal) => dial(signal) },
+      beginHosting: (options) => new Host(options),
+      mayName: (fingerprint) => names && (!strict || knownPeers.isVerified(fingerprint)),
+      pinned: (start) => knownServers.findKey(start),
+      members: () => this.membership.roster.members.values(),
+      send: (member, message) => member.peer?.send(message),
+      joinKey: async (relay) => (await password.keysFor(relay))?.joinKey,
+      searching: (host, active) => emit({ event: "searching", host: host ?? null, active }),
+      live: () => this.#connector.live,
     });
   }
 
-  /** Attempts to connect that have ended, since the last connection that stood for a while. */
-  get attempts(): number {
-    return this.#attempts;
+  #recordMove({ address, fingerprint, host }: MovedEvent): void {
+    this.#options.recorder?.record({
+      type: ENTRY.MOVED,
+      sent: 0,
+      fingerprint: host === null ? NOBODY : decodeFingerprint(host),
+      to: decodeFingerprint(fingerprint),
+      flags: 0,
+      nick: "",
+      text: address,
+    });
+  }
+
+  get #isWatchful(): boolean {
+    return this.succession?.isWatchful ?? false;
+  }
+
+  /** In the room now. */
+  get joined(): boolean {
+    return this.membership.joined;
+  }
+
+  /** Who hosts the room and who may; undefined where it does not move. */
+  get standing(): Standing | undefined {
+    return this.succession?.standing;
+  }
+
+  /** Milliseconds since the relay was heard; undefined without a connection. */
+  get silentMs(): number | undefined {
+    return this.#connector.live?.connection.silentMs;
+  }
+
+  /** Our nick. */
+  get nick(): string {
+    return this.membership.nick;
+  }
+
+  /** Our away text; empty when present. */
+  get away(): string {
+    return this.membership.away;
+  }
+
+  /** The people in the room, in the order in which they joined. */
+  people(): ShownPerson[] {
+    return this.membership.roster.people();
+  }
+
+  /** The people who are lost, and get what is written all the same (§6). */
+  lost(): LostPerson[] {
+    return this.membership.lost();
+  }
+
+  /** What members say about files; undefined where they are neither sent nor taken. */
+  get files(): FileChannels | undefined {
+    return this.membership.files;
+  }
+
+  /** Tells whether a private message can be sent to somebody: they are shown, or were a moment ago. */
+  reaches(fingerprint: string): boolean {
+    return this.membership.people.find(fingerprint) !== undefined;
   }
 
   /**
-   * Connects, and again after every loss, until {@linkcode Session.stop} or a refusal that is final.
+   * Finds the one person that a nick or a fingerprint means.
+   *
+   * @throws {UsageError} When it means nobody or more than one person.
+   */
+  find(who: string): ShownPerson {
+    return this.membership.roster.findPerson(who);
+  }
+
+  /**
+   * Sends a message to the room. Without a connection, and until people are shown after the first WELCOME, it waits
+   * (§6, "Settling"); the `sent` event tells when it is accepted.
+   *
+   * @param options.ref Repeated in the `sent` event.
+   * @param options.reply The message that it answers.
+   * @returns Its id, 16 hex digits.
+   * @throws {UsageError} When it is too long, or answers an unknown message; nothing is sent.
+   */
+  say(text: string, options: Omit<ComposeOptions, "to"> = {}): string {
+    return this.#submit(this.membership.sender.compose(text, options));
+  }
+
+  /**
+   * Sends a private message to every client of one person, who is the one that `to` means now; if that is nobody while
+   * people are still to be shown, the one that it means then. Waits as {@linkcode Session.say} does.
+   *
+   * @param to A nick as shown, or a fingerprint.
+   * @param options As in {@linkcode Session.say}.
+   * @returns Its id, 16 hex digits.
+   * @throws {UsageError} When `to` means nobody or more than one person, the nick belongs to another key (§8), or the
+   * text is too long; nothing is sent. A message that has waited gives an `error` event instead, with code `refused`.
+   */
+  sendPrivate(
+    to: string,
+    text: string,
+    options: Omit<ComposeOptions, "to"> = {},
+  ): string {
+    return this.#submit(this.membership.sender.compose(text, { ...options, to }));
+  }
+
+  /**
+   * Reacts to a message that was shown, or changes one of our own: for everybody whom a message would be for now, or for
+   * the other side of a private one.
+   *
+   * @param text The reaction or the new text.
+   * @throws {UsageError} When there is no such message, or this may not be done to it; nothing is sent.
+   */
+  sendNote(about: MessageName, what: NoteKind, text = ""): void {
+    this.#settling.submit(this.membership.sender.composeNote(about, what, text));
+  }
+
+  /** The user has seen everything up to a message, which other terminals of their own are told. */
+  markRead(message: MessageName): void {
+    this.membership.markRead(message);
+  }
+
+  #submit(draft: Draft): string {
+    this.#settling.submit(draft);
+    return draft.message.type === "chat" ? draft.message.id : "";
+  }
+
+  /** The topic of the room; empty for none. */
+  get topic(): string {
+    return this.membership.topic;
+  }
+
+  /** Sets the topic for everybody. @throws {UsageError} When it is too long. */
+  setTopic(text: string): void {
+    this.membership.setTopic(text);
+  }
+
+  /**
+   * Asks the relay for something that only its operators may have.
+   *
+   * @returns Its answer; undefined if the connection ended before.
+   * @throws {UsageError} When there is no connection, or too many requests wait.
+   */
+  admin(request: AdminRequest): Promise<AdminResult | undefined> {
+    if (!this.joined) throw new UsageError("there is no connection to the server");
+    const { connection } = this.#connector.live!;
+    return this.#requests.send(request, (frame) => connection.send(frame));
+  }
+
+  /** Changes our nick. @throws {UsageError} When it breaks a rule of §9. */
+  setNick(nick: string): void {
+    this.membership.setNick(nick);
+  }
+
+  /** Sets our away text; an empty one means that we are back. @throws {UsageError} When it is too long. */
+  setAway(text: string): void {
+    this.membership.setAway(text);
+  }
+
+  /** Emits `trust` for everybody whose trust has changed; call it after changing `knownPeers`. */
+  reportTrust(): void {
+    this.membership.reportTrust();
+  }
+
+  /** So much is unacknowledged, or waits to be accepted, that no more input is taken (§6). */
+  get blocked(): boolean {
+    return this.membership.sender.blocked || this.#settling.full;
+  }
+
+  /** Connected for long enough that whoever is in the room is shown (§6, "Settling"). */
+  get settled(): boolean {
+    return this.#settling.settled;
+  }
+
+  /** The number of messages that wait to be accepted. */
+  get waiting(): number {
+    return this.#settling.count;
+  }
+
+  /** Tells whether a message waits to be accepted. */
+  isWaiting(id: string): boolean {
+    return this.#settling.has(id);
+  }
+
+  /** A person whom a message is for has not acknowledged it, and has not said goodbye. */
+  get owed(): boolean {
+    return this.waiting > 0 || this.membership.outbox.owed;
+  }
+
+  /** How often a message did not reach a person who has not said goodbye, or anybody at all. */
+  get failures(): number {
+    return this.membership.outbox.failures;
+  }
+
+  /** The fingerprints of the people who have not acknowledged a message yet. */
+  missing(id: string): string[] {
+    return this.membership.outbox.missing(id);
+  }
+
+  /** Failed or ended connections since the last one that lasted. */
+  get attempts(): number {
+    return this.#connector.attempts;
+  }
+
+  /**
+   * Connects, and reconnects after every loss, until {@linkcode Session.stop} or a final refusal.
    *
    * @throws {UsageError} The final refusal, with a hint.
-   * @throws What `dial` throws, at the first attempt only.
+   * @throws What `dial` throws, on the first attempt only.
    */
   async run(): Promise<void> {
     this.#tick();
     try {
-      for (let first = true; !this.#stopping.signal.aborted; first = false) {
-        const stream = await this.#dial(first);
-        if (stream) {
-          const ended = await this.#live(stream);
-          if (this.#stopping.signal.aborted) break;
-          this.#options.emit({ event: "disconnected", reason: ended.reason });
-          if (ended.final) throw ended.final;
-        }
-        if (this.#stopping.signal.aborted) break;
-        await this.#pause();
-      }
+      await this.#connector.run();
     } finally {
       this.#clock.cancel(this.#ticker);
+      this.succession?.stop();
       this.membership.finish();
+      this.#serverNotices.flush();
+      this.#settling.flush();
       this.membership.abandon();
-      await this.#pinned;
+      await this.#connector.flush();
     }
   }
 
-  /** Leaves: acknowledges, says CLOSE(0), and ends {@linkcode Session.run}. */
-  async stop(): Promise<void> {
-    this.membership.finish();
-    const closed = this.#connection?.close(REASON.NORMAL);
-    this.#stopping.abort();
-    this.wake();
-    await closed;
+  /** Nothing more will be sent: acknowledges what was given to the user at once. */
+  acknowledge(): void {
+    this.membership.acknowledge();
   }
 
-  /** Waits until a condition holds, looking whenever something has happened. @returns Whether it held in time. */
+  /** Leaves: sends delayed ACKs and CLOSE(0), and ends {@linkcode Session.run}. */
+  async stop(): Promise<void> {
+    this.#settling.flush();
+    this.membership.finish();
+    const stopped = this.#connector.stop();
+    this.wake();
+    await stopped;
+  }
+
+  /** Waits until a condition holds; checks it at every event. @returns Whether it held in time. */
   async until(condition: () => boolean, timeoutMs = Infinity): Promise<boolean> {
     const deadline = this.#clock.now() + timeoutMs;
     while (!condition()) {
       const left = deadline - this.#clock.now();
-      if (left <= 0 || this.#stopping.signal.aborted) return false;
+      if (left <= 0 || this.#connector.stopping.aborted) return false;
       await new Promise<void>((resolve) => {
         this.#changed.push(resolve);
         this.#clock.after(Math.min(left, TICK_MS), resolve);
@@ -171,7 +482,7 @@ export class Session {
     return true;
   }
 
-  /** Has every {@linkcode Session.until} look again. */
+  /** Makes every {@linkcode Session.until} check its condition again. */
   wake(): void {
     const waiting = this.#changed;
     this.#changed = [];
@@ -180,186 +491,46 @@ export class Session {
 
   #tick(): void {
     this.membership.tick();
-    this.membership.pump();
+    this.#settling.check();
+    this.membership.sender.pump();
     this.wake();
     this.#ticker = this.#clock.after(TICK_MS, () => this.#tick());
   }
 
-  /** Only the first failure to connect ends the program. */
-  async #dial(first: boolean): Promise<ByteStream | undefined> {
-    try {
-      return await this.#options.dial(this.#stopping.signal);
-    } catch (error) {
-      if (first && !this.#stopping.signal.aborted) throw error;
-      return undefined;
-    }
-  }
-
-  async #pause(): Promise<void> {
-    const index = Math.min(this.#attempts++, RECONNECT_SECONDS.length - 1);
-    const factor = 0.5 + (this.#random(1)[0]! / 255) * 0.5;
-    const seconds = RECONNECT_SECONDS[index]! * factor;
-    this.#options.emit({ event: "reconnecting", seconds: Math.round(seconds * 10) / 10 });
-    await new Promise<void>((resolve) => {
-      const timer = this.#clock.after(seconds * 1000, resolve);
-      this.#stopping.signal.addEventListener("abort", () => {
-        this.#clock.cancel(timer);
-        resolve();
-      }, { once: true });
-    });
-  }
-
-  /** One connection from its handshake to its end. */
-  async #live(stream: ByteStream): Promise<Ended> {
-    const { promise: ended, resolve: end } = Promise.withResolvers<Ended>();
-    const { key, decodeId } = this.#options;
-    let relay: PublicKey | undefined;
-    try {
-      const opened = await openTransport(stream, {
-        key,
-        clock: this.#clock,
-        random: this.#random,
-        ...(decodeId ? { decodeId } : {}),
-        signal: this.#stopping.signal,
-        join: (proven, th3) => {
-          relay = proven;
-          return this.#join(proven, th3);
-        },
-        handlers: {
-          onVerified: () => this.#verified(relay!),
-          onFrame: (type, body) => this.#takeFrame(type, body, relay!),
-          onDrain: () => this.membership.pump(),
-          onEnd: (reason) => end(this.#describe(reason)),
-        },
-      });
-      this.#connection = opened.connection;
-      if (this.#stopping.signal.aborted) void opened.connection.close(REASON.NORMAL);
-      return await ended;
-    } catch (error) {
-      if (this.#stopping.signal.aborted) return { reason: "ended" }; // by us, in the middle of the handshake
-      return this.#describeFailure(error);
-    } finally {
-      this.#connection = undefined;
-      const welcomedAt = this.#welcomedAt ?? Infinity;
-      if (this.#clock.now() - welcomedAt >= STABLE_MS) this.#attempts = 0;
-      this.#welcomedAt = undefined;
-      this.membership.disconnected();
-    }
-  }
-
-  /** Decides whether to trust the relay's key (§8), and makes JOIN (§5, §7). */
-  async #join(relay: PublicKey, th3: Bytes): Promise<Bytes> {
-    const { address, servers, minKeyBits } = this.#options;
-    const fingerprint = encodeFingerprint(relay.fingerprint);
-    if (servers.judge(address, fingerprint) === "changed") {
-      throw servers.changedKey(address, fingerprint);
-    }
-    if (relay.bits < minKeyBits) {
-      throw new UsageError(`the server's key has only ${relay.bits} bits`, [
-        `to accept it all the same: --min-key-bits ${relay.bits}`,
-      ]);
-    }
-    const keys = await this.#passwordKeys(relay);
-    return encodeFrame({
-      type: "join",
-      proof: keys ? computeProof(keys.joinKey, th3) : NO_KEY,
-      room: this.#room,
-      instance: decodeHex(this.membership.instance),
-    });
-  }
-
-  async #passwordKeys(relay: PublicKey): Promise<PasswordKeys | undefined> {
-    const { password, derive = derivePassword } = this.#options;
-    if (!password) return undefined; // §7: an empty password is none
-    const fingerprint = encodeFingerprint(relay.fingerprint);
-    if (this.#keys?.relay !== fingerprint) {
-      this.#keys = { relay: fingerprint, keys: await derive(password, relay.fingerprint) };
-    }
-    return this.#keys.keys;
-  }
-
-  #verified(relay: PublicKey): void {
-    const { address, servers, emit } = this.#options;
-    const fingerprint = encodeFingerprint(relay.fingerprint);
-    const judged = servers.judge(address, fingerprint) === "known" ? "known" : "new";
-    emit({ event: "connected", address, fingerprint, server: judged });
-    this.wake();
-    this.#pinned = this.#pin(fingerprint);
-  }
-
-  /** What cannot be remembered is said, and holds for this run all the same. */
-  async #pin(fingerprint: string): Promise<void> {
-    const { address, servers, emit } = this.#options;
-    try {
-      await servers.pin(address, fingerprint);
-    } catch (error) {
-      emit({
-        event: "error",
-        code: "not-remembered",
-        message: "the server's key cannot be remembered",
-        hint: error instanceof Error ? error.message : "",
-      });
-    }
-  }
-
-  #takeFrame(type: number, body: Uint8Array, relay: PublicKey): void {
-    const frame = decodeFrame(type, body);
-    const { membership } = this;
-    if (frame.type === "welcome") {
-      if (membership.joined) throw new ProtocolError("unexpected"); // §5: a second WELCOME
-      const { room, emit } = this.#options;
-      emit({ event: "welcome", room, members: frame.members.length });
-      const connection = this.#connection!;
-      membership.welcome(frame, {
-        relay: relay.fingerprint,
-        psk: this.#keys?.keys.roomKey ?? NO_KEY,
-        transport: {
-          send: (bytes) => connection.send(bytes),
-          get congested() {
-            return connection.queuedBytes > CONGESTED_BYTES;
-          },
-        },
-      });
-      this.#welcomedAt = this.#clock.now();
-      this.wake();
-      return;
-    }
-    if (!membership.joined) throw new ProtocolError("unexpected"); // §5: anything before WELCOME
+  #takeFrame(frame: Frame): void {
     switch (frame.type) {
       case "joined":
-        return membership.enter(frame);
+        return this.membership.enter(frame);
       case "left":
-        return membership.leave(frame);
+        this.membership.leave(frame);
+        return this.#settling.check();
       case "recv":
-        return membership.receive(frame);
+        return this.membership.receive(frame);
+      case "part":
+        return this.membership.receivePart(frame);
+      case "result":
+        return this.#requests.take(frame.request, { status: frame.status, data: frame.data });
+      case "notice":
+        return this.#serverNotices.take(frame.what, frame.text);
       default:
         throw new ProtocolError("unexpected");
     }
   }
 
-  /** §5: which ends are final. */
-  #describe(end: End): Ended {
-    if (end.type === "cut") return { reason: "cut" };
-    const reason = REASON_TEXTS[end.reason] ?? String(end.reason);
-    const hint = FINAL_HINTS[end.reason];
-    if (end.type !== "closed" || hint === undefined) return { reason };
-    return { reason, final: new UsageError(`the server refused: ${reason}`, [hint]) };
-  }
-
-  /** §3: a client treats a bad M2 like a cut; a version that differs is final at first contact. */
-  #describeFailure(error: unknown): Ended {
-    if (error instanceof UsageError) return { reason: "refused", final: error };
-    if (error instanceof ProtocolError && error.code === "version") {
-      const { address, servers } = this.#options;
-      if (servers.find(address)) return { reason: "version" };
-      return {
-        reason: "version",
-        final: new UsageError("the server speaks another version of the protocol", [
-          "use the same version of Hearth on both sides",
-        ]),
-      };
-    }
-    if (error instanceof ProtocolError || error instanceof DecryptError) return { reason: "cut" };
-    throw error;
+  #welcome(link: Link, frame: Extract<Frame, { type: "welcome" }>): void {
+    const { connection, relay, roomKey } = link;
+    this.membership.welcome(frame, {
+      relay: relay.fingerprint,
+      roomKey,
+      isExpected: this.#isWatchful,
+      transport: {
+        send: (bytes) => connection.send(bytes),
+        get congested() {
+          return connection.queuedBytes > CONGESTED_BYTES;
+        },
+      },
+    });
+    this.#settling.welcome();
+    this.wake();
   }
 }

@@ -1,7 +1,5 @@
 /**
- * Byte streams: what a connection needs of a socket, and how one is closed (PROTOCOL.md §3).
- *
- * Knows nothing of what the bytes mean.
+ * Byte streams: the part of a socket that a connection uses, and how to close one (PROTOCOL.md §3).
  *
  * @module
  */
@@ -11,17 +9,21 @@ import { LINGER_BYTES, LINGER_MS } from "../protocol/limits.ts";
 
 /** Both directions of a connection; `Deno.TcpConn` is one. */
 export interface ByteStream {
-  /** Reads what is there into `into`: how many bytes, or null at the end. One call at a time. */
+  /** This computer's address of it, where that is known. */
+  readonly localAddr?: { readonly hostname: string };
+  /** The other side's. */
+  readonly remoteAddr?: { readonly hostname: string };
+  /** Reads available bytes; resolves with their number, or null at the end. One call at a time. */
   read(into: Uint8Array): Promise<number | null>;
-  /** Writes some of the bytes, at least one: how many. One call at a time; `bytes` must not change meanwhile. */
+  /** Writes one byte or more; resolves with their number. One call at a time; `bytes` must not change meanwhile. */
   write(bytes: Uint8Array): Promise<number>;
-  /** Tells the other side that nothing more comes. */
+  /** Shuts down the sending direction. */
   closeWrite(): Promise<void>;
-  /** Gives everything up at once. */
+  /** Closes both directions at once. */
   close(): void;
 }
 
-/** Where the bytes go that nobody wants. */
+/** For bytes that are discarded. */
 const waste = new Uint8Array(4 * 1024);
 
 /** Writes all of the bytes. */
@@ -29,7 +31,7 @@ export async function writeAll(stream: ByteStream, bytes: Uint8Array): Promise<v
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await stream.write(rest));
 }
 
-/** Resolves when `promise` has settled, or after `delay` milliseconds if that takes longer. */
+/** Resolves when `promise` settles, but after `delay` milliseconds at the latest. */
 export function settledWithin(clock: Clock, delay: number, promise: Promise<unknown>) {
   return new Promise<void>((resolve) => {
     const timer: Timer = clock.after(delay, resolve);
@@ -42,10 +44,10 @@ export function settledWithin(clock: Clock, delay: number, promise: Promise<unkn
 }
 
 /**
- * Closes a stream so that the other side gets the last bytes and not a reset: shuts down writing, reads and discards
- * for at most 1 s and 64 KiB, then closes, §3.
+ * Closes a stream so that the other side receives the last bytes instead of a reset: shuts down sending, discards at
+ * most 64 KiB of input for at most 1 s, then closes, §3.
  *
- * @param reading A read that is under way; none other may begin.
+ * @param reading A read in progress; no other may begin.
  */
 export async function closeStream(
   stream: ByteStream,
@@ -66,11 +68,11 @@ async function drain(stream: ByteStream, reading: Promise<unknown> | undefined):
   }
 }
 
-/** Closes a stream that may be closed already. */
+/** Closes a stream, if it is not closed yet. */
 export function closeAtOnce(stream: ByteStream): void {
   try {
     stream.close();
   } catch {
-    // Deno throws when it is closed already: that is what is wanted.
+    // Deno throws if it is closed already.
   }
 }

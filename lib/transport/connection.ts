@@ -1,27 +1,34 @@
 /**
- * One TCP connection after its handshake: records in and out, pings, time limits, and its end (PROTOCOL.md §3 to §5, §10).
- *
- * Used by relay and client alike; connection.ts makes one. Knows neither rooms nor messages, and no runtime: the
- * stream is handed in, time comes from the group.
+ * A connection after its handshake, for relay and client: records, pings, time limits, closing (PROTOCOL.md §3 to §5, §10).
  *
  * @module
  */
 
-import { Allowance } from "./send_credit.ts";
 import type { Opener, Sealer } from "../protocol/records.ts";
 import { type RandomBytes, systemRandom } from "../base/clock.ts";
 import { ProtocolError } from "../base/errors.ts";
-import { forEachFrame, type InputBuffer } from "./input_buffer.ts";
-import type { Group, GroupMember } from "./scheduler.ts";
+import type { InputBuffer } from "./input_buffer.ts";
+import type { Scheduled, Scheduler } from "./scheduler.ts";
 import {
   FLUSH_MS,
   MAX_QUEUE_AGE_MS,
+  MAX_QUEUED_FRAMES,
   PING_DELAY_MS,
   SILENCE_MS,
   STALL_MS,
+  WATCH_PING_MS,
 } from "../protocol/limits.ts";
-import { decodeFrame, encodeFrame, FRAME, type Frame, REASON } from "../protocol/frames.ts";
-import { type Batch, OutputQueue } from "./output_queue.ts";
+import {
+  decodeFrame,
+  encodeFrame,
+  forEachFrame,
+  FRAME,
+  type Frame,
+  REASON,
+} from "../protocol/frames.ts";
+import type { Batch, CastPart } from "./batch.ts";
+import { OutputQueue } from "./output_queue.ts";
+import { SendCredit, type Source } from "./send_credit.ts";
 import { type ByteStream, closeAtOnce, closeStream, settledWithin } from "./byte_stream.ts";
 
 /** How a connection ended. */
@@ -30,50 +37,52 @@ export type End =
   | { type: "closed"; reason: number }
   /** EOF or an error without CLOSE, or {@linkcode Connection.abort}. */
   | { type: "cut" }
-  /** By us: the other side broke the protocol (3), was silent (4) or too slow (10); CLOSE was sent if that is allowed. */
+  /** By us: the other side broke the protocol (3), was silent (4) or too slow (10); CLOSE was sent if §4 allows it. */
   | { type: "failed"; reason: number; error?: Error }
   /** By {@linkcode Connection.close}. */
   | { type: "ended"; reason: number };
 
-/** Who is told what a connection receives. Nothing is called after `onEnd`. */
+/** Callbacks of a connection; none is called after `onEnd`. */
 export interface Handlers {
   /**
-   * Takes every frame but PING, PONG and CLOSE. An error thrown here ends the connection with CLOSE(3).
+   * Every frame but PING, PONG and CLOSE. If it throws, the connection ends with CLOSE(3).
    *
    * @param body Valid only during the call.
    */
   onFrame(type: number, body: Uint8Array): void;
-  /** The other side's first record has verified: it is who it says. */
+  /** The other side's first record has verified, which completes its authentication. */
   onVerified?(): void;
-  /** A write is done: there is room for more. */
+  /** A write is done: more may be sent. */
   onDrain?(): void;
-  /** The connection is over; called exactly once, while the last bytes may still be on their way. */
+  /** Called exactly once, perhaps before the last bytes are written. */
   onEnd(end: End): void;
 }
 
-/** What a handshake leaves for the records. */
+/** What {@linkcode Connection} takes over from a handshake. */
 export interface RecordOptions {
   readonly stream: ByteStream;
-  /** What was read beyond the handshake. */
+  /** May hold bytes that follow the handshake. */
   readonly input: InputBuffer;
   readonly sealer: Sealer;
   readonly opener: Opener;
-  /** A relay sends nothing before the client's first record, which begins with JOIN (§3, §5), and ends slow receivers. */
+  /** A relay sends nothing before the client's first record, which starts with JOIN (§3, §5), and drops slow receivers. */
   readonly role: "relay" | "client";
-  readonly group: Group;
+  readonly scheduler: Scheduler;
   readonly random?: RandomBytes;
 }
 
-/** A PING that could not go out is tried again. */
+/** When to retry a PING that could not be sent. */
 const PING_RETRY_MS = 1_000;
+/** A write that makes no progress for this long is counted as stalled by those who watch. */
+const STALLED_MS = 1_000;
 
-/** One connection whose handshake is done. */
-export class Connection implements GroupMember {
-  /** Where the other side's bytes are counted that wait at others; while it is spent, nothing more is read. */
-  readonly allowance: Allowance = new Allowance();
+/** A connection whose handshake is done. */
+export class Connection implements Scheduled {
+  /** Counts data from this peer that is still undelivered; while it is exhausted, nothing is read. */
+  readonly credit: SendCredit = new SendCredit();
   readonly #stream: ByteStream;
   readonly #input: InputBuffer;
-  readonly #group: Group;
+  readonly #scheduler: Scheduler;
   readonly #random: RandomBytes;
   #handlers!: Handlers;
   readonly #opener: Opener;
@@ -83,82 +92,128 @@ export class Connection implements GroupMember {
   readonly #isRelay: boolean;
   #state: "open" | "closing" | "closed" = "open";
   #verified = false;
-  /** The next frame is the first one of a client. */
+  /** The next frame is a client's first. */
   #isFirst: boolean;
-  /** Nothing may be sent before the other side's first record, §3. */
+  /** Sending waits for the other side's first record, §3. */
   #held: boolean;
   #reading: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #writing: Batch | undefined;
-  /** What is left of the record being written. */
+  /** The unwritten rest of the current record. */
   #record: Uint8Array | undefined;
   #flushing = false;
-  /** When the write under way last made progress, a record was last sent, one last verified. */
+  /** When the current write last made progress. */
   #progressAt: number;
+  /** When a record was last sent. */
   #sentAt: number;
   #flushedAt = -Infinity;
+  /** When a record last verified. */
   #heardAt: number;
+  /** The same, by the computer's clock: it goes on while the program is suspended. */
+  #heardWallTime: number;
+  /** PINGs follow a short silence: since when, or when the last was sent. */
+  #watchedAt = Infinity;
   #written: (() => void) | undefined;
 
-  /** Neither reads nor has deadlines before {@linkcode Connection.start}. */
+  /** Inactive until {@linkcode Connection.start}. */
   constructor(options: RecordOptions) {
     this.#stream = options.stream;
     this.#input = options.input;
-    this.#group = options.group;
+    this.#scheduler = options.scheduler;
     this.#random = options.random ?? systemRandom;
     this.#opener = options.opener;
     this.#sealer = options.sealer;
-    this.#queue = new OutputQueue(this.#group);
+    this.#queue = new OutputQueue(this.#scheduler);
     this.#isRelay = options.role === "relay";
     this.#held = this.#isFirst = this.#isRelay;
-    this.#progressAt = this.#heardAt = this.#sentAt = this.#group.now();
+    this.#progressAt = this.#heardAt = this.#sentAt = this.#scheduler.now();
+    this.#heardWallTime = this.#scheduler.clock.wallTime();
   }
 
-  /** Begins to read, with what was read beyond the handshake; once only. */
+  /** Starts reading; call it once. */
   start(handlers: Handlers): void {
     this.#handlers = handlers;
-    this.#group.add(this, this.#sentAt + PING_DELAY_MS);
+    this.#scheduler.add(this, this.#sentAt + PING_DELAY_MS);
     this.#read();
   }
 
-  /** Bytes of frames that have not been written. */
+  /** Bytes of frames that are not written yet. */
   get queuedBytes(): number {
     return this.#queue.bytes + (this.#writing?.length ?? 0);
   }
 
-  /** Queues an encoded frame; those of one moment travel in one record. Ignored after the end. */
+  /** A write has made no progress for {@linkcode STALLED_MS}. */
+  get isStalled(): boolean {
+    return this.#writing !== undefined && this.#scheduler.now() - this.#progressAt >= STALLED_MS;
+  }
+
+  /** Milliseconds since a record last verified, without those in which the program was suspended. */
+  get silentMs(): number {
+    return this.#scheduler.now() - this.#heardAt;
+  }
+
+  /** When a record last verified, by {@linkcode Clock.wallTime}. */
+  get heardWallTime(): number {
+    return this.#heardWallTime;
+  }
+
+  /** From now on also sends a PING whenever it has heard nothing for {@linkcode WATCH_PING_MS}, §5. */
+  watch(): void {
+    if (this.#watchedAt !== Infinity || this.#state !== "open") return;
+    this.#watchedAt = this.#scheduler.now();
+    this.#scheduler.wakeAt(this.#watchedAt + WATCH_PING_MS);
+  }
+
+  /** Queues an encoded frame; frames sent together share a record. Does nothing after the end. */
   send(frame: Uint8Array): void {
     if (this.#state !== "open") return;
+    const now = this.#scheduler.now();
     this.#queue.push(frame);
+    this.#scheduler.traffic.framesOut++;
+    if (this.#isOverfull) this.#scheduler.wakeAt(now); // it ends later, not while a frame is sent to many
     this.#flushSoon();
   }
 
   /**
-   * Queues the body of a SEND as the RECV it becomes, and counts it for its sender until it has been written, §10.
+   * Queues the body of a SEND as a RECV, and charges its sender until it is written, §10.
    *
    * @param body Copied.
-   * @param source The sender's sid, 8 bytes, and where its bytes are counted.
+   * @param source The sender's sid (8 bytes) and credit.
    */
-  forward(
-    body: Uint8Array,
-    source: { readonly sid: Uint8Array; readonly allowance: Allowance },
-  ): void {
+  forward(body: Uint8Array, source: Source): void {
     if (this.#state !== "open") return;
     this.#queue.pushReceived(body, source);
+    this.#scheduler.traffic.framesOut++;
+    this.#flushSoon();
+  }
+
+  /** Queues an entry of a CAST as a PART, and charges its sender like {@linkcode Connection.forward}. */
+  forwardPart(part: CastPart, source: Source): void {
+    if (this.#state !== "open") return;
+    this.#queue.pushPart(part, source);
+    this.#scheduler.traffic.framesOut++;
+    this.#flushSoon();
+  }
+
+  /** Queues a RESULT, which the other side pays for until it is written, §10. */
+  sendResult(frame: Uint8Array): void {
+    if (this.#state !== "open") return;
+    this.#queue.pushResult(frame, this.credit);
+    this.#scheduler.traffic.framesOut++;
     this.#flushSoon();
   }
 
   /**
-   * Ends the connection with a CLOSE behind all that is queued.
+   * Ends the connection with a CLOSE after everything that is queued.
    *
-   * @returns Resolves when the stream is closed, some 3 s later at most.
+   * @returns Resolves when the stream is closed, within about 3 s.
    */
   close(reason: number): Promise<void> {
     if (this.#state === "open") this.#end({ type: "ended", reason }, reason);
     return this.#ending ?? Promise.resolve();
   }
 
-  /** Cuts the connection: nothing more is written. */
+  /** Ends the connection without writing anything more. */
   abort(): void {
     this.#cut();
   }
@@ -168,32 +223,42 @@ export class Connection implements GroupMember {
   #read(): void {
     this.#takeRecords();
     if (this.#state !== "open") return;
-    if (this.allowance.spent) return void this.#pause();
+    if (this.credit.exhausted) return void this.#pause();
+    if (this.#input.flooded && this.#scheduler.needsRest) {
+      return this.#scheduler.rest(() => this.#readMore());
+    }
+    this.#readMore();
+  }
+
+  #readMore(): void {
+    if (this.#state !== "open") return;
     const reading = this.#stream.read(this.#input.space());
-    this.#reading = reading.then(this.#onRead, () => this.#onRead(null)); // a reset, or our own end
+    this.#reading = reading.then(this.#onRead, () => this.#onRead(null)); // a reset, or our own close
   }
 
   readonly #onRead = (length: number | null): void => {
     if (this.#state !== "open") return;
     if (length === null) return this.#cut();
+    this.#scheduler.traffic.bytesIn += length;
     this.#input.add(length);
     this.#read();
   };
 
   async #pause(): Promise<void> {
-    const since = this.#group.now();
-    await this.allowance.wait();
-    this.#heardAt += this.#group.now() - since; // §5: time without reading does not count
+    const since = this.#scheduler.now();
+    await this.credit.wait();
+    this.#heardAt += this.#scheduler.now() - since; // §5: a pause in reading is no silence
     this.#read();
   }
 
   #takeRecords(): void {
     try {
-      while (this.#state === "open" && !this.allowance.spent) {
+      while (this.#state === "open" && !this.credit.exhausted) {
         const ct = this.#input.takeRecord();
         if (!ct) return;
         const plaintext = this.#opener.openInPlace(ct);
-        this.#heardAt = this.#group.now();
+        this.#heardAt = this.#scheduler.now();
+        this.#heardWallTime = this.#scheduler.clock.wallTime();
         if (!this.#verified) this.#start();
         forEachFrame(plaintext, this.#take);
       }
@@ -211,6 +276,7 @@ export class Connection implements GroupMember {
 
   #takeFrame(type: number, body: Uint8Array): void {
     if (this.#state !== "open") return; // ended by an earlier frame of the same record
+    this.#scheduler.traffic.framesIn++;
     if (type <= FRAME.PONG) return this.#takeOwn(decodeFrame(type, body));
     this.#isFirst = false;
     this.#handlers.onFrame(type, body);
@@ -221,34 +287,34 @@ export class Connection implements GroupMember {
     if (frame.type === "close") return this.#end({ type: "closed", reason: frame.reason });
     if (this.#isFirst) throw new ProtocolError("unexpected"); // §5: a client's first frame is its JOIN
     if (frame.type !== "ping") return;
-    this.#queue.pushPong(frame.data, this.allowance);
+    this.#queue.pushPong(frame.data, this.credit);
     this.#flushSoon();
   }
 
   #flushSoon(): void {
     if (this.#flushing || this.#writing || this.#held) return;
     this.#flushing = true;
-    this.#group.flushSoon(this);
+    this.#scheduler.flushSoon(this);
   }
 
-  /** Writes what is queued, or says when: a receiver that was just written to waits for more to gather. */
+  /** Writes what is queued, or returns when to: shortly after a write it waits to coalesce frames. */
   flush(now: number): number {
-    const gathered = this.#flushedAt + this.#group.gather;
-    if (now < gathered && !this.#queue.hasFullRecord) return gathered;
+    const readyAt = this.#flushedAt + this.#scheduler.coalesceMs;
+    if (now < readyAt && !this.#queue.hasFullRecord) return readyAt;
     this.#flushing = false;
     this.#writeNext(now);
     return now;
   }
 
-  /** Seals and writes the next record, unless a write is under way: then its end does that. */
-  #writeNext(now = this.#group.now()): void {
+  /** Seals and writes the next record; a write in progress does it when it ends. */
+  #writeNext(now = this.#scheduler.now()): void {
     if (this.#writing || this.#held || this.#state === "closed") return;
     const batch = this.#queue.take();
     if (!batch) return this.#written?.();
     this.#flushedAt = this.#sentAt = this.#progressAt = now;
     this.#writing = batch;
     if (this.#state === "open") {
-      this.#group.wakeAt(Math.min(now + STALL_MS, batch.since + MAX_QUEUE_AGE_MS));
+      this.#scheduler.wakeAt(Math.min(now + STALL_MS, batch.since + MAX_QUEUE_AGE_MS));
     }
     this.#write(batch.seal(this.#sealer));
   }
@@ -259,55 +325,67 @@ export class Connection implements GroupMember {
   }
 
   readonly #onWritten = (length: number): void => {
+    this.#scheduler.traffic.bytesOut += length;
     if (this.#state === "closed") return;
     if (length < this.#record!.length) {
-      this.#progressAt = this.#group.now();
+      this.#progressAt = this.#scheduler.now();
       return this.#write(this.#record!.subarray(length));
     }
     const batch = this.#writing!;
     this.#writing = undefined;
     this.#record = undefined;
     this.#queue.release(batch);
-    if (this.#sealer.exhausted) return this.#cut(); // §4: the last record there can be
+    if (this.#sealer.exhausted) return this.#cut(); // §4: the last possible record
     this.#handlers.onDrain?.();
     if (this.#state === "open" && !this.#queue.empty) this.#flushSoon();
     else if (this.#state !== "open") this.#writeNext();
   };
 
-  /** Sends a PING when one is due, and ends the connection when the other side is silent or too slow. */
+  /** Sends a PING when due; ends the connection if the other side is silent or too slow. */
   check(now: number): number {
     const slowAt = this.#isRelay ? this.#slowAt() : Infinity;
-    const silentAt = this.allowance.spent ? Infinity : this.#heardAt + SILENCE_MS;
+    const silentAt = this.credit.exhausted ? Infinity : this.#heardAt + SILENCE_MS;
     if (now >= Math.min(slowAt, silentAt)) {
       this.#fail(now >= slowAt ? REASON.TOO_SLOW : REASON.TIMEOUT);
       return Infinity;
     }
-    let pingAt = this.#sentAt + PING_DELAY_MS;
+    let pingAt = Math.min(this.#sentAt + PING_DELAY_MS, this.#watchAt());
     if (now >= pingAt) {
-      // A write under way speaks for this side, and before the first record it has to be silent (§3).
+      // A write in progress serves as well, and before the first record nothing may be sent (§3).
       if (!this.#writing && !this.#held) {
         this.send(encodeFrame({ type: "ping", data: this.#random(8) }));
+        if (this.#watchedAt !== Infinity) this.#watchedAt = now;
       }
       pingAt = now + PING_RETRY_MS;
     }
     return Math.min(slowAt, silentAt, pingAt);
   }
 
-  /** When the other side is too slow, §10. A client waits for its relay, which may not read for a while. */
+  /** When a PING is due because nothing is heard. */
+  #watchAt(): number {
+    return Math.max(this.#heardAt, this.#watchedAt) + WATCH_PING_MS;
+  }
+
+  /** When the other side counts as too slow, §10. Not for relays: one may pause reading for a while. */
   #slowAt(): number {
+    if (this.#isOverfull) return -Infinity;
     const stallAt = this.#writing ? this.#progressAt + STALL_MS : Infinity;
-    const oldest = this.#writing?.since ?? this.#queue.since;
-    return oldest === undefined ? Infinity : Math.min(stallAt, oldest + MAX_QUEUE_AGE_MS);
+    const oldest = Math.min(this.#writing?.since ?? Infinity, this.#queue.since ?? Infinity);
+    return Math.min(stallAt, oldest + MAX_QUEUE_AGE_MS);
+  }
+
+  get #isOverfull(): boolean {
+    return this.#isRelay && this.#queue.ownFrames > MAX_QUEUED_FRAMES;
   }
 
   // --- The end ---
 
   #fail(reason: number, error?: Error): void {
     if (this.#state !== "open") return;
-    // Too slow for what is queued: it would be as slow for a CLOSE behind it.
+    // A CLOSE after what is queued would be too slow as well.
     if (reason === REASON.TOO_SLOW) this.#queue.clear();
     const end: End = error ? { type: "failed", reason, error } : { type: "failed", reason };
-    // §4: nothing is said where the very first record is bad.
+    // §4: no CLOSE if the very first record is bad.
     this.#end(end, error && !this.#verified ? undefined : reason);
   }
 
@@ -316,11 +394,11 @@ export class Connection implements GroupMember {
     else this.#discard();
   };
 
-  /** Ends the connection; a `reason` is told, behind what is queued. */
+  /** Ends the connection; with a `reason`, sends CLOSE after what is queued. */
   #end(end: End, reason?: number): void {
     this.#state = "closing";
-    this.#group.remove(this);
-    this.allowance.renew();
+    this.#scheduler.remove(this);
+    this.credit.resume();
     if (reason === undefined || this.#held) this.#queue.clear();
     else this.#queue.pushLast(encodeFrame({ type: "close", reason }));
     if (end.type === "cut") this.#discard();
@@ -328,17 +406,17 @@ export class Connection implements GroupMember {
     this.#handlers.onEnd(end);
   }
 
-  async #leave(speaks: boolean): Promise<void> {
-    if (speaks) {
+  async #leave(hasOutput: boolean): Promise<void> {
+    if (hasOutput) {
       const written = new Promise<void>((resolve) => this.#written = resolve);
       this.#writeNext();
-      await settledWithin(this.#group.clock, FLUSH_MS, written);
+      await settledWithin(this.#scheduler.clock, FLUSH_MS, written);
     }
-    await closeStream(this.#stream, this.#group.clock, this.#reading);
+    await closeStream(this.#stream, this.#scheduler.clock, this.#reading);
     this.#discard();
   }
 
-  /** Closes the stream and forgets what could not be written. */
+  /** Closes the stream and drops what is not written. */
   #discard(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";

@@ -1,7 +1,5 @@
 /**
- * The transport's handshake over a stream (PROTOCOL.md §3): from a fresh stream to a {@linkcode Connection}.
- *
- * Used by relay and client alike. Knows neither rooms nor messages, and no runtime: the stream is handed in.
+ * The handshake over a stream, for relay and client: from a fresh stream to a {@linkcode Connection} (PROTOCOL.md §3).
  *
  * @module
  */
@@ -11,97 +9,104 @@ import { cipherReady, Opener, Sealer, TAG_BYTES } from "../protocol/records.ts";
 import { type Clock, type RandomBytes, systemClock, type Timer } from "../base/clock.ts";
 import { ProtocolError } from "../base/errors.ts";
 import { InputBuffer, RECORD_HEADER_BYTES } from "./input_buffer.ts";
-import { Group } from "./scheduler.ts";
+import { Scheduler } from "./scheduler.ts";
 import {
+  HandshakeInitiator,
   type HandshakeOptions,
-  Initiator,
+  HandshakeResponder,
   M1_BYTES,
   M2_HEADER_BYTES,
   MAGIC,
-  MAX_TRANSPORT_CT_BYTES,
+  MAX_CT2_BYTES,
+  MAX_CT3_BYTES,
   OTHER_VERSION,
-  Responder,
 } from "../protocol/handshake.ts";
 import { M2_TIMEOUT_MS } from "../protocol/limits.ts";
 import { Connection, type Handlers, type RecordOptions } from "./connection.ts";
-import type { DecodeId, PrivateKey, PublicKey } from "../protocol/identity.ts";
+import type { PrivateKey, PublicKey } from "../protocol/identity.ts";
+import type { Primitives } from "../protocol/primitives.ts";
+import type { SessionKey } from "../protocol/session_key.ts";
 import { type ByteStream, closeAtOnce, closeStream, writeAll } from "./byte_stream.ts";
 
-export { Connection };
-export type { ByteStream, Handlers };
-export type { End } from "./connection.ts";
-
-/** What both sides need. */
-export interface ConnectionOptions {
-  /** Own identity. */
+/** Options of both sides. */
+interface ConnectionOptions {
+  /** This side's identity. */
   readonly key: PrivateKey;
   readonly clock?: Clock;
   readonly random?: RandomBytes;
-  readonly decodeId?: DecodeId;
-  /** The fingerprint that the other side has to prove, 32 bytes; without it any is taken. */
+  readonly primitives?: Primitives;
+  /** The fingerprint that the other side must prove, 32 bytes; by default any is accepted. */
   readonly expected?: Uint8Array;
-  /** Shared by the connections of one program; without it each has its own. */
-  readonly group?: Group;
-  /** Ends the handshake; the connection that comes of it is no longer concerned. */
+  /** Shared by many connections; by default each has its own. */
+  readonly scheduler?: Scheduler;
+  /** Aborts the handshake, but not the connection afterwards. */
   readonly signal?: AbortSignal;
 }
 
-/** Options of {@linkcode openTransport}. */
-export interface OpenOptions extends ConnectionOptions {
-  /**
-   * Gives the first frame, an encoded JOIN; may take seconds, and refuses the relay by throwing.
-   *
-   * @param relay The relay's proven identity.
-   * @param th3 What the password proof is bound to, 32 bytes.
-   */
-  join(relay: PublicKey, th3: Bytes): Promise<Uint8Array>;
+/** A relay that has proved its identity. */
+export interface ProvenRelay {
+  readonly relay: PublicKey;
+  /** Its session key, 32 bytes. */
+  readonly session: Bytes;
+  /** The transcript hash, 32 bytes, to which the password exchange is bound. */
+  readonly th3: Bytes;
+}
+
+/** Options of {@linkcode openConnection}. */
+interface OpenOptions extends ConnectionOptions {
+  /** Returns the first frame, an encoded JOIN or SEEK; may take seconds. To reject the relay, throw. */
+  join(proven: ProvenRelay): Promise<Uint8Array>;
   readonly handlers: Handlers;
 }
 
-/** Options of {@linkcode acceptTransport}. */
-export interface AcceptOptions extends ConnectionOptions {
-  /** Runs the costly part when its turn has come; by default at once. */
+/** Options of {@linkcode acceptConnection}. */
+interface AcceptOptions extends ConnectionOptions {
+  /** The relay's session key, §3: one for all connections. */
+  readonly session: SessionKey | Promise<SessionKey>;
+  /** Schedules the expensive part; by default it runs at once. */
   readonly turn?: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-/** A client whose handshake is done; it is not connected before its first record has verified, §3. */
+/** A client after its handshake; it counts as connected once its first record has verified, §3. */
 export interface Accepted {
-  /** Still to be started. */
+  /** Not started yet. */
   readonly connection: Connection;
   /** The client's proven identity. */
   readonly peer: PublicKey;
-  /** What the password proof is bound to, 32 bytes. */
+  /** The transcript hash, 32 bytes, to which the password exchange is bound. */
   readonly th3: Bytes;
 }
 
 /**
- * Opens a connection as the client: sends M1, takes M2, asks `join` for the first frame, and sends it with M3.
+ * Opens a connection as the client: sends M1, receives M2, calls `join` for the first frame, and sends it with M3.
  *
- * @param stream Fresh; closed by this function when it throws.
- * @throws {ProtocolError} `version` when the relay answered HEARTH/?, `wrong-identity` for another key than the
- * expected one, `cut` when the stream ended or M2 took more than 10 s, others for a bad M2: the relay's fault.
- * @throws {DecryptError} For a bad M2: treat it like a cut.
- * @throws What `join` threw; the signal's reason.
+ * @param stream Fresh; closed if this function throws.
+ * @throws {ProtocolError} `version` if the relay answered HEARTH/?, `wrong-identity` if its key is not the expected
+ * one, `cut` if the stream ended or M2 took more than 10 s, others for a bad M2: the relay's fault.
+ * @throws {DecryptError} A bad M2: treat it like `cut`.
+ * @throws What `join` threw, or the signal's reason.
  */
-export async function openTransport(
+export async function openConnection(
   stream: ByteStream,
   options: OpenOptions,
-): Promise<{ connection: Connection; relay: PublicKey }> {
+): Promise<{ connection: Connection } & ProvenRelay> {
   const exchange = new Exchange(stream, options);
   try {
     await cipherReady();
-    const initiator = new Initiator(exchange.handshakeOptions);
+    const starting = HandshakeInitiator.start(exchange.handshakeOptions);
+    const initiator = await exchange.race(starting);
     exchange.setLimit(M2_TIMEOUT_MS);
     await exchange.write(initiator.m1);
     const m2 = await exchange.readM2();
     exchange.setLimit(undefined);
-    const { m3, peer, sendKey, receiveKey, th3 } = await initiator.consumeM2(m2);
-    const first = await exchange.race(options.join(peer, th3));
+    const { m3, peer, session, sendKey, receiveKey, th3 } = await initiator.consumeM2(m2);
+    const proven = { relay: peer, session, th3 };
+    const first = await exchange.race(options.join(proven));
     const sealer = new Sealer(sendKey);
     await exchange.write(concat(m3, withLength(sealer.seal(first)))); // §3: together
     const connection = exchange.finish(sealer, new Opener(receiveKey), "client");
     connection.start(options.handlers);
-    return { connection, relay: peer };
+    return { connection, ...proven };
   } catch (error) {
     void exchange.abandon();
     throw error;
@@ -109,13 +114,13 @@ export async function openTransport(
 }
 
 /**
- * Answers a connection as the relay: takes M1, sends M2, takes M3.
+ * Accepts a connection as the relay: receives M1, sends M2, receives M3.
  *
- * @param stream Fresh; closed by this function when it throws, after HEARTH/? where §3 wants that.
- * @throws {ProtocolError | DecryptError} The client's fault: nothing more is to be done.
+ * @param stream Fresh; closed if this function throws, after HEARTH/? where §3 demands it.
+ * @throws {ProtocolError | DecryptError} The client's fault; the stream is closed.
  * @throws The signal's reason.
  */
-export async function acceptTransport(
+export async function acceptConnection(
   stream: ByteStream,
   options: AcceptOptions,
 ): Promise<Accepted> {
@@ -126,21 +131,22 @@ export async function acceptTransport(
       await exchange.write(OTHER_VERSION); // §3
       throw new ProtocolError("bad-magic");
     }
-    const m1 = await exchange.take(M1_BYTES);
-    const responder = new Responder(exchange.handshakeOptions);
+    const m1 = await exchange.take(M1_BYTES.transport);
+    const { session } = options;
+    const responder = new HandshakeResponder({ ...exchange.handshakeOptions, session });
     const work = () => responder.consumeM1(m1);
     await exchange.write(await exchange.race(options.turn ? options.turn(work) : work()));
-    const m3 = await exchange.takeCiphertext(0);
+    const m3 = await exchange.takeCiphertext({ header: 0, max: MAX_CT3_BYTES.transport });
     const { peer, sendKey, receiveKey, th3 } = await exchange.race(responder.consumeM3(m3));
     const connection = exchange.finish(new Sealer(sendKey), new Opener(receiveKey), "relay");
     return { connection, peer, th3 };
   } catch (error) {
-    await exchange.abandon(); // until then it counts as pending, §10
+    await exchange.abandon(); // it counts as pending until then, §10
     throw error;
   }
 }
 
-/** Reads and writes the messages of one handshake, until that is stopped. */
+/** Reads and writes the messages of one handshake, until it is stopped. */
 class Exchange {
   readonly #stream: ByteStream;
   readonly #options: ConnectionOptions;
@@ -148,14 +154,14 @@ class Exchange {
   readonly #input = new InputBuffer();
   readonly #stopped = Promise.withResolvers<never>();
   #timer: Timer | undefined;
-  /** A read or write was left behind, and no other may follow. */
+  /** A read or write was abandoned, so no other may follow. */
   #busy = false;
 
   constructor(stream: ByteStream, options: ConnectionOptions) {
     this.#stream = stream;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#stopped.promise.catch(() => {}); // it is only ever raced with something
+    this.#stopped.promise.catch(() => {}); // it is only raced
     options.signal?.addEventListener("abort", this.#onAbort);
     if (options.signal?.aborted) this.#onAbort();
   }
@@ -163,17 +169,17 @@ class Exchange {
   readonly #onAbort = (): void => this.#stopped.reject(this.#options.signal?.reason);
 
   get handshakeOptions(): HandshakeOptions {
-    const { key, random, decodeId, expected } = this.#options;
+    const { key, random, primitives, expected } = this.#options;
     return {
       key,
       mode: "transport",
       ...(random && { random }),
-      ...(decodeId && { decodeId }),
+      ...(primitives && { primitives }),
       ...(expected && { expected }),
     };
   }
 
-  /** From now on everything together may take `delay` milliseconds. */
+  /** Limits everything that follows to `delay` milliseconds in all. */
   setLimit(delay: number | undefined): void {
     this.#clock.cancel(this.#timer);
     if (delay === undefined) return;
@@ -189,7 +195,7 @@ class Exchange {
     await this.#use(writeAll(this.#stream, bytes));
   }
 
-  /** The next `length` bytes, without taking them. */
+  /** The next `length` bytes, without consuming them. */
   async peek(length: number): Promise<Uint8Array> {
     let bytes = this.#input.peek(length);
     while (!bytes) {
@@ -201,51 +207,51 @@ class Exchange {
     return bytes;
   }
 
-  /** Takes a copy of the next `length` bytes. */
+  /** Consumes the next `length` bytes; returns a copy. */
   async take(length: number): Promise<Bytes> {
     const bytes = new Uint8Array(await this.peek(length));
     this.#input.take(length);
     return bytes;
   }
 
-  /** Takes `header` bytes and the `L(ct)` that follows them; a length out of bounds is not waited for, §3. */
-  async takeCiphertext(header: number): Promise<Bytes> {
+  /** Consumes `header` bytes and the `L(ct)` after them; fails at once if the length is out of bounds, §3. */
+  async takeCiphertext({ header, max }: { header: number; max: number }): Promise<Bytes> {
     const start = header + RECORD_HEADER_BYTES;
     const length = readU16(await this.peek(start), header);
-    if (length < TAG_BYTES || length > MAX_TRANSPORT_CT_BYTES) {
+    if (length < TAG_BYTES || length > max) {
       throw new ProtocolError("bad-length");
     }
     return await this.take(start + length);
   }
 
-  /** Takes M2, or learns that the relay speaks another version: the first 8 bytes alone tell, §3. */
+  /** Consumes M2; the first 8 bytes alone show whether the relay speaks another version, §3. */
   async readM2(): Promise<Bytes> {
     if (equalBytes(await this.peek(OTHER_VERSION.length), OTHER_VERSION)) {
       throw new ProtocolError("version");
     }
-    const m2 = await this.takeCiphertext(M2_HEADER_BYTES);
-    // §3: the relay sends nothing more before it has our first record.
+    const m2 = await this.takeCiphertext({ header: M2_HEADER_BYTES.transport, max: MAX_CT2_BYTES });
+    // §3: the relay sends nothing more before our first record.
     if (this.#input.peek(1)) throw new ProtocolError("unexpected");
     return m2;
   }
 
-  /** Goes over to records. */
+  /** Switches to records. */
   finish(sealer: Sealer, opener: Opener, role: RecordOptions["role"]): Connection {
     this.#options.signal?.throwIfAborted();
     this.#release();
-    const { random, group } = this.#options;
+    const { random, scheduler } = this.#options;
     return new Connection({
       stream: this.#stream,
       input: this.#input,
       sealer,
       opener,
       role,
-      group: group ?? new Group({ clock: this.#clock }),
+      scheduler: scheduler ?? new Scheduler({ clock: this.#clock }),
       ...(random && { random }),
     });
   }
 
-  /** Closes the stream; the other side gets what was sent to it, unless something hangs or is stopped. */
+  /** Closes the stream, gracefully unless an operation hangs or the handshake is stopped. */
   async abandon(): Promise<void> {
     this.#clock.cancel(this.#timer);
     const closing = this.#busy ? undefined : closeStream(this.#stream, this.#clock);
@@ -266,7 +272,7 @@ class Exchange {
       this.#busy = false;
       return result;
     } catch (error) {
-      // What the operating system says of a broken stream is of no use to anybody.
+      // The operating system's error for a broken stream helps nobody.
       this.#options.signal?.throwIfAborted();
       throw error instanceof ProtocolError ? error : new ProtocolError("cut");
     }

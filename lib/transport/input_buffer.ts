@@ -1,7 +1,5 @@
 /**
- * From a byte stream to records and from a record to frames (PROTOCOL.md §4), without copies.
- *
- * Knows neither keys nor what frames mean.
+ * Splits a byte stream into records without copying (PROTOCOL.md §4).
  *
  * @module
  */
@@ -10,31 +8,35 @@ import { readU16 } from "../base/bytes.ts";
 import { TAG_BYTES } from "../protocol/records.ts";
 import { ProtocolError } from "../base/errors.ts";
 import { MAX_RECORD_BYTES } from "../protocol/limits.ts";
-import { FRAME, FRAME_HEADER_BYTES } from "../protocol/frames.ts";
 
 /** Bytes before the ciphertext of a record on TCP, §4. */
 export const RECORD_HEADER_BYTES = 2;
 
-/** What a quiet connection keeps: a record of chat or two. */
+/** The buffer of a quiet connection: room for a chat record or two. */
 const MIN_BUFFER_BYTES = 512;
-/** What a busy one may use: one whole record and most of the next. */
+/** The largest buffer: room for one whole record and most of the next. */
 const MAX_BUFFER_BYTES = 32 * 1024;
-/** After so many reads that the small buffer would have held, it comes back. */
+/** Shrinks after this many reads that would have fit into the small buffer. */
 const QUIET_READS = 16;
 
-/** The one buffer a connection reads into; what it hands out is valid until the next read. */
+/** The buffer that a connection reads into; what it returns is valid until the next read. */
 export class InputBuffer {
   #bytes = new Uint8Array(MIN_BUFFER_BYTES);
   #start = 0;
   #end = 0;
-  /** Bytes that the record or message being waited for needs. */
+  /** Bytes of the record or message being waited for. */
   #wanted = 0;
   #quietReads = 0;
 
-  /** The last read filled all the space there was: more is probably waiting. */
+  /** The last read filled all the space: more is probably waiting. */
   filled = false;
 
-  /** Where the next bytes are to be read into; never empty. */
+  /** As much as possible was read at once: the sender is probably faster than its reader. */
+  get flooded(): boolean {
+    return this.filled && this.#bytes.length >= MAX_BUFFER_BYTES;
+  }
+
+  /** Where to read the next bytes into; never empty. */
   space(): Uint8Array {
     const kept = this.#end - this.#start;
     const size = this.#chooseSize(kept);
@@ -67,7 +69,7 @@ export class InputBuffer {
     this.#quietReads = length < MIN_BUFFER_BYTES ? this.#quietReads + 1 : 0;
   }
 
-  /** The next `length` bytes without taking them, or nothing as long as they are not all there. */
+  /** The next `length` bytes without taking them, or undefined if they are not all there yet. */
   peek(length: number): Uint8Array | undefined {
     this.#wanted = length;
     if (this.#end - this.#start < length) return undefined;
@@ -84,7 +86,7 @@ export class InputBuffer {
   /**
    * Takes the next record.
    *
-   * @returns Its ciphertext, 17 to 16400 bytes, or nothing as long as it is not all there.
+   * @returns Its ciphertext, 17 to 16400 bytes; undefined if it is not all there yet.
    * @throws {ProtocolError} `bad-length` for a length outside these bounds: the sender's fault.
    */
   takeRecord(): Uint8Array | undefined {
@@ -95,27 +97,4 @@ export class InputBuffer {
     const whole = this.take(RECORD_HEADER_BYTES + length);
     return whole?.subarray(RECORD_HEADER_BYTES);
   }
-}
-
-/**
- * Hands out the frames of a record's plaintext, in order; what follows a CLOSE is ignored, §4.
- *
- * @param visit Gets the type byte and the body, which shares the plaintext's memory.
- * @throws {ProtocolError} `bad-length` when there is no frame or they do not fill it exactly: the sender's fault.
- */
-export function forEachFrame(
-  plaintext: Uint8Array,
-  visit: (type: number, body: Uint8Array) => void,
-): void {
-  let offset = 0;
-  do {
-    const start = offset + FRAME_HEADER_BYTES;
-    if (start > plaintext.length) throw new ProtocolError("bad-length");
-    const end = start + readU16(plaintext, offset + 1);
-    if (end > plaintext.length) throw new ProtocolError("bad-length");
-    const type = plaintext[offset]!;
-    visit(type, plaintext.subarray(start, end));
-    if (type === FRAME.CLOSE) return;
-    offset = end;
-  } while (offset < plaintext.length);
 }

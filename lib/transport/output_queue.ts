@@ -1,250 +1,283 @@
 /**
- * What waits to be written to one connection: frames gathered into records, and whose they are (PROTOCOL.md §4, §10).
- *
- * The fast path of forwarding: a frame is copied once, into the buffer in which it will be sealed and written. Knows
- * neither streams nor rooms.
+ * The output queue of a connection: frames coalesced into records, charged to their senders (PROTOCOL.md §4, §5, §10).
  *
  * @module
  */
 
-import type { Allowance } from "./send_credit.ts";
 import { writeU16 } from "../base/bytes.ts";
-import { type Sealer, TAG_BYTES } from "../protocol/records.ts";
-import type { Clock } from "../base/clock.ts";
-import { RECORD_HEADER_BYTES } from "./input_buffer.ts";
-import { MAX_RECORD_BYTES } from "../protocol/limits.ts";
-import { FRAME, FRAME_HEADER_BYTES, ROUTE_BYTES } from "../protocol/frames.ts";
+import { FRAME, FRAME_HEADER_BYTES } from "../protocol/frames.ts";
+import {
+  type Batch,
+  type CastPart,
+  FULL_BYTES,
+  giveBatch,
+  PONG_BYTES,
+  takeBatch,
+} from "./batch.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { costOf, PONG_BODY_BYTES, type SendCredit, type Source } from "./send_credit.ts";
 
-const PONG_BODY_BYTES = 8;
-const PONG_BYTES = FRAME_HEADER_BYTES + PONG_BODY_BYTES;
-/** What §10 counts for a frame besides its payload. */
-const COUNTED_BYTES = 14;
+/** What a waiting PONG costs. */
+const PONG_COST = costOf(FRAME.PONG, PONG_BODY_BYTES);
 
-/** A batch that holds one chat message or two. */
-const SMALL_BYTES = 512;
-const LARGE_BYTES = RECORD_HEADER_BYTES + MAX_RECORD_BYTES;
-/** Empty batches and large buffers kept for all connections together: as many as are busy at one time in a large room. */
-const MAX_SPARE = 256;
-const MAX_SPARE_LARGE = 64;
-const spare: Batch[] = [];
-const spareLarge: Uint8Array[] = [];
-
-/** The frames of one record, in the buffer in which it is sealed: room for its length, frames, room for its tag. */
-export class Batch {
-  /** When the first of its frames was queued. */
-  since = 0;
-  readonly #small = new Uint8Array(SMALL_BYTES);
-  #bytes: Uint8Array = this.#small;
-  #end = RECORD_HEADER_BYTES;
-  /** Whose bytes these are: runs of frames of one sender after another. */
-  readonly #owners: Allowance[] = [];
-  readonly #shares: number[] = [];
-
-  /** Bytes of its frames. */
-  get length(): number {
-    return this.#end - RECORD_HEADER_BYTES;
-  }
-
-  /** Tells whether `length` more bytes fit; beyond the frames there is always room for a PONG. */
-  fits(length: number): boolean {
-    return this.#end + length + PONG_BYTES + TAG_BYTES <= LARGE_BYTES;
-  }
-
-  /** Appends a frame. */
-  push(frame: Uint8Array): void {
-    this.#makeRoom(frame.length);
-    this.#bytes.set(frame, this.#end);
-    this.#end += frame.length;
-  }
-
-  /** Appends the RECV of a SEND: the same body with another sid, §5. */
-  pushReceived(source: Uint8Array, body: Uint8Array): void {
-    this.#makeRoom(FRAME_HEADER_BYTES + body.length);
-    const bytes = this.#bytes;
-    const start = this.#end;
-    bytes[start] = FRAME.RECV;
-    writeU16(bytes, start + 1, body.length);
-    bytes.set(body, start + FRAME_HEADER_BYTES);
-    bytes.set(source, start + FRAME_HEADER_BYTES);
-    this.#end = start + FRAME_HEADER_BYTES + body.length;
-  }
-
-  /** Notes that the last `bytes` belong to `owner`. */
-  own(owner: Allowance, bytes: number): void {
-    const last = this.#owners.length - 1;
-    if (last >= 0 && this.#owners[last] === owner) this.#shares[last]! += bytes;
-    else {
-      this.#owners.push(owner);
-      this.#shares.push(bytes);
-    }
-  }
-
-  /**
-   * Turns the frames into a record, in place.
-   *
-   * @param sealer Seals the plaintext where it is.
-   * @returns `L(ct)`, valid until the batch is released.
-   */
-  seal(sealer: Pick<Sealer, "sealInPlace">): Uint8Array {
-    const record = this.#bytes.subarray(0, this.#end + TAG_BYTES);
-    writeU16(record, 0, record.length - RECORD_HEADER_BYTES);
-    sealer.sealInPlace(record.subarray(RECORD_HEADER_BYTES));
-    return record;
-  }
-
-  /** Gives back what was counted. */
-  credit(): void {
-    for (let i = 0; i < this.#owners.length; i++) this.#owners[i]!.credit(this.#shares[i]!);
-    this.#owners.length = this.#shares.length = 0;
-  }
-
-  /** Empties it for other frames; nobody may be reading its buffer any more. */
-  clear(): void {
-    if (this.#bytes.length === LARGE_BYTES && spareLarge.length < MAX_SPARE_LARGE) {
-      spareLarge.push(this.#bytes);
-    }
-    this.#bytes = this.#small;
-    this.#end = RECORD_HEADER_BYTES;
-  }
-
-  /** No more frames will come: a buffer with much room to spare is exchanged for one that fits. */
-  shrink(): void {
-    const size = this.#end + PONG_BYTES + TAG_BYTES;
-    if (size * 4 < this.#bytes.length * 3) this.#bytes = this.#bytes.slice(0, size);
-  }
-
-  #makeRoom(length: number): void {
-    if (this.#end + length + TAG_BYTES <= this.#bytes.length) return;
-    const bytes = spareLarge.pop() ?? new Uint8Array(LARGE_BYTES);
-    bytes.set(this.#bytes.subarray(0, this.#end));
-    this.#bytes = bytes;
-  }
+/** Frames of one member, or our own, in order. */
+interface Lane {
+  /** Undefined: our own. */
+  readonly owner: SendCredit | undefined;
+  readonly batches: Batch[];
 }
 
-/** The batches of one connection that have not been taken for writing. */
-export class OutputQueue {
-  readonly #clock: Pick<Clock, "now">;
-  #batches: Batch[] = [];
-  #pong: Uint8Array | undefined;
-  #pongOwner: Allowance | undefined;
+/** Lanes that are written in turn: of members, or a single one of our own. */
+interface Section {
+  readonly lanes: Lane[];
+  /** Whose turn it is; past the last lane: that of the next member who comes, or else of the first lane. */
+  next: number;
+}
 
-  /** @param clock Tells the present time. */
-  constructor(clock: Pick<Clock, "now">) {
+/**
+ * What waits to be written on one connection: frames of different members in turn, one of each; frames of our own in
+ * their places among them, §5.
+ *
+ * As long as all of it fits into one record, it is in one batch, in the order in which it came.
+ */
+export class OutputQueue {
+  readonly #clock: Pick<Scheduler, "recent">;
+  /** Everything, unless that is more than a record. */
+  #only: Batch | undefined;
+  /** Everything else; empty while there is `#only`. */
+  readonly #sections: Section[] = [];
+  #bytes = 0;
+  #ownFrames = 0;
+  #pong: Uint8Array | undefined;
+  #pongOwner: SendCredit | undefined;
+
+  constructor(clock: Pick<Scheduler, "recent">) {
     this.#clock = clock;
   }
 
-  /** Bytes of frames that wait here. */
+  /** Bytes of waiting frames. */
   get bytes(): number {
-    let bytes = this.#pong ? PONG_BYTES : 0;
-    for (const batch of this.#batches) bytes += batch.length;
-    return bytes;
+    return this.#bytes + (this.#pong ? PONG_BYTES : 0);
   }
 
   /** Nothing waits. */
   get empty(): boolean {
-    return this.#batches.length === 0 && !this.#pong;
+    return this.#bytes === 0 && !this.#pong;
   }
 
-  /** What waits fills at least one record. */
+  /** At least one record is full. */
   get hasFullRecord(): boolean {
-    return this.#batches.length > 1;
+    return this.#bytes > FULL_BYTES;
+  }
+
+  /** Waiting frames of our own; a PONG does not count. */
+  get ownFrames(): number {
+    return this.#ownFrames;
   }
 
   /** When the oldest frame was queued; a PONG has no age. */
   get since(): number | undefined {
-    return this.#batches[0]?.since;
+    if (this.#only) return this.#only.oldest;
+    const lanes = this.#sections[0]?.lanes; // what is in later sections is younger
+    return lanes?.reduce((since, { batches }) => Math.min(since, batches[0]!.oldest), Infinity);
   }
 
   /**
    * Queues a frame of our own.
    *
-   * @param frame `u8 type || L(body)`, at most 16373 bytes; copied.
+   * @param frame `u8 type || L(body)`, at most 16384 bytes; copied.
    */
   push(frame: Uint8Array): void {
-    this.#batchFor(frame.length).push(frame);
+    this.#pushOwn(frame);
   }
 
   /**
-   * Queues what a member sent, as the RECV it becomes.
+   * Queues the RECV for a SEND, and charges the sender.
    *
    * @param body Body of the SEND; copied.
-   * @param source The sender's sid, 8 bytes, and where its bytes are counted.
+   * @param source The sender's sid (8 bytes) and credit.
    */
-  pushReceived(
-    body: Uint8Array,
-    source: { readonly sid: Uint8Array; readonly allowance: Allowance },
-  ): void {
-    const batch = this.#batchFor(FRAME_HEADER_BYTES + body.length);
-    batch.pushReceived(source.sid, body);
-    const counted = body.length - ROUTE_BYTES + COUNTED_BYTES;
-    batch.own(source.allowance, counted);
-    source.allowance.charge(counted);
+  pushReceived(body: Uint8Array, { sid, credit }: Source): void {
+    const batch = this.#batchFor(credit, FRAME_HEADER_BYTES + body.length);
+    batch.pushReceived(sid, body);
+    charge(batch, credit, costOf(FRAME.RECV, body.length));
   }
 
-  /** Queues the answer to a PING; it replaces one that still waits, §5. */
-  pushPong(data: Uint8Array, owner: Allowance): void {
+  /** Queues an entry of a member's CAST, to be sent as PART; it counts like a RECV with box and common, §5. */
+  pushPart(part: CastPart, { sid, credit }: Source): void {
+    const length = part.entry.length + part.common.length;
+    const batch = this.#batchFor(credit, FRAME_HEADER_BYTES + length);
+    batch.pushPart(sid, part);
+    charge(batch, credit, costOf(FRAME.PART, length));
+  }
+
+  /** Queues the answer to an ADMIN, which its sender pays for, §10. */
+  pushResult(frame: Uint8Array, owner: SendCredit): void {
+    const cost = costOf(FRAME.RESULT, frame.length - FRAME_HEADER_BYTES);
+    this.#pushOwn(frame).chargeAsker(owner, cost);
+    owner.charge(cost);
+  }
+
+  #pushOwn(frame: Uint8Array): Batch {
+    const batch = this.#batchFor(undefined, frame.length);
+    batch.push(frame);
+    batch.own(undefined, 0);
+    this.#ownFrames++;
+    return batch;
+  }
+
+  /** Queues a PONG in place of one that still waits, §5. */
+  pushPong(data: Uint8Array, owner: SendCredit): void {
     if (!this.#pong) {
       this.#pong = new Uint8Array(PONG_BYTES);
       this.#pong[0] = FRAME.PONG;
       writeU16(this.#pong, 1, PONG_BODY_BYTES);
       this.#pongOwner = owner;
-      owner.charge(PONG_BODY_BYTES + COUNTED_BYTES); // §10: counts for who sent the PING
+      owner.charge(PONG_COST); // §10: the sender of the PING pays
     }
     this.#pong.set(data, FRAME_HEADER_BYTES);
   }
 
-  /** Queues the frame behind which nothing comes any more; a PONG would. */
+  /** Queues the last frame; drops a PONG, which would follow it. */
   pushLast(frame: Uint8Array): void {
     this.#dropPong();
     this.push(frame);
   }
 
-  /** Takes the next record's frames, to be sealed, written and given to {@linkcode OutputQueue.release}. */
+  /** Takes the next batch: seal it, write it, and pass it to {@linkcode OutputQueue.release}. */
   take(): Batch | undefined {
-    if (this.#pong) {
-      const batch = this.#batches[0] ?? this.#begin();
+    if (this.empty) return undefined;
+    const batch = this.#takeOnly() ?? this.#takeWhole() ?? this.#gather();
+    this.#bytes -= batch.length;
+    this.#ownFrames -= batch.ownFrames;
+    if (this.#pong && batch.fits(0)) { // the largest CAST leaves no space
       batch.push(this.#pong);
-      batch.own(this.#pongOwner!, PONG_BODY_BYTES + COUNTED_BYTES);
+      batch.chargeAsker(this.#pongOwner!, PONG_COST);
       this.#pong = undefined;
     }
-    return this.#batches.shift();
+    return batch;
   }
 
-  /** A batch that was taken has been written. */
+  #takeOnly(): Batch | undefined {
+    const batch = this.#only;
+    this.#only = undefined;
+    if (!batch || batch.isInTurn) return batch;
+    const sorted = takeBatch(Infinity);
+    batch.moveInTurn(sorted);
+    this.release(batch);
+    return sorted;
+  }
+
+  /** Takes a full batch as it is where no others' frames wait. */
+  #takeWhole(): Batch | undefined {
+    const section = this.#sections[0];
+    if (section?.lanes.length !== 1 || this.#sections.length > 1) return undefined;
+    const { batches } = section.lanes[0]!;
+    if (batches[0]!.length < FULL_BYTES / 2) return undefined;
+    const batch = batches.shift();
+    this.#passTurn(section, 0);
+    return batch;
+  }
+
+  /** Fills a batch with frames in the order in which they are to be written. */
+  #gather(): Batch {
+    const record = takeBatch(Infinity);
+    for (let section = this.#sections[0]; section; section = this.#sections[0]) {
+      const index = section.next % section.lanes.length;
+      const { batches } = section.lanes[index]!;
+      const batch = batches[0]!;
+      if (!record.fits(batch.firstLength)) break;
+      batch.moveFirst(record);
+      if (batch.length === 0) this.release(batches.shift()!);
+      this.#passTurn(section, index);
+    }
+    return record;
+  }
+
+  /** After lane `index` of the first section has had its turn. */
+  #passTurn(section: Section, index: number): void {
+    const isEmpty = section.lanes[index]!.batches.length === 0;
+    if (isEmpty) section.lanes.splice(index, 1);
+    section.next = isEmpty ? index : index + 1;
+    if (section.lanes.length === 0) this.#sections.shift();
+  }
+
+  /** A batch has been written. */
   release(batch: Batch): void {
-    batch.credit();
-    batch.clear();
-    if (spare.length < MAX_SPARE) spare.push(batch);
+    batch.refund();
+    giveBatch(batch);
   }
 
-  /** A batch that was taken will never be written whole; its buffer may still be in use. */
+  /** A batch will never be written completely; its buffer may still be in use. */
   abandon(batch: Batch): void {
-    batch.credit();
+    batch.refund();
   }
 
-  /** Forgets all that waits. */
+  /** Drops everything that waits. */
   clear(): void {
     this.#dropPong();
-    for (const batch of this.#batches) this.release(batch);
-    this.#batches = [];
+    if (this.#only) this.release(this.#only);
+    this.#only = undefined;
+    for (const { lanes } of this.#sections.splice(0)) {
+      for (const { batches } of lanes) for (const batch of batches) this.release(batch);
+    }
+    this.#bytes = this.#ownFrames = 0;
   }
 
   #dropPong(): void {
-    if (this.#pong) this.#pongOwner!.credit(PONG_BODY_BYTES + COUNTED_BYTES);
+    if (this.#pong) this.#pongOwner!.refund(PONG_COST);
     this.#pong = undefined;
   }
 
-  #batchFor(length: number): Batch {
-    const last = this.#batches.at(-1);
-    if (last?.fits(length)) return last;
-    last?.shrink();
-    return this.#begin();
+  /** The batch for a frame of `length` bytes that `owner` sends, or we ourselves. */
+  #batchFor(owner: SendCredit | undefined, length: number): Batch {
+    const now = this.#clock.recent;
+    this.#bytes += length;
+    if (this.#sections.length === 0) {
+      this.#only ??= takeBatch(now);
+      if (this.#only.accepts(length, now)) return this.#only;
+      this.#split(this.#only, now);
+    }
+    return this.#lastBatch(owner, length, now);
   }
 
-  #begin(): Batch {
-    const batch = spare.pop() ?? new Batch();
-    batch.since = this.#clock.now();
-    this.#batches.push(batch);
+  /** Distributes what no longer fits into one record to its senders. */
+  #split(batch: Batch, now: number): void {
+    this.#only = undefined;
+    if (batch.isOfOne) {
+      batch.shrink();
+      this.#laneFor(batch.firstOwner).batches.push(batch);
+      return;
+    }
+    while (batch.length > 0) {
+      batch.moveFirst(this.#lastBatch(batch.firstOwner, batch.firstLength, now));
+    }
+    this.release(batch);
+  }
+
+  #lastBatch(owner: SendCredit | undefined, length: number, now: number): Batch {
+    const { batches } = this.#laneFor(owner);
+    const last = batches.at(-1);
+    if (last?.accepts(length, now)) return last;
+    last?.shrink();
+    const batch = takeBatch(now, true);
+    batches.push(batch);
     return batch;
   }
+
+  #laneFor(owner: SendCredit | undefined): Lane {
+    const last = this.#sections.at(-1);
+    const isLast = last && (last.lanes[0]!.owner === undefined) === (owner === undefined);
+    const section = isLast ? last : { lanes: [], next: 0 };
+    if (!isLast) this.#sections.push(section);
+    for (const lane of section.lanes) if (lane.owner === owner) return lane;
+    const lane: Lane = { owner, batches: [] };
+    section.lanes.push(lane);
+    return lane;
+  }
+}
+
+function charge(batch: Batch, owner: SendCredit, cost: number): void {
+  batch.own(owner, cost);
+  owner.charge(cost);
 }

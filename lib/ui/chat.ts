@@ -1,342 +1,318 @@
 /**
- * The chat on a terminal: what the session tells becomes rows, what is typed becomes messages and commands.
- *
- * Glue between {@linkcode Terminal}, the renderer and the session; knows nothing of sockets and files.
+ * The chat on a terminal that scrolls like a log: whatever is new in a conversation becomes rows.
  *
  * @module
  */
 
-import type { Actions } from "../actions.ts";
-import { systemClock } from "../base/clock.ts";
-import { type Command, complete, parseInput } from "./commands.ts";
+import { BoundedMap } from "../base/bounded_map.ts";
 import { UsageError } from "../base/errors.ts";
-import type { ChatEvent, SessionEvent } from "../session/events.ts";
-import { MAX_TEXT_BYTES } from "../protocol/messages.ts";
-import type { Notice } from "./notices.ts";
-import type { ColorDepth } from "./terminal/colors.ts";
-import { Presence } from "./presence.ts";
-import { Receipts } from "./receipts.ts";
-import { mentions, type RenderContext, renderEvent, renderNotice, renderOwn } from "./render.ts";
-import type { Session } from "../session/session.ts";
-import type { Settings } from "./settings.ts";
-import { Standing } from "../session/standing.ts";
-import { namesTable } from "./table.ts";
-import { Terminal } from "./terminal/terminal.ts";
 import { cleanLine } from "../base/text.ts";
+import { MAX_TEXT_BYTES } from "../protocol/messages.ts";
+import type { SessionEvent } from "../session/mod.ts";
+import type { Change, Conversation, FileEntry, MessageEntry, NoticeEntry } from "./conversation.ts";
+import { progressLine } from "./file_progress.ts";
+import { keyLines } from "./key_help.ts";
+import { noteNotice, type Notice, replacesLabel } from "./notices.ts";
+import { type RenderContext, renderMessage, renderNotice, trustSign } from "./render.ts";
+import type { Terminal, TerminalOptions } from "./terminal/mod.ts";
+import { type OwnScreen, TerminalChat, type TerminalChatOptions } from "./terminal_chat.ts";
 
-/** What the chat needs to know. */
-export interface ChatOptions {
-  readonly color: ColorDepth;
-  readonly utf8: boolean;
-  /** Only messages and errors. */
-  readonly quiet: boolean;
-  /** An invitation is shown as a QR code, too. */
-  readonly qr?: boolean;
-  readonly settings: Settings;
-  /** Keeps a changed setting. */
-  save(patch: Settings): void;
-  /** The person leaves. */
-  onQuit(): void;
-  /** The terminal is gone. */
-  onHangup(): void;
+export interface ChatOptions extends TerminalChatOptions {
+  /** Passed in so that a face without a terminal never loads it. */
+  openTerminal(options: TerminalOptions): Terminal;
 }
 
-/** What a face of the client gets when the session begins. */
-export interface Attachment {
-  readonly session: Session;
-  readonly actions: Actions;
-  /** One's own, `SHA256:…`. */
-  readonly fingerprint: string;
-  /** The relay runs in this process. */
-  readonly serving: boolean;
-  /** Only verified people are sent anything. */
-  readonly strict: boolean;
+/** The part of the screen that one message may fill, and bounds for it in rows. */
+const MESSAGE_SHARE = 0.7;
+const MIN_MESSAGE_ROWS = 4;
+const MAX_MESSAGE_ROWS = 40;
+/** The rows of a message while more events wait than {@linkcode BUSY_EVENTS}: all of them cannot be read anyway. */
+const BUSY_MESSAGE_ROWS = 1;
+const BUSY_EVENTS = 32;
+/** Messages that were cut and can be shown as a whole. */
+const MAX_CUT_MESSAGES = 256;
+
+/** How far files are is shown anew after so long: a screen reader reads it each time. */
+const PROGRESS_MS = 10_000;
+
+/** Lays out an entry of the log. */
+type Layout = (context: RenderContext) => string[];
+
+/** A message that was cut, and what it was laid out with. */
+interface CutMessage {
+  readonly layOut: Layout;
+  readonly context: RenderContext;
 }
 
-/** The settings that the chat has commands for. */
-type ScreenSettings = Required<Pick<Settings, "bell" | "quiet" | "timestamp">>;
-
-/** A message of one's own on its way to be accepted. */
-interface Own {
-  readonly text: string;
-  readonly action: boolean;
-  /** The nick it goes to alone. */
-  readonly to: string | undefined;
-}
-
-/** A session on the screen: what there is once it has begun. */
-interface Attached extends Attachment {
-  readonly presence: Presence;
-  readonly receipts: Receipts;
-  readonly standing: Standing;
-}
-
-/** The chat's screen; usable for questions before there is a session. */
-export class Chat {
-  readonly terminal: Terminal;
-  #options: ChatOptions;
-  #attached: Attached | undefined;
-  /** What is being sent: the next `sent` event is its. */
-  #sending: Own | undefined;
-  #settings: ScreenSettings;
+/** Opens the terminal at once, so that questions can be asked before there is a session. */
+export class Chat extends TerminalChat {
+  protected override readonly device: Terminal;
+  readonly #cut = new BoundedMap<number, CutMessage>(MAX_CUT_MESSAGES);
+  /** How many messages have been cut. */
+  #cuts = 0;
+  #prompt = "";
+  /** Where lines go, as it was last said. */
+  #shown: Conversation | undefined;
+  /** Files that are on their way. */
+  readonly #moving = new Set<FileEntry>();
+  /** When it was last shown how far they are. */
+  #progressAt = -Infinity;
 
   constructor(options: ChatOptions) {
-    this.#options = options;
-    const { bell = "mention", quiet = false, timestamp = "time" } = options.settings;
-    this.#settings = { bell, quiet, timestamp };
-    this.terminal = new Terminal({
+    super(options, { isFull: false });
+    const { client, alerts } = this;
+    client.conversations.listen((change) => this.#show(change));
+    this.device = options.openTerminal({
       prompt: "",
+      clock: options.clock,
       color: options.color,
       utf8: options.utf8,
+      simple: this.kind.isSimple,
       maxBytes: MAX_TEXT_BYTES,
-      complete: (line, cursor) => complete(line, cursor, { nicks: this.#completions() }),
-      onLine: (text) => this.#take(text),
+      sent: this.sent,
+      complete: (line, cursor) => client.complete(line, cursor),
+      rewrite: (line) => client.beginReply(line),
+      onLine: (line) => this.#submit(line),
+      onKey: (name) => this.#press(name),
+      onInput: (input) => alerts.observe(input),
+      onOpen: () => alerts.renewTitle(),
       onInterrupt: () => options.onQuit(),
       onEnd: () => options.onQuit(),
       onHangup: () => options.onHangup(),
+      onReady: () => client.resume(),
     });
+    this.device.open();
   }
 
-  /** From now on what is typed goes to this session. */
-  attach(attachment: Attachment): void {
-    const { session: { membership }, fingerprint } = attachment;
-    const nickOf = (person: string) => presence.nickOf(person);
-    const presence: Presence = new Presence({
-      clock: systemClock,
-      fingerprint,
-      names: { nickOf, ownText: () => undefined },
-      people: () => membership.people(),
-      print: (notice) => this.#print(notice),
-    });
-    const receipts = new Receipts({
-      clock: systemClock,
-      nickOf,
-      missing: (id) => membership.outbox.missing(id),
-      strict: attachment.strict,
-      print: (notice) => this.#print(notice),
-    });
-    const standing = new Standing({
-      serving: attachment.serving,
-      print: (notice) => this.#print(notice),
-    });
-    this.#attached = { ...attachment, presence, receipts, standing };
-    this.#showPrompt(this.#attached);
+  protected override get input(): Terminal {
+    return this.device;
   }
 
-  /** Prints a line of one's own program, without the time. */
-  say(text: string): void {
-    this.#printBlock("info", [text]);
+  protected override isBusy(): boolean {
+    return this.device.isBusy;
   }
 
-  /** Prints what a command answers: one line with the time, several as a block. */
-  #answer(lines: readonly string[]): void {
-    if (lines.length > 1) return this.#printBlock("answer", lines);
-    for (const text of lines) this.#print({ level: "answer", text, hint: "" });
+  protected override taken(event: SessionEvent): void {
+    this.#showPrompt();
+    super.taken(event);
   }
 
-  #printBlock(level: "info" | "answer", lines: readonly string[]): void {
+  protected override showProgress(text: string): void {
+    this.device.setStatus(text === "" ? progressLine(this.#moving, this.options) : `${text} ...`);
+  }
+
+  // Output.
+
+  #show(change: Change): void {
+    switch (change.type) {
+      case "entry":
+        return this.#showEntry(change);
+      case "remark":
+        return this.#printNotice(change.notice, change.conversation);
+      case "list":
+        this.#showTurn();
+        return this.#showPrompt();
+      case "people":
+        return;
+    }
+  }
+
+  #showEntry({ conversation, entry, isNew, note }: Change & { type: "entry" }): void {
+    if (entry.type === "notice") return this.#printEntry(entry, conversation);
+    if (entry.type === "file") return this.#showProgress(entry);
+    if (isNew) {
+      return this.#printMessage(entry, { place: this.#place(entry, conversation) });
+    }
+    // What the user has done is answered by the command.
+    if (note === undefined || note.by.fingerprint === this.client.context?.fingerprint) return;
+    const { what, by: { nick }, text, before } = note;
+    const about = { isOwn: entry.own, nick: entry.nick, text: before };
+    const notice = noteNotice({ what, nick, text }, about);
+    if (notice !== undefined) return this.#printNotice(notice, conversation);
+    const place = this.#place(entry, conversation);
+    this.#printMessage(entry, { place, replaces: replacesLabel(before) });
+  }
+
+  #showProgress(entry: FileEntry): void {
+    const before = this.#moving.size;
+    if (entry.transfers.some(({ state }) => state === "moving")) this.#moving.add(entry);
+    else this.#moving.delete(entry);
+    const now = this.options.clock.now();
+    const isDue = this.#moving.size !== before || now - this.#progressAt >= PROGRESS_MS;
+    if (this.isInProgress || !isDue) return;
+    this.#progressAt = now;
+    this.showProgress("");
+  }
+
+  /** What happens to people is told in their rooms. */
+  #printEntry({ level, text, hint, about }: NoticeEntry, conversation: Conversation): void {
+    if (conversation.kind === "person" && about !== undefined) return;
+    if (level !== "answer" || !text.includes("\n")) {
+      return this.#printNotice({ level, text, hint }, conversation);
+    }
+    this.#printBlock(text.split("\n"));
+  }
+
+  /** Prints lines without the time. */
+  #printBlock(lines: readonly string[]): void {
     const context = { ...this.#context(), timestamps: "off" } as const;
     for (const text of lines) {
-      this.terminal.print(renderNotice({ level, text, hint: "" }, context));
+      this.device.print((columns) =>
+        renderNotice({ level: "answer", text, hint: "" }, { ...context, columns })
+      );
     }
   }
 
-  /**
-   * For a camera, and below it as it is, in one row however long, since it is there to be copied: of what is higher
-   * than the screen its end is to be seen.
-   */
-  async #invite(lines: readonly string[]): Promise<void> {
-    const { qr = false, utf8, color } = this.#options;
-    if (qr && utf8) {
-      const { drawQr } = await import("./terminal/qr.ts");
-      const { columns } = this.terminal;
-      for (const line of lines) this.terminal.print(await drawQr(line, { columns, color }));
+  /** Says where lines go from now on. */
+  #showTurn(): void {
+    const { shown } = this.client.conversations;
+    const before = this.#shown;
+    if (shown === before || shown.kind === "client") return;
+    this.#shown = shown;
+    this.device.turnTo(shown.id, shown.kind === "person");
+    if (before === undefined) return;
+    const whom = shown.kind === "room" ? shown.title : `${shown.title} alone`;
+    this.#printNotice({ level: "answer", text: `what you type goes to ${whom} now`, hint: "" });
+  }
+
+  /** Where a message was written, unless that is the room that is shown. */
+  #place({ own }: MessageEntry, conversation: Conversation): string | undefined {
+    const { kind, title } = conversation;
+    if (kind === "person") return own ? `private to ${title}` : "private";
+    if (this.#isShown(conversation)) return undefined;
+    return own ? `to ${title}` : `in ${title}`;
+  }
+
+  #isShown(conversation: Conversation): boolean {
+    return conversation === this.client.conversations.shown || conversation === this.#room();
+  }
+
+  /** The room that is shown, or was before a conversation with a person. */
+  #room(): Conversation | undefined {
+    const rooms = this.client.conversations.list.filter(({ kind }) => kind === "room");
+    return rooms.length === 1 ? rooms[0] : undefined;
+  }
+
+  /** Prints what `/show` shows as a whole if it is cut. */
+  #printMessage(message: MessageEntry, labels: Parameters<typeof renderMessage>[2]): void {
+    // As it is now: it may be laid out again after it has changed.
+    const entry = { ...message };
+    const layOut: Layout = (context) => renderMessage(entry, context, labels);
+    const { rows: screenRows } = this.device;
+    const share = Math.floor(MESSAGE_SHARE * screenRows);
+    const most = Math.min(Math.max(share, MIN_MESSAGE_ROWS), MAX_MESSAGE_ROWS);
+    const rows = this.client.waitingEvents > BUSY_EVENTS ? BUSY_MESSAGE_ROWS : most;
+    const context = this.#context();
+    let cut: number | undefined; // a message that is laid out again keeps its number
+    const number = (): number => {
+      if (cut === undefined) this.#cut.set(cut = ++this.#cuts, { layOut, context });
+      return cut;
+    };
+    this.device.print((columns) => layOut({ ...context, columns, limit: { rows, number } }));
+  }
+
+  /** Prints the whole of a message that was cut; the newest without a number. */
+  #showWhole(number: number | undefined): void {
+    const message = this.#cut.get(number ?? this.#cuts);
+    if (message === undefined) {
+      throw new UsageError(
+        number === undefined ? "no message has been cut" : `no message ${number} is kept`,
+        [`the newest ${MAX_CUT_MESSAGES} messages that were cut are kept`],
+      );
     }
-    this.terminal.print(lines.map(cleanLine));
+    const { layOut, context } = message;
+    this.device.print((columns) => layOut({ ...context, columns }));
   }
 
-  /** Shows what happened. */
-  show(event: SessionEvent): void {
-    if (!this.#attached || !this.#attached.actions.observe(event)) return;
-    if (this.#note(event, this.#attached)) return;
-    this.terminal.print(renderEvent(event, this.#context()));
-  }
-
-  /** Gives the terminal back, with everything that was to be said. */
-  close(): void {
-    this.#attached?.receipts.flush();
-    this.terminal.close();
-  }
-
-  /** Tells whether it is shown. */
-  #print(notice: Notice): boolean {
-    const rows = renderNotice(notice, this.#context());
-    this.terminal.print(rows);
-    return rows.length > 0;
+  /** @param conversation Named if it is a room that is not shown. */
+  #printNotice(notice: Notice, conversation?: Conversation): void {
+    const isElsewhere = conversation?.kind === "room" && !this.#isShown(conversation);
+    const text = isElsewhere ? `${conversation.title}: ${notice.text}` : notice.text;
+    const context = this.#context();
+    this.device.print((columns) => renderNotice({ ...notice, text }, { ...context, columns }));
   }
 
   #context(): RenderContext {
     return {
-      columns: this.terminal.columns,
-      color: this.#options.color,
-      utf8: this.#options.utf8,
-      ownNick: this.#attached?.session.membership.nick ?? "",
-      timestamps: this.#settings.timestamp,
-      now: new Date(),
-      quiet: this.#options.quiet ? "notices" : this.#settings.quiet ? "presence" : "off",
-      trust: (fingerprint) => this.#attached?.presence.trustOf(fingerprint) ?? "new",
-      nickOf: (fingerprint) => this.#attached?.presence.nickOf(fingerprint) ?? fingerprint,
-      ownText: (id) => this.#attached?.receipts.textOf(id),
+      columns: this.device.columns,
+      color: this.options.color,
+      utf8: this.options.utf8,
+      ownNick: this.client.context?.session.nick ?? "",
+      timestamps: this.settings.timestamp,
+      now: new Date(this.options.clock.wallTime()),
     };
   }
 
-  /** Keeps what later lines depend on; tells whether all about the event has been said. */
-  #note(event: SessionEvent, attached: Attached): boolean {
-    const { session, presence, receipts, standing } = attached;
-    const isPresence = presence.take(event);
-    if (standing.take(event)) {
-      this.#showPrompt(attached);
-      if (standing.state === "online") receipts.connected();
-      return true;
-    }
-    switch (event.event) {
-      case "chat":
-        if (this.#rings(event, session.membership.nick)) this.terminal.bell();
-        return false;
-      case "sent":
-        this.#accepted(event.id, attached);
-        return true;
-      case "delivered":
-        receipts.delivered(event.id);
-        return true;
-      case "undelivered":
-        receipts.undelivered(event.id, event.to);
-        return true;
+  /** Names whom a line goes to, unless there is only one room. */
+  #showPrompt(): void {
+    const { context, conversations: { shown } } = this.client;
+    if (context === undefined) return;
+    const { nick, away } = context.session;
+    const whom = this.#whom(shown);
+    const absence = away === "" ? "" : " (away)";
+    const state = shown.connection === "online" ? absence : ` (${shown.connection})`;
+    const prompt = `${nick}${whom}${state}> `;
+    if (prompt === this.#prompt) return;
+    this.#prompt = prompt;
+    this.device.setPrompt(prompt);
+  }
+
+  #whom(conversation: Conversation): string {
+    const { kind, title, people } = conversation;
+    if (kind === "client" || conversation === this.#room()) return "";
+    const trust = kind === "person" ? people[0]?.trust : undefined;
+    const sign = trust === undefined || trust === "self" ? "" : trustSign(trust, this.options.utf8);
+    return ` to ${cleanLine(title)}${sign}`;
+  }
+
+  /** @returns Whether the line is done with; otherwise it stays to be edited. */
+  #submit(line: string): boolean {
+    const { shown } = this.client.conversations;
+    const isDone = this.client.submit(shown, line);
+    if (isDone) this.options.recall.keep(line, shown.kind === "person");
+    return isDone;
+  }
+
+  /** Keys that turn to other conversations, and F1. */
+  #press(name: string): void {
+    const { conversations } = this.client;
+    const { list } = conversations;
+    const index = list.indexOf(conversations.shown);
+    const turn = (next: Conversation | undefined) => next && conversations.show(next);
+    switch (name) {
+      case "f1":
+        return void this.client.submit(conversations.shown, "/help keys");
+      case "M-a":
+        return conversations.showUnread();
+      case "M-up":
+        return turn(list.at(index - 1));
+      case "M-down":
+        return turn(list[(index + 1) % list.length]);
       default:
-        return isPresence;
+        if (/^M-[1-9]$/.test(name)) turn(list.find(({ number }) => number === Number(name[2])));
     }
   }
 
-  #showPrompt({ session: { membership }, standing }: Attached): void {
-    const away = membership.away === "" ? "" : " (away)";
-    const state = standing.state === "online" ? away : ` (${standing.state})`;
-    this.terminal.setPrompt(`${membership.nick}${state}> `);
+  protected override makeScreen(): OwnScreen {
+    return {
+      clear: () => this.device.clear(),
+      show: (number) => this.#showWhole(number),
+      showKeys: () => keyLines("plain"),
+      showInvitation: (line, where, shared) => {
+        this.#printNotice({ level: "answer", text: `${where}:`, hint: "" });
+        void this.#showInvitation(line, shared);
+      },
+    };
   }
 
-  #rings(event: ChatEvent, nick: string): boolean {
-    const { bell } = this.#settings;
-    if (bell === "off" || bell === "all") return bell === "all";
-    return event.private || (bell === "mention" && mentions(event.text, nick));
-  }
-
-  #completions(): string[] {
-    if (!this.#attached) return [];
-    const { session: { membership }, presence } = this.#attached;
-    return presence.bySpeech(membership.people()).map(({ nick }) => nick);
-  }
-
-  // What is typed.
-
-  #take(text: string): boolean {
-    const input = parseInput(text);
-    if (input.type === "nothing") return true;
-    try {
-      if (input.type === "error") throw new UsageError(input.message, [input.hint]);
-      if (!this.#attached) throw new UsageError("not connected yet");
-      if (input.type === "command") this.#command(input, this.#attached);
-      else this.#send({ text: input.text, action: false, to: undefined }, this.#attached);
-      return true;
-    } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
-      const { message, hints } = error;
-      this.#print({ level: "error", text: message, hint: hints.join("; ") });
-      // A command that went wrong is in the history; a message stays to be sent again.
-      return input.type !== "text";
+  /** Shows the QR code above the line: if the screen is too low for both, the line is what stays visible. */
+  async #showInvitation(line: string, shared: readonly string[]): Promise<void> {
+    const { utf8, color } = this.options;
+    if (utf8) {
+      const { drawQr } = await import("./terminal/qr.ts");
+      this.device.print(await drawQr(line, { columns: this.device.columns, color }));
     }
-  }
-
-  #send(own: Own, { session: { membership }, standing }: Attached): void {
-    if (!standing.wasOnline) throw new UsageError("not connected yet");
-    if (membership.blocked) throw new UsageError("too much is unacknowledged: wait a moment");
-    this.#sending = own;
-    try {
-      if (own.to === undefined) membership.say(own.text, { action: own.action });
-      else membership.whisper(own.to, own.text);
-    } finally {
-      this.#sending = undefined;
-    }
-  }
-
-  /** The message just typed was accepted: it is shown, and watched. */
-  #accepted(id: string, { receipts, standing, fingerprint }: Attached): void {
-    const own = this.#sending;
-    if (!own) return;
-    const waiting = standing.state !== "online";
-    receipts.accept(id, own.text, { waiting });
-    this.terminal.print(renderOwn({ fingerprint, waiting, ...own }, this.#context()));
-  }
-
-  #command(command: Command, attached: Attached): void {
-    const { session: { membership }, actions, presence } = attached;
-    switch (command.name) {
-      case "me":
-        return this.#send({ text: command.text, action: true, to: undefined }, attached);
-      case "msg": {
-        const { nick } = membership.find(command.nick);
-        return this.#send({ text: command.text, action: false, to: nick }, attached);
-      }
-      case "reply": {
-        const to = actions.replyTo;
-        if (to === undefined) throw new UsageError("nobody has written to you alone yet");
-        if (!membership.people().some(({ fingerprint }) => fingerprint === to)) {
-          const nick = presence.nickOf(to);
-          throw new UsageError(`${nick} is not here any more`, ["see who is here: /names"]);
-        }
-        const { nick } = membership.find(to);
-        return this.#send({ text: command.text, action: false, to: nick }, attached);
-      }
-      case "names":
-        return this.#printBlock("answer", this.#names(attached));
-      case "bell":
-        return this.#set({ bell: command.mode }, `the bell rings for: ${command.mode}`);
-      case "timestamp":
-        return this.#set({ timestamp: command.mode }, `timestamps: ${command.mode}`);
-      case "quiet": {
-        const quiet = !this.#settings.quiet;
-        const what = quiet ? "not shown" : "shown";
-        return this.#set({ quiet }, `who joins and leaves is ${what} from now on`);
-      }
-      case "invite":
-        this.#answer(["what a friend types on another computer:"]);
-        return void this.#invite(actions.run(command) ?? []);
-      case "clear":
-        return this.terminal.clear();
-      case "quit":
-        return this.#options.onQuit();
-      default:
-        this.#answer(actions.run(command) ?? []);
-        presence.refresh();
-        this.#showPrompt(attached);
-    }
-  }
-
-  #set(patch: Partial<ScreenSettings>, text: string): void {
-    Object.assign(this.#settings, patch);
-    this.#options.save(patch);
-    this.#answer([text]);
-  }
-
-  /** `/names`: oneself first. */
-  #names({ session: { membership }, actions, presence, fingerprint }: Attached): string[] {
-    const { nick, away } = membership;
-    const lines = namesTable([
-      { nick, fingerprint, away },
-      ...membership.people().map((person) => ({
-        ...person,
-        trust: presence.trustOf(person.fingerprint),
-        ignored: actions.ignores(person.fingerprint),
-      })),
-    ], { own: fingerprint, utf8: this.#options.utf8, now: new Date() });
-    return membership.joined ? lines : ["not connected; who was here last:", ...lines];
+    // One row, however long, so that it can be copied.
+    this.device.print([cleanLine(line), ...shared]);
   }
 }

@@ -1,342 +1,260 @@
 /**
- * What a line typed into the chat means: the table of slash commands, their help, their parsing and completion.
- *
- * Pure; knows nothing of terminals or of who is in the room. Nicks are taken as typed: whoever carries a command out
- * finds the person. No section of PROTOCOL.md is met here.
+ * The slash commands, each a row of one table: usage, help, parsing and effect.
  *
  * @module
  */
 
-import { nearest } from "../base/closest.ts";
-import { foldNick } from "../protocol/names.ts";
+import { commandOf } from "../base/command.ts";
+import { closestWord } from "../base/closest.ts";
+import { UsageError } from "../base/errors.ts";
 import { cleanLine } from "../base/text.ts";
+import {
+  type Answer,
+  type CommandContext,
+  nothing,
+  optionalWord,
+  type Row,
+  row,
+  type Screen,
+  splitWord,
+} from "./command_row.ts";
+import { FILE_COMMANDS } from "./file_commands.ts";
+import { HISTORY_COMMANDS } from "./history_commands.ts";
+import { MESSAGE_COMMANDS } from "./message_commands.ts";
+import { isOperator, OPERATOR_COMMANDS } from "./operator_commands.ts";
+import { PEOPLE_COMMANDS } from "./people_commands.ts";
+import { ROOM_COMMANDS } from "./room_commands.ts";
+import { SCREEN_COMMANDS } from "./screen_commands.ts";
 
-/** The commands that take no arguments. */
-export type BareName = "names" | "quiet" | "info" | "invite" | "clear" | "quit";
-
-/** Which messages ring the bell, besides mentions of one's nick where the mode has them. */
-export const BELL_MODES = ["off", "private", "mention", "all"] as const;
-/** One of {@linkcode BELL_MODES}. */
-export type BellMode = typeof BELL_MODES[number];
-
-/** What stands before a message. */
-export const TIMESTAMP_MODES = ["off", "time", "date"] as const;
-/** One of {@linkcode TIMESTAMP_MODES}. */
-export type TimestampMode = typeof TIMESTAMP_MODES[number];
-
-/** A command with its arguments; told apart by `name`. */
-export type Command =
-  & { type: "command" }
-  & (
-    | { name: BareName }
-    | { name: "help"; topic: CommandName | undefined }
-    | { name: "msg"; nick: string; text: string }
-    | { name: "reply" | "me"; text: string }
-    | { name: "nick" | "ignore" | "unignore" | "trust"; nick: string }
-    | { name: "verify"; nick: string; yes: boolean }
-    /** An empty text: back. */
-    | { name: "away"; text: string }
-    | { name: "bell"; mode: BellMode }
-    | { name: "timestamp"; mode: TimestampMode }
-  );
-
-/** The name of a command, without its slash. */
-export type CommandName = Command["name"];
-
-/** What a line asks for. */
-export type Input =
-  | { type: "nothing" }
-  | { type: "text"; text: string }
-  | Command
-  | { type: "error"; message: string; hint: string };
-
-/** One row of the table. */
-interface Entry {
-  /**
-   * The arguments, one word each: NICK, NAME, a|b|c, `text` (the rest of the line); in brackets what may be left out.
-   * Completion goes by it too.
-   */
-  readonly usage: string;
-  /** One line for the list of commands. */
-  readonly summary: string;
-  /** What `/help COMMAND` says besides, one line each. */
-  readonly details?: readonly string[];
-  /** Tells what the rest of the line makes of the command; undefined when it does not fit the usage. */
-  parse(rest: string): Input | undefined;
+/** A parsed command; `args` is what its row's `parse` returned. */
+export interface Command {
+  readonly type: "command";
+  readonly name: string;
+  readonly args: unknown;
 }
 
-const TABLE: Readonly<Record<CommandName, Entry>> = {
-  help: {
-    usage: "[command]",
-    summary: "list the commands, or say more about one",
-    parse: parseHelp,
-  },
-  names: {
-    usage: "",
-    summary: "list who is here",
-    details: ["Each with the fingerprint and how far the key is trusted."],
-    parse: bare("names"),
-  },
-  msg: {
-    usage: "NICK text",
-    summary: "send a private message",
-    details: [
-      "Only that person's computers can read it; the room does not see that it was sent.",
-      "Two people with one nick are told apart as nick#abcd: write that.",
-    ],
-    parse(rest) {
-      const [nick, text] = splitWord(rest);
-      return text === "" ? undefined : { type: "command", name: "msg", nick, text };
+/** What a typed line means. */
+export type Input =
+  | { readonly type: "nothing" }
+  | { readonly type: "text"; readonly text: string }
+  | Command;
+
+const COMMANDS: ReadonlyMap<string, Row> = new Map(Object.entries<Row>({
+  help: row({
+    usage: "[command|keys]",
+    summary: "list commands or keys, explain a command",
+    parse: optionalWord,
+    run(topic, context) {
+      const { screen } = context;
+      const name = topic.toLowerCase().replace(/^\//, "");
+      if (name === KEYS_TOPIC && screen !== undefined) {
+        return { lines: screen.showKeys() };
+      }
+      const face = faceOf(screen);
+      const show = (operates: boolean) => {
+        if (name === "" && screen?.showCommands !== undefined) {
+          screen.showCommands([...commandTable(face, operates), ["", TYPING_HELP]]);
+          return {};
+        }
+        const commands = describe(name, face, operates);
+        return { lines: helpLines(name, face, operates), values: { commands } };
+      };
+      const operates = name !== "" || isOperator(context);
+      return typeof operates === "boolean" ? show(operates) : { later: operates.then(show) };
     },
-  },
-  reply: {
-    usage: "text",
-    summary: "answer the last private message",
-    parse: withText("reply"),
-  },
-  me: {
-    usage: "text",
-    summary: "say what you do: /me waves",
-    parse: withText("me"),
-  },
-  nick: {
-    usage: "NAME",
-    summary: "change your nick",
-    details: [
-      "Letters of one script, digits, dots, underscores, hyphens; remembered for the next time.",
-    ],
-    parse: withNick("nick"),
-  },
-  ignore: {
-    usage: "NICK",
-    summary: "hide what somebody writes",
-    details: ["Goes by their key, whatever nick they take, until you leave."],
-    parse: withNick("ignore"),
-  },
-  unignore: {
-    usage: "NICK",
-    summary: "show it again",
-    parse: withNick("unignore"),
-  },
-  verify: {
-    usage: "NICK [yes]",
-    summary: "compare digits to be sure who somebody is",
-    details: [
-      "Shows 30 + 30 digits. Compare them over another way: face to face, on the phone.",
-      "When they are the same on both sides: /verify NICK yes",
-    ],
-    parse(rest) {
-      const [nick, answer] = splitWord(rest);
-      if (nick === "" || !/^(?:yes\s*)?$/i.test(answer)) return undefined;
-      return { type: "command", name: "verify", nick, yes: answer !== "" };
-    },
-  },
-  trust: {
-    usage: "NICK",
-    summary: "accept that somebody's key has changed",
-    details: ["Ask them first: a changed key may be somebody else's. /verify makes sure."],
-    parse: withNick("trust"),
-  },
-  away: {
-    usage: "[text]",
-    summary: "tell that you are away; without text: back",
-    parse: (rest) => ({ type: "command", name: "away", text: rest }),
-  },
-  bell: {
-    usage: BELL_MODES.join("|"),
-    summary: "choose what rings the bell",
-    details: [
-      "private: private messages; mention: those and messages with your nick; all: every message.",
-    ],
-    parse(rest) {
-      const mode = pick(BELL_MODES, rest);
-      return mode && { type: "command", name: "bell", mode };
-    },
-  },
-  quiet: {
-    usage: "",
-    summary: "hide who comes and goes; again to show it",
-    parse: bare("quiet"),
-  },
-  timestamp: {
-    usage: TIMESTAMP_MODES.join("|"),
-    summary: "choose what stands before a message",
-    parse(rest) {
-      const mode = pick(TIMESTAMP_MODES, rest);
-      return mode && { type: "command", name: "timestamp", mode };
-    },
-  },
-  info: {
-    usage: "",
-    summary: "show server, room and fingerprints",
-    parse: bare("info"),
-  },
-  invite: {
-    usage: "",
-    summary: "show the line to send to a friend",
-    details: [
-      "It is what they type to join this room. A password is not in it: tell them that apart.",
-    ],
-    parse: bare("invite"),
-  },
-  clear: {
-    usage: "",
-    summary: "clear the screen",
-    parse: bare("clear"),
-  },
-  quit: {
+  }),
+  ...MESSAGE_COMMANDS,
+  ...HISTORY_COMMANDS,
+  ...FILE_COMMANDS,
+  ...PEOPLE_COMMANDS,
+  ...ROOM_COMMANDS,
+  ...SCREEN_COMMANDS,
+  ...OPERATOR_COMMANDS,
+  quit: row({
     usage: "",
     summary: "leave",
-    details: ["So do Ctrl-D, and Ctrl-C on an empty line."],
-    parse: bare("quit"),
-  },
-};
+    details: ["Ctrl-D leaves too, and so does Ctrl-C on an empty line."],
+    parse: nothing,
+    run(_, { quit }) {
+      quit();
+      return {};
+    },
+  }),
+}));
 
-const NAMES = Object.keys(TABLE) as CommandName[];
+const NAMES = [...COMMANDS.keys()];
+/** What `/help` explains beside commands. */
+const KEYS_TOPIC = "keys";
+const TYPING_HELP = "Tab completes commands and nicks. // at the start of a line sends a slash.";
 
-function isCommandName(name: string): name is CommandName {
-  return Object.hasOwn(TABLE, name);
+/** Where commands are given: by a program, in one of the faces of the chat on a terminal, or on a page. */
+export type FaceKind = "json" | "plain" | "full" | "page";
+
+/** Commands that a page does not have: it does this by itself, or it must not reach that. */
+const NOT_ON_PAGES: ReadonlySet<string> = new Set([
+  ...["msg", "reply"], // the page turns to the person, so that it shows whom a text is for
+  "send", // the disk is not the page's
+  ...["bell", "timestamp", "set", "show", "page", "find"], // of the terminal
+]);
+
+function faceOf(screen: Screen | undefined): FaceKind {
+  if (screen === undefined) return "json";
+  return screen.isPage ? "page" : screen.isFull ? "full" : "plain";
 }
 
-/** Splits off the first word; both are empty where there is nothing, and white space between them is gone. */
-function splitWord(text: string): [word: string, rest: string] {
-  const [, word, rest] = /^(\S*)\s*([^]*)$/.exec(text)!;
-  return [word!, rest!];
+/** The names of the commands that work in a face, in the order of `/help`; those of operators only on request. */
+export function commandNames(face: FaceKind, operates = true): string[] {
+  return NAMES.filter((name) =>
+    worksIn(name, face) && (operates || !Object.hasOwn(OPERATOR_COMMANDS, name))
+  );
 }
 
-function bare(name: BareName): Entry["parse"] {
-  return (rest) => rest === "" ? { type: "command", name } : undefined;
+/** The arguments of a command, as its row says; undefined if there is no such command. */
+export function usageOf(name: string): string | undefined {
+  return COMMANDS.get(name)?.usage;
 }
 
-function withText(name: "reply" | "me"): Entry["parse"] {
-  return (text) => text === "" ? undefined : { type: "command", name, text };
+function worksIn(name: string, face: FaceKind): boolean {
+  if (face === "page") return !NOT_ON_PAGES.has(name);
+  const { only } = find(name);
+  return only === undefined || face === "full" || only === "chat" && face === "plain";
 }
 
-function withNick(name: "nick" | "ignore" | "unignore" | "trust"): Entry["parse"] {
-  return (rest) => {
-    const [nick, more] = splitWord(rest);
-    return nick === "" || more !== "" ? undefined : { type: "command", name, nick };
-  };
+/** What people type who know other programs: some words, and what to say about them. */
+const ELSEWHERE: ReadonlyMap<string, string> = new Map(
+  ([
+    ["who users online members ls", "/names lists who is here."],
+    ["w", "/names lists who is here, /msg NICK text writes to one person."],
+    ["whois user fingerprint", "/names shows everybody's key, /verify NICK compares digits."],
+    ["whoami version server status", "/info shows server, room and keys."],
+    [
+      "q pm dm tell whisper privmsg chat",
+      "/msg NICK text writes to one person, /query NICK turns to them.",
+    ],
+    ["r answer", "/reply text answers the last private message, /quote text the last message."],
+    ["exit bye disconnect logout", "/quit leaves."],
+    ["leave", "/part leaves a room, /quit Hearth."],
+    ["j channel room switch", "/join ROOM opens another room, or turns to it."],
+    ["rooms channels", "/list lists your rooms: nobody can list those of others."],
+    ["servers", `${commandOf("client")} --list lists the servers.`],
+    ["grep", "/find text finds in this conversation, /search WORDS in your history."],
+    ["settings config options", "/set shows and changes the settings."],
+    ["silence", "/dnd lets nothing ring, /notify is for one conversation."],
+    ["afk brb", "/away text says that you are away."],
+    ["action emote", "/me text says what you do."],
+    ["name rename", "/nick NAME changes your nick."],
+    ["block mute", "/ignore NICK hides someone's messages."],
+    ["unblock unmute", "/unignore NICK shows them again."],
+    ["like emoji", "/react EMOJI answers with one character."],
+    ["delete del undo unsend", "/retract takes back your newest message."],
+    ["correct fix s", "/edit text replaces your newest message."],
+    ["title subject", "/topic text sets the topic of the room."],
+    ["op mod admin", "whoever runs the server names its operators: server --operators FILE."],
+    ["remove boot", "/kick NICK removes somebody, if you are an operator."],
+    ["cls", "/clear clears the screen."],
+    ["h commands", "/help lists the commands."],
+  ] as const).flatMap(([words, hint]) => words.split(" ").map((word) => [word, hint])),
+);
+
+/** Whether a line is a command: `/` begins one, `//` a text with one slash. */
+export function isCommand(line: string): boolean {
+  return /^\/(?!\/)/.test(line);
 }
 
-function pick<Word extends string>(words: readonly Word[], rest: string): Word | undefined {
-  return words.find((word) => word === rest.trimEnd().toLowerCase());
-}
-
-function parseHelp(rest: string): Input | undefined {
-  const [word, more] = splitWord(rest);
-  const topic = word.toLowerCase().replace(/^\//, "");
-  if (more !== "") return undefined;
-  if (topic === "") return { type: "command", name: "help", topic: undefined };
-  return isCommandName(topic) ? { type: "command", name: "help", topic } : unknownCommand(topic);
+/** The name of the command that a line calls, whether there is one of that name or not. */
+export function findCommandName(line: string): string | undefined {
+  return isCommand(line) ? splitWord(line.slice(1))[0].toLowerCase() : undefined;
 }
 
 /**
- * Tells what a line (or a paste of several) asks for.
+ * Parses a typed line, or a paste of several.
  *
- * A `/` in front makes a command of it, `//` sends it with one slash, and a blank line is nothing.
+ * @throws {UsageError} If it is a command that does not exist, or whose arguments do not fit.
  */
 export function parseInput(line: string): Input {
   if (line.trim() === "") return { type: "nothing" };
-  if (!line.startsWith("/")) return { type: "text", text: line };
-  if (line.startsWith("//")) return { type: "text", text: line.slice(1) };
+  if (!isCommand(line)) return { type: "text", text: line.replace(/^\/\//, "/") };
   const [word, rest] = splitWord(line.slice(1));
   const name = word.toLowerCase();
-  if (!isCommandName(name)) return unknownCommand(name);
-  return TABLE[name].parse(rest) ?? wrongArguments(name, rest);
+  const args = find(name).parse(rest);
+  if (args === undefined) throw wrongArguments(name, rest);
+  return { type: "command", name, args };
 }
 
-function wrongArguments(name: CommandName, rest: string): Input {
-  let message = `/${name} cannot be used like that`;
-  if (TABLE[name].usage === "") message = `/${name} takes no arguments`;
-  else if (rest === "") message = `/${name} needs to know more`;
-  return { type: "error", message, hint: `usage: ${synopsis(name)}` };
+/** @throws {UsageError} If it cannot be done, or not in this face. */
+export function runCommand({ name, args }: Command, context: CommandContext): Answer {
+  const row = find(name);
+  const face = faceOf(context.screen);
+  if (worksIn(name, face)) return row.run(args, context);
+  if (face === "page") throw new UsageError(`/${name} is not for this page`);
+  throw new UsageError(
+    row.only === "full"
+      ? "this command is for the full-screen chat"
+      : "this command is for the chat on a terminal",
+  );
 }
 
-/** An unknown name is shown no further than this. */
+/** Tells whether a command names a person or lists people, and so depends on who is shown. */
+export function isAboutPeople({ name }: Command): boolean {
+  return name === "names" || find(name).usage.includes("NICK");
+}
+
+/** At most this many characters of an unknown name are shown. */
 const MAX_SHOWN_NAME_LENGTH = 24;
 
-function unknownCommand(name: string): Input {
-  const guess = name === "" ? "" : `did you mean /${nearest(name, NAMES)}? `;
-  return {
-    type: "error",
-    message: `there is no command /${cleanLine(name.slice(0, MAX_SHOWN_NAME_LENGTH))}`,
-    hint: `${guess}/help lists the commands, // at the start sends a slash`,
-  };
+function find(name: string): Row {
+  const row = COMMANDS.get(name);
+  if (row !== undefined) return row;
+  const closest = closestWord(name, NAMES);
+  const guess = ELSEWHERE.get(name) ??
+    (closest === undefined ? undefined : `did you mean /${closest}?`);
+  const rest = "/help lists the commands, // at the start sends a slash";
+  throw new UsageError(
+    `there is no command /${cleanLine(name.slice(0, MAX_SHOWN_NAME_LENGTH))}`,
+    [guess === undefined ? rest : `${guess} ${rest}`],
+  );
 }
 
-function synopsis(name: CommandName): string {
-  return `/${name} ${TABLE[name].usage}`.trimEnd();
+function wrongArguments(name: string, rest: string): UsageError {
+  let message = `/${name} cannot be used like that`;
+  if (find(name).usage === "") message = `/${name} takes no arguments`;
+  else if (rest === "") message = `/${name} needs an argument`;
+  return new UsageError(message, [`usage: ${synopsis(name)}`]);
 }
 
-/** Writes what `/help` prints, one string a line: all commands, or everything about one. */
-export function helpLines(topic?: CommandName): string[] {
-  if (topic !== undefined) {
-    const { summary, details = [] } = TABLE[topic];
-    return [synopsis(topic), ...[summary, ...details].map((line) => `  ${line}`)];
-  }
-  const width = Math.max(...NAMES.map((name) => synopsis(name).length));
-  return [
-    ...NAMES.map((name) => `${synopsis(name).padEnd(width)}  ${TABLE[name].summary}`),
-    "Tab completes commands and nicks. // at the start of a line sends a slash.",
-  ];
-}
-
-/** What Tab may put in place of `line.slice(start, end)`. */
-export interface Completion {
-  /** Where the word before the cursor begins, in UTF-16 units. */
-  start: number;
-  /** The cursor, or one further where a space there comes with the only candidate. */
-  end: number;
-  /** The likeliest first; none: nothing to complete. */
-  candidates: string[];
+function synopsis(name: string): string {
+  return `/${name} ${find(name).usage}`.trimEnd();
 }
 
 /**
- * Completes the word before the cursor: a command, a nick or another argument.
+ * The lines of `/help`: all commands that work in a face, those of operators only on request, or everything about one.
  *
- * A candidate brings along what follows it: `: ` after a nick that begins a line of text, a space elsewhere.
- *
- * @param cursor Counted in UTF-16 units, like everything here.
- * @param context.nicks As they are shown, the most recent speaker first.
+ * @throws {UsageError} If there is no such command.
  */
-export function complete(
-  line: string,
-  cursor: number,
-  context: { nicks: readonly string[] },
-): Completion {
-  const words = line.slice(0, cursor).split(/\s/);
-  const typed = words.at(-1)!;
-  const candidates = /^\/(?!\/)/.test(line)
-    ? completeCommand(
-      words.filter((word, i) => word !== "" || i === words.length - 1),
-      context.nicks,
-    )
-    : completeNick(typed, context.nicks, words.length === 1 ? ": " : " ");
-  // The only candidate's space would double one that is already there.
-  const overlap = candidates.length === 1 && candidates[0]!.endsWith(" ") && line[cursor] === " ";
-  return { start: cursor - typed.length, end: cursor + (overlap ? 1 : 0), candidates };
-}
-
-/** @param words The command and its arguments up to the cursor; the last may be empty or half typed. */
-function completeCommand(words: readonly string[], nicks: readonly string[]): string[] {
-  const name = words[0]!.slice(1).toLowerCase();
-  if (words.length === 1) {
-    return NAMES.filter((other) => other.startsWith(name))
-      .map((other) => TABLE[other].usage === "" ? `/${other}` : `/${other} `);
+export function helpLines(topic = "", face: FaceKind = "full", operates = true): string[] {
+  if (topic !== "") {
+    const { summary, details = [] } = find(topic);
+    return [synopsis(topic), ...[summary, ...details].map((line) => `  ${line}`)];
   }
-  if (!isCommandName(name)) return [];
-  const typed = words.at(-1)!;
-  const kinds = TABLE[name].usage.replace(/[\[\]]/g, "").split(" ");
-  // A text goes on to the end of the line, and may name people.
-  const kind = kinds[words.length - 2] ?? (kinds.at(-1) === "text" ? "text" : "");
-  if (kind === "NICK" || kind === "text") return completeNick(typed, nicks, " ");
-  if (kind === "" || kind === "NAME") return [];
-  const choices = kind === "command" ? NAMES : kind.split("|");
-  return choices.filter((word) => word.startsWith(typed.toLowerCase()));
+  const table = commandTable(face, operates);
+  const width = Math.max(...table.map(([usage]) => usage.length));
+  return [...table.map(([usage, summary]) => `${usage.padEnd(width)}  ${summary}`), TYPING_HELP];
 }
 
-function completeNick(typed: string, nicks: readonly string[], suffix: string): string[] {
-  const start = foldNick(typed);
-  return nicks.filter((nick) => foldNick(nick).startsWith(start)).map((nick) => nick + suffix);
+/** How each command is typed that works in a face, and what it does. */
+function commandTable(face: FaceKind, operates: boolean): [usage: string, summary: string][] {
+  return commandNames(face, operates).map((name) => [synopsis(name), find(name).summary]);
+}
+
+/** The commands for programs: all, or one. */
+function describe(
+  topic: string,
+  face: FaceKind,
+  operates: boolean,
+): { name: string; usage: string; summary: string }[] {
+  const names = topic === "" ? commandNames(face, operates) : [topic];
+  return names.map((name) => {
+    const { usage, summary } = find(name);
+    return { name, usage, summary };
+  });
 }

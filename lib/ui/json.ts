@@ -1,145 +1,305 @@
 /**
- * The faces of the client without a terminal, lines of text and lines of JSON; and the interface of all faces, for
- * what the program itself has to say and ask before and after the session. The chat on a terminal is in chat_ui.ts.
+ * The JSON face: one event or request a line, both ways.
  *
  * @module
  */
 
-import type { Attachment } from "./chat.ts";
-import { UsageError } from "../base/errors.ts";
-import type { SessionEvent } from "../session/events.ts";
-import { noticeOf } from "./notices.ts";
-import { writeOutput } from "../base/output.ts";
-import { runJson, runPipe } from "./pipe.ts";
-import { describeError, reportError } from "../cli/process.ts";
-import { renderPlain } from "./render.ts";
-import { cleanLine, escapeJson } from "../base/text.ts";
+import { reportError, UsageError } from "../base/errors.ts";
+import { leftOutText } from "../base/output.ts";
+import { escapeJson } from "../base/text.ts";
+import { parseRoom } from "../protocol/names.ts";
+import type { Session, SessionEvent } from "../session/mod.ts";
+import { type Answer, RefusedCommand, type RoomControls } from "./command_row.ts";
+import { findCommandName, isAboutPeople, parseInput } from "./commands.ts";
+import type { Face, FaceContext } from "./face.ts";
+import { failureWords } from "./file_words.ts";
+import {
+  type FileRequest,
+  findRef,
+  isAboutFiles,
+  parseRequest,
+  repliesTo,
+  type Request,
+} from "./json_request.ts";
+import { MessageLog } from "./message_log.ts";
+import { Client, Requests } from "./requests.ts";
+import { awaitConnection, drain, forEachLine, type InputOptions } from "./standard_input.ts";
+import { Output } from "./terminal/mod.ts";
 
-/** A face of the client. */
-export interface Ui {
-  /** Shows an event. */
-  emit(event: SessionEvent): void;
-  /** Says something that is worth a line unless `--quiet`. */
-  say(text: string): void;
-  /** Says something that only a person at a terminal wants to know. */
-  greet(text: string): void;
-  /** Shows that something is going on, until it is called with an empty text. */
-  progress(text: string): void;
-  /** Asks; undefined when there is nobody to ask, or they gave up. */
-  ask(question: string, options: { secret: boolean }): Promise<string | undefined>;
-  /** The session begins. */
-  attach(attachment: Attachment): void;
-  /**
-   * Takes what the person says until they have finished.
-   *
-   * @returns Whether all of it arrived.
-   */
-  run(): Promise<boolean>;
-  /** Says why the program ends. */
-  fail(error: unknown): void;
-  /** The last thing: leaves everything as it was found. */
-  close(): void;
+/** Messages of the history that are given if no limit is. */
+const HISTORY_LIMIT = 50;
+
+/** A room that is open. */
+interface Room {
+  readonly context: FaceContext;
+  readonly session: Session;
+  readonly requests: Requests;
+  readonly log: MessageLog;
 }
 
-/** Standard output, line by line, for as long as it takes them. */
-class Output {
-  /**
-   * Resolves to `false` when nobody reads any more, as behind `| head`; rejects when the lines cannot be kept, as on a
-   * full disk.
-   */
-  readonly closed: Promise<false>;
-  #close: (value: false | Promise<never>) => void;
-  #isOpen = true;
+/** What an answer repeats. */
+interface Ref {
+  readonly ref?: string;
+}
 
-  constructor() {
-    const { promise, resolve } = Promise.withResolvers<false>();
-    this.closed = promise;
-    this.closed.catch(() => {}); // perhaps nobody waits for it yet
-    this.#close = resolve;
+/** Makes the face of `--json`. */
+export function makeJsonFace({ waitMs }: { readonly waitMs: number }): Face {
+  return new JsonFace(waitMs);
+}
+
+class JsonFace implements Face {
+  readonly #waitMs: number;
+  readonly #output = new Output((count) =>
+    escapeJson({ event: "notice", text: leftOutText(count) })
+  );
+  readonly #client = new Client();
+  readonly #rooms = new Map<string, Room>();
+  readonly #quit = Promise.withResolvers<void>();
+  #hasQuit = false;
+  /** Events name their rooms: there was more than one. */
+  #namesRooms = false;
+
+  constructor(waitMs: number) {
+    this.#waitMs = waitMs;
   }
 
-  /** Writes a line; nothing once that has failed. Never throws: who has sent it must not be taken for the cause. */
-  writeLine(text: string): void {
-    if (!this.#isOpen) return;
-    try {
-      writeOutput(text + "\n");
-    } catch (error) {
-      this.#isOpen = false;
-      if (error instanceof Deno.errors.BrokenPipe) return this.#close(false);
-      const why = `standard output cannot be written: ${describeError(error)}`;
-      this.#close(Promise.reject(new UsageError(why)));
-    }
+  emit(event: SessionEvent, name: string): void {
+    const room = this.#rooms.get(name);
+    if (!room?.requests.observe(event)) return;
+    this.#write(event, name);
+    room.log.take(event);
+    if (event.event === "error" && event.code === "ended") this.#drop(room);
   }
-}
 
-/** What the faces without a terminal need to know. */
-export interface PlainOptions {
-  readonly quiet: boolean;
-  readonly waitMs: number;
-  /** Send everything to this person alone. */
-  readonly to: string | undefined;
-}
+  /** @param room Whose event it is; undefined if it is about no room. */
+  #write(event: SessionEvent, room?: string): void {
+    const { event: type, ...fields } = withWords(event);
+    const where = this.#namesRooms && room !== undefined ? { room } : {};
+    this.#output.writeLine(escapeJson({ event: type, ...where, ...fields, ...where }));
+  }
 
-const read = (into: Uint8Array) => Deno.stdin.read(into);
-const nobody = () => Promise.resolve(undefined);
+  say(text: string): void {
+    this.#write({ event: "notice", text });
+  }
 
-/** Lines of JSON, both ways. */
-export function makeJsonUi({ waitMs }: PlainOptions): Ui {
-  let attached: Attachment | undefined;
-  const output = new Output();
-  const emit = (event: SessionEvent) => {
-    if (attached?.actions.observe(event) ?? true) output.writeLine(escapeJson(event));
-  };
-  return {
-    emit,
-    say: (text) => emit({ event: "notice", text }),
-    greet: () => {},
-    progress: () => {},
-    ask: nobody,
-    attach: (attachment) => attached = attachment,
-    run: () => Promise.race([runJson({ ...attached!, read, emit, waitMs }), output.closed]),
-    fail(error) {
-      const hint = error instanceof UsageError ? error.hints.join("; ") : "";
-      const message = error instanceof Error ? error.message : String(error);
-      emit({ event: "error", code: "fatal", message, hint });
-      reportError("client", error);
-    },
-    close: () => emit({ event: "bye" }),
-  };
-}
+  greet(): void {}
 
-/** Text lines in, messages out; everything else on standard error. */
-export function makePipeUi({ quiet, waitMs, to }: PlainOptions): Ui {
-  let attached: Attachment | undefined;
-  const nicks = new Map<string, string>();
-  const output = new Output();
-  const emit = (event: SessionEvent) => {
-    if (event.event === "joined" || event.event === "nick") {
-      nicks.set(event.fingerprint, event.nick);
-    }
-    if (event.event === "chat") return output.writeLine(renderPlain(event)!);
-    if (event.event === "error") {
-      return reportError("client", new UsageError(event.message, event.hint ? [event.hint] : []));
-    }
-    const notice = noticeOf(event, {
-      nickOf: (fingerprint) => nicks.get(fingerprint) ?? fingerprint,
-      ownText: () => undefined,
+  progress(): void {}
+
+  ask(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  attach(context: FaceContext): void {
+    const { session, room: name } = context;
+    const log = new MessageLog(context.fingerprint);
+    const requests: Requests = new Requests({
+      context,
+      client: this.#client,
+      controls: this.#controls,
+      place: { log },
+      routeTo: (fingerprint) => this.#routeTo(fingerprint) ?? requests,
+      emit: (event) => this.emit(event, name),
+      quit: () => {
+        this.#hasQuit = true;
+        this.#quit.resolve();
+      },
     });
-    if (!notice || event.event === "delivered") return;
-    if (quiet && notice.level !== "warning" && notice.level !== "error") return;
-    console.error(`client: ${cleanLine(notice.text)}`);
-    if (notice.hint !== "") console.error(`client: hint: ${cleanLine(notice.hint)}`);
+    this.#rooms.set(name, { context, session, requests, log });
+  }
+
+  run(): Promise<boolean> {
+    return Promise.race([this.#takeInput(), this.#output.closed]);
+  }
+
+  fail(error: unknown): void {
+    const hint = error instanceof UsageError ? error.hints.join("; ") : "";
+    const message = error instanceof Error ? error.message : String(error);
+    this.#write({ event: "error", code: "fatal", message, hint });
+    reportError("client", error);
+  }
+
+  close(): void {
+    this.#write({ event: "bye" });
+  }
+
+  // Input.
+
+  /** @returns Whether everybody has received everything that was for them. */
+  async #takeInput(): Promise<boolean> {
+    const [first] = this.#rooms.values();
+    const input: InputOptions = {
+      session: first!.session,
+      read: (into) => Deno.stdin.read(into),
+      waitMs: this.#waitMs,
+    };
+    const read = await awaitConnection(input);
+    if (read === undefined) return true;
+    await Promise.race([
+      forEachLine(read, async (line) => {
+        if (this.#hasQuit) return;
+        if ("error" in line) return this.#refuse(new UsageError(line.error), {});
+        try {
+          await this.#perform(parseRequest(line.text));
+        } catch (error) {
+          this.#refuse(error, findRef(line.text));
+        }
+      }),
+      this.#quit.promise,
+    ]);
+    const sessions = [...this.#rooms.values()].map(({ session }) => session);
+    const drained = await Promise.all(sessions.map((session) => drain({ ...input, session })));
+    return drained.every((isGood) => isGood);
+  }
+
+  async #perform(request: Request): Promise<void> {
+    const withRef = request.type === "note" || request.ref === undefined
+      ? {}
+      : { ref: request.ref };
+    if (request.type === "join" || request.type === "part") {
+      const { type: name, room } = request;
+      const [any] = this.#rooms.values();
+      const run = () => any!.requests.run({ type: "command", name, args: parseRoom(room) });
+      return await this.#answer(name, run, withRef);
+    }
+    const room = this.#find(request.room);
+    const { session, requests } = room;
+    if (isAboutFiles(request)) return await performFile(request, room);
+    if (request.type === "read") return session.markRead(request);
+    if (request.type === "history") {
+      const { limit = HISTORY_LIMIT } = request;
+      const entries = await room.context.history.find({ ...request, limit });
+      return this.#write({ event: "history", ...withRef, entries }, room.context.room);
+    }
+    await session.until(() => !session.blocked);
+    if (request.type === "command") return await this.#run(request.text, room, withRef);
+    if (request.type === "note") {
+      const { ref, of, what, text } = request;
+      return requests.note({ id: ref, of }, what, text);
+    }
+    const { text } = request;
+    if (text.trim() === "") throw new UsageError("a message must not be only white space");
+    const reply = repliesTo(request);
+    const options = { ...withRef, ...(reply && { reply }) };
+    if (request.type === "chat") requests.send(text, options);
+    else session.sendPrivate(request.to, text, options);
+  }
+
+  async #run(text: string, room: Room, withRef: Ref): Promise<void> {
+    const command = findCommandName(text);
+    if (command === undefined) throw new UsageError("a command begins with a slash");
+    const { session, requests, context } = room;
+    await this.#answer(command, async () => {
+      const input = parseInput(text);
+      if (input.type !== "command") throw new TypeError("Not a command");
+      if (isAboutPeople(input)) await session.until(() => session.settled || !session.joined);
+      return requests.run(input, withRef);
+    }, { ...withRef, room: context.room });
+  }
+
+  /** Answers a command with `result`; what it says to people, too, as notices. */
+  async #answer(
+    command: string,
+    run: () => Answer | Promise<Answer>,
+    { room, ...withRef }: Ref & { readonly room?: string },
+  ): Promise<void> {
+    try {
+      const answer = await run();
+      const { lines = [], hint = [], values, about } = await answer.later ?? answer;
+      for (const line of [lines, hint].flat()) {
+        this.#write({ event: "notice", text: line, ...(about !== undefined && { about }) }, room);
+      }
+      this.#write({ event: "result", ...withRef, command, ok: true, ...values }, room);
+    } catch (error) {
+      this.#refuse(error, { ...withRef, ...(room !== undefined && { room }) });
+      const { message, hints } = error as UsageError;
+      const status = error instanceof RefusedCommand ? { status: error.status } : {};
+      const reason = { ...status, message, hint: hints.join("; ") };
+      this.#write({ event: "result", ...withRef, command, ok: false, ...reason }, room);
+    }
+  }
+
+  /** @throws What is no {@linkcode UsageError}. */
+  #refuse(error: unknown, { room, ref }: Ref & { readonly room?: string }): void {
+    if (!(error instanceof UsageError)) throw error;
+    const { message, hints } = error;
+    const event = { event: "error", code: "refused", message, hint: hints.join("; ") } as const;
+    this.#write(ref === undefined ? event : { ...event, ref }, room);
+  }
+
+  // Rooms.
+
+  readonly #controls: RoomControls = {
+    join: (name) => {
+      if (this.#rooms.has(name)) return;
+      const [first] = this.#rooms.values();
+      const { away } = first!.session;
+      const context = first!.context.openRoom(name);
+      if (away !== "") context.session.setAway(away);
+      this.#namesRooms = true;
+      this.attach(context);
+    },
+    part: (name) => {
+      const room = this.#rooms.get(name);
+      if (room === undefined) throw new UsageError(`you are not in ${name}`);
+      if (this.#rooms.size === 1) throw new UsageError("this is the only room that you are in");
+      this.#drop(room);
+      room.context.leave();
+    },
+    list: () =>
+      [...this.#rooms.values()].map(({ context: { room }, session }) => ({
+        room,
+        connection: session.joined ? "online" : "offline",
+        others: session.people().length,
+      })),
   };
-  const say = (text: string) => quiet || console.error(`client: ${cleanLine(text)}`);
-  return {
-    emit,
-    say,
-    greet: () => {},
-    progress: (text) => text === "" || say(text),
-    ask: nobody,
-    attach: (attachment) => attached = attachment,
-    run: () => Promise.race([runPipe({ ...attached!, read, emit, waitMs, to }), output.closed]),
-    fail: (error) => reportError("client", error),
-    close: () => {},
-  };
+
+  #drop({ context, requests }: Room): void {
+    this.#rooms.delete(context.room);
+    requests.close();
+  }
+
+  /** @throws {UsageError} If it is not open, or none is named while there are several. */
+  #find(name: string | undefined): Room {
+    if (name === undefined) {
+      const [only, ...others] = this.#rooms.values();
+      if (only !== undefined && others.length === 0) return only;
+      throw new UsageError('"room" must be given while several rooms are open');
+    }
+    const room = this.#rooms.get(parseRoom(name));
+    if (room !== undefined) return room;
+    throw new UsageError("you are not in this room", ['open it: {"type":"join","room":…}']);
+  }
+
+  #routeTo(fingerprint: string): Requests | undefined {
+    const rooms = [...this.#rooms.values()];
+    return rooms.find(({ session }) => session.reaches(fingerprint))?.requests;
+  }
+}
+
+async function performFile(request: FileRequest, { session, context }: Room): Promise<void> {
+  const { files } = session;
+  if (files === undefined) throw new UsageError("files are turned off by --no-files");
+  if (request.type === "send") {
+    const { path, to, ref } = request;
+    await session.until(() => session.settled || !session.joined);
+    const person = to === undefined ? undefined : session.find(to).fingerprint;
+    const transfers = await files.transfers();
+    return await transfers.offer(context.resolvePath(path), { to: person, ref });
+  }
+  const transfers = await files.transfers();
+  const number = transfers.numberOf(request.id);
+  if (number === undefined) throw new UsageError("there is no offer with this id");
+  if (request.type === "accept") {
+    const { as, exec = false } = request;
+    transfers.accept(number, { as, executable: exec });
+  } else if (request.type === "decline") transfers.decline(number);
+  else transfers.cancel(number);
+}
+
+/** Says of a transfer that failed what it says to people. */
+function withWords(event: SessionEvent): { readonly event: string } {
+  if (event.event !== "transferfailed") return event;
+  const { detail: _, missing: __, ...fields } = event;
+  return { ...fields, ...failureWords(event, event.fingerprint) };
 }

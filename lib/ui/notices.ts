@@ -1,63 +1,66 @@
 /**
- * What the events of a session are called in words, one sentence each; messages are not among them.
+ * The words for everything but messages: one sentence for each event.
  *
- * Pure; the words may hold remote text as it came: whoever prints them cleans them.
+ * They may contain text from others, uncleaned: clean them before printing.
  *
  * @module
  */
 
+import { reportError, UsageError } from "../base/errors.ts";
 import type {
+  ConnectedEvent,
   ErrorEvent,
   JoinedEvent,
   LeftEvent,
+  MissedEvent,
+  MovedEvent,
+  NoteEvent,
+  NoteKind,
+  ServerEvent,
   SessionEvent,
   WelcomeEvent,
-} from "../session/events.ts";
+} from "../session/mod.ts";
+import { fileNotice } from "./file_words.ts";
+import { clockTime } from "./moment.ts";
+import type { Names, Notice } from "./notice.ts";
 
-/** A sentence for the person at the keyboard, in lower case and without a full stop. */
-export interface Notice {
-  /**
-   * `presence`: who comes and goes; `answer`, `warning` and `error` are shown even when notices are not, and an
-   * answer to what was typed is not dim.
-   */
-  level: "presence" | "info" | "answer" | "warning" | "error";
-  text: string;
-  /** What to do about it; empty for nothing. */
-  hint: string;
-}
-
-/** Turns what events carry into what a person knows. */
-export interface Names {
-  /** The nick as it is shown of a person who is or was here. */
-  nickOf(fingerprint: string): string;
-  /** The text of one's own message. */
-  ownText(id: string): string | undefined;
-}
-
-/** How much of a message is quoted to tell which one is meant, in code points. */
-const QUOTE_LENGTH = 30;
+export type { Names, Notice } from "./notice.ts";
 
 /**
- * Puts an event into words.
+ * Whether a notice of this level is not to be shown.
  *
- * @returns `undefined` for messages, and for what is not worth a line: a caller who has not said that a
- * message waits does not say that it has arrived either, and keeps `delivered` to itself.
+ * @param quiet Leaves out nothing, presence, or everything but answers, warnings and errors.
+ */
+export function hides(level: Notice["level"], quiet: "off" | "presence" | "notices"): boolean {
+  if (level === "presence") return quiet !== "off";
+  return quiet === "notices" && (level === "info" || level === "server");
+}
+
+/** A message that a notice is about. */
+interface Quoted {
+  readonly isOwn: boolean;
+  readonly nick: string;
+  readonly text: string;
+}
+
+/** How much of a message is quoted in a notice, in code points. */
+const QUOTE_LENGTH = 30;
+/** The same beside a nick, where the message that follows needs the room. */
+const LABEL_QUOTE_LENGTH = 20;
+
+/**
+ * Puts an event into words; undefined for messages, and for events that need none.
+ *
+ * Those about the connection are put into words by `ConnectionStatus`. `delivered` says "now received": skip it unless the user knows that the message was pending.
  */
 export function noticeOf(event: SessionEvent, names: Names): Notice | undefined {
   switch (event.event) {
-    case "connected":
-      // The welcome that follows says the rest.
-      if (event.server === "known") return undefined;
-      return info(
-        `connected to ${event.address} for the first time; its key is ${event.fingerprint}`,
-      );
-    case "welcome":
-      return welcomeNotice(event);
     case "joined":
       return joined(event);
     case "left":
       return presence(`${event.nick} ${DEPARTURES[event.why]}`);
     case "nick":
+      if (chosenNick(event.from) === chosenNick(event.nick)) return undefined;
       return presence(`${event.from} is now ${event.nick}`);
     case "away":
       return presence(
@@ -66,41 +69,75 @@ export function noticeOf(event: SessionEvent, names: Names): Notice | undefined 
     case "lost":
       return warning(
         event.count === 1
-          ? `a message of ${event.nick} was lost`
-          : `${event.count} messages of ${event.nick} were lost`,
+          ? `a message from ${event.nick} was lost`
+          : `${event.count} messages from ${event.nick} were lost`,
       );
     case "delivered":
+      return receiptNotice("delivered", { ids: [event.id], to: [] }, names);
     case "undelivered":
-      return receiptNotice(event.event, { ids: [event.id], to: event.to }, names);
-    case "disconnected":
-      return info(`connection lost: ${event.reason}`);
+      return receiptNotice("undelivered", { ids: [event.id], to: event.to }, names);
+    case "kept": {
+      const { id, to, until } = event;
+      return receiptNotice("kept", { ids: [id], to, until: clockTime(new Date(until)) }, names);
+    }
+    case "missed":
+      return missedNotice(event);
     case "notice":
       return info(event.text);
+    case "topic":
+      return info(event.text === "" ? "the topic was removed" : `the topic is: ${event.text}`);
+    case "server":
+      return serverNotice(event);
     case "error":
       return error(event);
+    case "offered":
+    case "offer":
+    case "transfer":
+    case "received":
+    case "sentfile":
+    case "transferfailed":
+      return fileNotice(event, names);
+    case "connected":
+    case "moved":
+    case "searching":
+    case "welcome":
+    case "disconnected":
     case "chat":
+    case "note":
+    case "history":
+    case "read":
     case "sent":
+    case "self":
+    case "trust":
+    case "ignored":
+    case "result":
     case "reconnecting":
     case "bye":
       return undefined;
   }
 }
 
-/** What is known of a message of one's own: on its way to some, received by all, or given up for some. */
-export type Receipt = "pending" | "delivered" | "undelivered";
+/** The state of a message of the user's own: pending or kept for some, received by all, or given up for some. */
+export type Receipt = "pending" | "kept" | "delivered" | "undelivered";
 
-/** Says what became of messages of one's own, one or several with the same fate. */
+/** Reports the state that messages of the user's own are in. @param about.until The time of day, of what is kept. */
 export function receiptNotice(
   receipt: Receipt,
-  { ids, to }: { ids: readonly string[]; to: readonly string[] },
+  { ids, to, until }: { ids: readonly string[]; to: readonly string[]; until?: string },
   names: Names,
 ): Notice {
   const which = quoteAll(ids, names);
   switch (receipt) {
     case "pending":
       return info(`not yet received by ${list(to, names)}: ${which}`);
+    case "kept": {
+      const has = to.length === 1 ? "has" : "have";
+      return info(
+        `${list(to, names)} ${has} not got ${which} yet; kept until ${until} while you are here`,
+      );
+    }
     case "delivered":
-      return info(`now received by everyone: ${which}`);
+      return info(`now received by ${to.length === 0 ? "everyone" : list(to, names)}: ${which}`);
     case "undelivered":
       return warning(
         to.length === 0
@@ -110,49 +147,184 @@ export function receiptNotice(
   }
 }
 
-/** Says where one is; with the server's address, if that was not told. */
+/** Says what follows: what this terminal has missed. */
+function missedNotice({ seconds, count }: MissedEvent): Notice {
+  const hours = Math.round(seconds / 3600);
+  const time = seconds < 5400 ? `${Math.max(1, Math.round(seconds / 60))} min` : `${hours} h`;
+  const messages = count === 1 ? "1 message" : `${count} messages`;
+  return info(`while you were away, ${time} (from another terminal of yours): ${messages}`);
+}
+
+/** Introduces a server at the first contact, once it is known how it was authenticated. */
+export function firstContactNotice(
+  { address, fingerprint }: ConnectedEvent,
+  welcome: WelcomeEvent | undefined,
+): Notice {
+  const how = welcome?.authenticated === "password" ? ", verified by the password" : "";
+  return info(`connected to ${address} for the first time${how}; its key is ${fingerprint}`);
+}
+
+/** The server's own word, which may have several lines. */
+function serverNotice({ what, text }: ServerEvent): Notice {
+  const lead = what === "motd" ? "the server says" : "announcement of the server";
+  return { level: "server", text: `${lead}: ${text}`, hint: "" };
+}
+
+/**
+ * Says what a note did to a message; undefined for an edit, which is shown like a message.
+ *
+ * @param message As it was before; undefined if it is not known any more.
+ */
+export function noteNotice(
+  { what, nick, text }: Pick<NoteEvent, "what" | "nick" | "text">,
+  message: Quoted | undefined,
+): Notice | undefined {
+  switch (what) {
+    case "reaction":
+      return info(`${nick} reacted ${text} to ${whose(message)}`);
+    case "unreaction":
+      return info(`${nick} took back a reaction to ${whose(message)}`);
+    case "retraction":
+      return info(`${nick} took back ${message ? quoteText(message.text) : "a message"}`);
+    case "edit":
+      return undefined;
+  }
+}
+
+/** Says what a note of the user's own has done. @param message As it was before. */
+export function noteOfOwn(what: NoteKind, message: Quoted, text: string): string {
+  switch (what) {
+    case "reaction":
+      return `you reacted ${text} to ${whose(message)}`;
+    case "unreaction":
+      return `you took back your reaction to ${whose(message)}`;
+    case "retraction":
+      return `you took back ${quoteText(message.text)}`;
+    case "edit":
+      return `you changed ${quoteText(message.text)} to: ${text}`;
+  }
+}
+
+/** The label of an edited message. @param before Its text before; undefined if it is not known any more. */
+export function replacesLabel(before: string | undefined): string {
+  if (before === undefined) return "replaces an older message";
+  return `replaces ${quoteText(before, LABEL_QUOTE_LENGTH)}`;
+}
+
+/** The label of an answer. @param quote The message that it answers. */
+export function answersLabel({ of, own, nick, text }: {
+  readonly of: string | undefined;
+  readonly own: boolean;
+  readonly nick: string;
+  readonly text: string;
+}): string {
+  if (of === undefined) return "answers an older message";
+  const quoted = text === "" ? "a message taken back" : quoteText(text, LABEL_QUOTE_LENGTH);
+  return `answers ${own ? "you" : nick}: ${quoted}`;
+}
+
+function whose(message: Quoted | undefined): string {
+  if (message === undefined) return "an older message";
+  const { isOwn, nick, text } = message;
+  return isOwn ? `your ${quoteText(text)}` : `${quoteText(text)} of ${nick}`;
+}
+
+/** Says which room this is; with the server's address, if that was not shown before. */
 export function welcomeNotice({ room, members }: WelcomeEvent, address?: string): Notice {
   const place = `you are in ${room}, ${company(members)}`;
   return info(address === undefined ? place : `connected to ${address}: ${place}`);
 }
 
-/** What the reasons of a session mean to a person, where they are not plain. */
+/** The words for the reasons of a `disconnected` event that are not clear as they are. */
 const OUTAGES: Readonly<Record<string, string>> = {
-  cut: "it was cut",
+  cut: "interrupted",
   full: "the server is full",
   "shutting down": "the server is shutting down",
   timeout: "no answer",
 };
 
-/** Says that there is no connection; once, however often it is tried again. */
+/** Says that there is no connection. */
 export function offlineNotice(reason: string, { wasOnline }: { wasOnline: boolean }): Notice {
   const words = OUTAGES[reason] ?? reason;
   return info(
     wasOnline
-      ? `connection lost: ${words}; what you write waits`
-      : `no connection yet: ${words}; it is tried again`,
+      ? `connection lost: ${words}; your messages will wait`
+      : `not connected yet: ${words}; retrying`,
   );
 }
 
-/** Says that the connection is there again. */
+/** Says that the connection is back. */
 export function onlineNotice({ members }: WelcomeEvent): Notice {
   return info(`connected again, ${company(members)}`);
 }
 
-/** One's own identity has come in at another place. */
-export function ownPlaceNotice({ nick }: { nick: string }): Notice {
-  return presence(`${nick} has joined: yourself, at another place`);
+/** What became of the computer at which the room was: its person left, it is gone, or it gave way to another. */
+export type HostEnd = "left" | "gone" | "gave way";
+
+/**
+ * Says that the room is at another computer now.
+ *
+ * @param move.end Of the last host, the person `by`.
+ * @param move.isBack The room was at this computer before.
+ */
+export function movedNotice(
+  { host, by, own, fingerprint }: MovedEvent,
+  { nickOf, end, isBack }: {
+    nickOf: Names["nickOf"];
+    end: HostEnd;
+    isBack: boolean;
+  },
+): Notice {
+  const known = host === null ? "another computer" : `${nickOf(host)}'s computer`;
+  const whose = own ? "this computer" : known;
+  const named = by === null ? "" : `, named by ${nickOf(by)}`;
+  const proof = own || isBack ? "" : ` (${fingerprint}${named})`;
+  if (by === null || end === "gave way") {
+    return info(isBack ? `back at ${whose}` : `the room goes on at ${whose}${proof}`);
+  }
+  const start = end === "left" ? `${nickOf(by)} has left` : `${nickOf(by)}'s computer is gone`;
+  if (isBack) return info(`${start}; back at ${whose}`);
+  return info(`${start}${end === "left" ? " and" : ";"} ${whose} carries on${proof}`);
 }
 
-/** Says of a new key whose owner was not announced that it is new. */
+/** Says that the room's next host is being looked for. @param options.host As it is to be called, if it is known. */
+export function searchingNotice(
+  { host, hasLeft, wasOnline }: {
+    host: string | undefined;
+    hasLeft: boolean;
+    wasOnline: boolean;
+  },
+): Notice {
+  if (!wasOnline) return info("not connected yet: looking for the room");
+  const who = host === undefined ? "the host" : hasLeft ? host : `${host}'s computer`;
+  const end = hasLeft ? "has left" : "does not answer";
+  return info(`${who} ${end}; looking for the room, your messages will wait`);
+}
+
+/** Says that the search is over without a loss. */
+export function answeringNotice(host: string | undefined): Notice {
+  return info(`${host === undefined ? "the host" : `${host}'s computer`} answers again`);
+}
+
+/** Says that another client of the user's own has joined. */
+export function ownClientNotice({ nick }: { nick: string }): Notice {
+  return presence(`${nick} has joined: you, from another client`);
+}
+
+/** Warns of somebody whose nick looks like that of others. @param alike Their nicks, or "you". */
+export function lookalikeNotice(nick: string, alike: readonly string[]): Notice {
+  return warning(`${nick} is somebody else than ${join(alike)}: only the nicks look the same`);
+}
+
+/** Announces a new key whose owner's arrival was not shown. */
 export function newKeyNotice({ nick, fingerprint }: { nick: string; fingerprint: string }): Notice {
   return info(`${nick} has a new key: ${fingerprint}`);
 }
 
-/** New keys that are shown in full when one comes into a room; of more only the nicks. */
+/** If more people than this have new keys when the user enters a room, only their nicks are shown. */
 const MAX_KEYS_SHOWN = 3;
 
-/** Says who was in the room already, in few lines however many they are. */
+/** Says who was in the room already: a few lines, however many people they are. */
 export function companyNotices(events: readonly JoinedEvent[]): Notice[] {
   const conflicts = events.filter(({ trust }) => trust === "conflict");
   const strangers = events.filter(({ trust }) => trust === "new");
@@ -173,6 +345,11 @@ export function companyNotices(events: readonly JoinedEvent[]): Notice[] {
   return [...notices, ...conflicts.map(joined)];
 }
 
+/** Without the part after `#`, which tells people with the same nick apart and comes and goes with the others. */
+export function chosenNick(shown: string): string {
+  return shown.split("#", 1)[0]!;
+}
+
 function areIs({ length }: readonly unknown[]): string {
   return length === 1 ? "is" : "are";
 }
@@ -180,7 +357,7 @@ function areIs({ length }: readonly unknown[]): string {
 const DEPARTURES: Record<LeftEvent["why"], string> = {
   left: "has left",
   lost: "has lost the connection",
-  replaced: "is connecting again",
+  replaced: "is reconnecting",
   removed: "was removed by the server's operator",
 };
 
@@ -193,8 +370,11 @@ function joined({ nick, fingerprint, trust, weak }: JoinedEvent): Notice {
     case "conflict":
       return {
         level: "warning",
-        text: `${nick} has joined with ANOTHER KEY than before: ${fingerprint}${weakness(weak)}`,
-        hint: `ask whether it is really them: /verify ${nick} compares, /trust ${nick} accepts it`,
+        text: `${nick} has joined with a DIFFERENT KEY than before: ${fingerprint}${
+          weakness(weak)
+        }`,
+        hint:
+          `make sure it is them: /verify ${nick} compares digits, /trust ${nick} accepts the key`,
       };
     case "new":
       return presence(`${nick} has joined with a new key: ${fingerprint}${weakness(weak)}`);
@@ -214,7 +394,7 @@ function company(others: number): string {
   return others === 1 ? "with one other" : `with ${others} others`;
 }
 
-/** People who are named; of more only the number. */
+/** If more than one person exceeds this, those are counted, not named. */
 const MAX_NAMES = 8;
 
 function list(fingerprints: readonly string[], names: Names): string {
@@ -228,7 +408,7 @@ function list(fingerprints: readonly string[], names: Names): string {
   return join(nicks);
 }
 
-/** Messages that are quoted; of more only the number. */
+/** If more than one message exceeds this, those are counted, not quoted. */
 const MAX_QUOTES = 2;
 
 function quoteAll(ids: readonly string[], names: Names): string {
@@ -244,8 +424,13 @@ function join(words: readonly string[]): string {
 
 function quote(id: string, names: Names): string {
   const text = names.ownText(id);
-  if (text === undefined) return `message ${id}`;
-  const start = [...text].slice(0, QUOTE_LENGTH).join("");
+  return text === undefined ? `message ${id}` : quoteText(text);
+}
+
+/** The beginning of a text, in one line. */
+function quoteText(whole: string, length = QUOTE_LENGTH): string {
+  const text = whole.trim().replace(/\s+/g, " ");
+  const start = [...text].slice(0, length).join("");
   return start === text ? `“${text}”` : `“${start}…”`;
 }
 
@@ -259,4 +444,9 @@ function info(text: string): Notice {
 
 function warning(text: string): Notice {
   return { level: "warning", text, hint: "" };
+}
+
+/** Prints an error of the session, and what to do about it, for the faces without a screen. */
+export function reportErrorEvent({ message, hint }: ErrorEvent): void {
+  reportError("client", new UsageError(message, hint ? [hint] : []));
 }

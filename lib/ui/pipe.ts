@@ -1,248 +1,167 @@
 /**
- * The client without a terminal: lines of text, or of JSON, in and out.
- *
- * Knows nothing of options, sockets or exit codes; gives whether everything went well.
+ * The pipe: lines of text in, messages out, everything else on standard error.
  *
  * @module
  */
 
-import type { Actions } from "../actions.ts";
 import { systemClock } from "../base/clock.ts";
-import { parseInput } from "./commands.ts";
-import { UsageError } from "../base/errors.ts";
-import type { SessionEvent } from "../session/events.ts";
-import { type Line, LineMerger, LineSplitter, ReadAhead } from "./standard_input.ts";
-import type { Session } from "../session/session.ts";
+import { printDiagnostic, reportError, UsageError } from "../base/errors.ts";
+import { cleanLine } from "../base/text.ts";
+import type { NoteEvent, Session, SessionEvent } from "../session/mod.ts";
+import { ConnectionStatus } from "./connection_status.ts";
+import type { Face } from "./face.ts";
+import { MessageLog } from "./message_log.ts";
+import { noteNotice, type Notice, noticeOf, reportErrorEvent } from "./notices.ts";
+import { Presence } from "./presence.ts";
+import { renderPlain } from "./render.ts";
+import { ServerWords } from "./server_words.ts";
+import {
+  awaitConnection,
+  awaitPerson,
+  drain,
+  forEachLine,
+  type InputOptions,
+  LineMerger,
+} from "./standard_input.ts";
+import { Output } from "./terminal/mod.ts";
 
-const READ_BYTES = 64 * 1024;
-/** Messages read ahead of what is accepted. */
+/** Messages read ahead of what the session has accepted. */
 const MAX_AHEAD = 16;
 
-/** What both forms need. */
-export interface PipeOptions {
-  readonly session: Session;
-  /** Reads standard input. */
-  read(into: Uint8Array): Promise<number | null>;
-  emit(event: SessionEvent): void;
-  /** How long to wait at the end for those who have not acknowledged. */
+interface PipeOptions {
+  /** Show only messages, warnings and errors. */
+  readonly quiet: boolean;
+  /** How long to wait at the end for acknowledgements. */
   readonly waitMs: number;
+  /** Send everything to this person alone, once they are there. */
+  readonly to: string | undefined;
 }
 
-/** Runs `take` for each line, in order; the next is read when it has resolved. */
-async function forEachLine(
-  read: PipeOptions["read"],
-  take: (line: Line) => Promise<void>,
-): Promise<void> {
-  const splitter = new LineSplitter();
-  const buffer = new Uint8Array(READ_BYTES);
-  for (;;) {
-    const length = await read(buffer);
-    const lines = length === null ? splitter.end() : splitter.push(buffer.subarray(0, length));
-    for (const line of lines) await take(line);
-    if (length === null) return;
-  }
+/** Makes the face for a standard input or output that is no terminal. */
+export function makePipeFace({ quiet, waitMs, to }: PipeOptions): Face {
+  let attached:
+    | {
+      session: Session;
+      presence: Presence;
+      status: ConnectionStatus;
+      log: MessageLog;
+      fingerprint: string;
+    }
+    | undefined;
+  const output = new Output();
+  const print = ({ level, text, hint }: Notice) => {
+    if (quiet && level !== "warning" && level !== "error") return false;
+    printDiagnostic(`client: ${cleanLine(text.replaceAll("\n", " "))}`);
+    if (hint !== "") printDiagnostic(`client: hint: ${cleanLine(hint)}`);
+    return true;
+  };
+  const names = {
+    nickOf: (fingerprint: string) => attached?.presence.nickOf(fingerprint) ?? fingerprint,
+    ownText: (id: string) => attached?.log.find({ id, of: attached.fingerprint })?.text,
+  };
+  const say = (text: string) => quiet || printDiagnostic(`client: ${cleanLine(text)}`);
+  const trustOf = (fingerprint: string) => attached?.presence.trustOf(fingerprint) ?? "new";
+  /** An edited message is written like a new one. */
+  const takeNote = (event: NoteEvent) => {
+    const message = attached?.log.find({ id: event.ref, of: event.of });
+    const notice = noteNotice(event, message);
+    if (notice) return print(notice);
+    const isPrivate = message?.other !== undefined;
+    const edited = { ...event, private: isPrivate, action: false, view: "same" } as const;
+    output.writeLine(renderPlain(edited, trustOf(event.fingerprint), { ...names, isEdit: true }));
+  };
+  const show = (event: SessionEvent) => {
+    switch (event.event) {
+      case "chat":
+        return output.writeLine(renderPlain(event, trustOf(event.fingerprint), names));
+      case "note":
+        return takeNote(event);
+      case "error":
+        return reportErrorEvent(event);
+      case "delivered":
+        return;
+      default: {
+        const notice = noticeOf(event, names);
+        if (notice) print(notice);
+      }
+    }
+  };
+  return {
+    emit(event: SessionEvent) {
+      const isPresence = attached?.presence.take(event);
+      if (attached?.status.take(event) || isPresence) return;
+      show(event);
+      attached?.log.take(event);
+    },
+    say,
+    greet: () => {},
+    progress: (text) => text === "" || say(text),
+    ask: () => Promise.resolve(undefined),
+    attach({ session, fingerprint, serving }) {
+      const people = () => session.people();
+      const own = () => session.nick;
+      const host = () => session.standing?.host;
+      const clock = systemClock;
+      const presence = new Presence({ clock, fingerprint, names, host, people, own, print });
+      const words = new ServerWords(clock);
+      const nickOf = (person: string) => presence.nickOf(person);
+      const status = new ConnectionStatus({ serving, nickOf, fingerprint, words, print });
+      attached = { session, presence, status, log: new MessageLog(fingerprint), fingerprint };
+    },
+    run: () => Promise.race([sendInput(attached!.session, { waitMs, to }), output.closed]),
+    fail: (error) => reportError("client", error),
+    close: () => {},
+  };
 }
 
 /**
- * Waits for the first WELCOME: for ever, but when the input has ended and there was no way in, no longer than `--wait`.
+ * Sends standard input as text.
  *
- * @returns Reads standard input; undefined when there is no connection, and nothing to send either.
- * @throws {UsageError} When there is no connection for what was to be sent.
+ * @returns Whether every line was accepted, and received by everyone present.
  */
-async function arrive(
-  { session, read, waitMs }: PipeOptions,
-): Promise<PipeOptions["read"] | undefined> {
-  const { membership } = session;
-  const input = new ReadAhead(read);
-  const wake = () => session.wake();
-  void input.fill(() => membership.joined).then(wake, wake); // the next read meets a fault again
-  const isHopeless = () => input.ended && session.attempts > 0;
-  await session.until(() => membership.joined || isHopeless());
-  if (membership.joined || await session.until(() => membership.joined, waitMs)) {
-    return (into) => input.read(into);
-  }
-  if (input.blank) return undefined;
-  throw new UsageError("nothing was sent: the server did not let this program in", [
-    "client doctor --host ADDRESS looks for what is in the way",
-  ]);
-}
-
-/** The end of the input: waits until everybody present has acknowledged. */
-async function drain({ session, waitMs }: PipeOptions): Promise<boolean> {
-  const { membership } = session;
-  // What is only kept for people who were lost was said to nobody; they may be back in time.
-  const isHeard = () => membership.outbox.unsettled === 0 || membership.people().length > 0;
-  const complete = await session.until(() => !membership.awaited && isHeard(), waitMs);
-  return complete && membership.outbox.failures === 0;
-}
-
-function fail(options: PipeOptions, error: unknown, ref?: string): void {
-  if (!(error instanceof UsageError)) throw error;
-  options.emit({
-    event: "error",
-    code: "refused",
-    message: error.message,
-    hint: error.hints.join("; "),
-    ...(ref === undefined ? {} : { ref }),
-  });
-}
-
-/**
- * Sends every line as text.
- *
- * @param options.to Send all of it to this person alone, once they are there.
- * @returns Whether every line was accepted and received by everybody present.
- */
-export async function runPipe(
-  options: PipeOptions & { to?: string | undefined },
+async function sendInput(
+  session: Session,
+  { waitMs, to }: Pick<PipeOptions, "waitMs" | "to">,
 ): Promise<boolean> {
-  const { session, to, waitMs } = options;
-  const { membership } = session;
+  const input: InputOptions = { session, read: (into) => Deno.stdin.read(into), waitMs };
   let good = true;
   const refuse = (error: unknown) => {
+    if (!(error instanceof UsageError)) throw error;
     good = false;
-    fail(options, error);
+    reportError("client", error);
   };
   const texts: string[] = [];
-  const sent = Promise.withResolvers<void>();
   const merger = new LineMerger(systemClock, (text) => {
     texts.push(text);
     session.wake();
   });
   let ended = false;
-  const read = await arrive(options);
+  const read = await awaitConnection(input);
   if (read === undefined) return true;
-  if (to !== undefined) await findAddressee(session, to, waitMs);
+  // From here on it is this key that gets everything, whatever anybody calls themselves.
+  const person = to === undefined ? undefined : await awaitPerson(session, to, waitMs);
   const send = async () => {
-    while (await session.until(() => (texts.length > 0 && !membership.blocked) || ended)) {
+    while (await session.until(() => (texts.length > 0 && !session.blocked) || ended)) {
       const text = texts.shift();
-      if (text === undefined) break;
+      if (text === undefined) return;
       try {
-        if (to === undefined) membership.say(text);
-        else membership.whisper(to, text);
+        if (person === undefined) session.say(text);
+        else session.sendPrivate(person, text);
       } catch (error) {
         refuse(error);
       }
-      await session.until(() => !membership.blocked);
+      await session.until(() => !session.blocked);
     }
-    sent.resolve();
   };
-  void send();
+  const sent = send();
   await forEachLine(read, async (line) => {
     if ("error" in line) refuse(new UsageError(line.error));
-    else merger.add(line.text);
+    else merger.add(line.text, line);
     await session.until(() => texts.length < MAX_AHEAD);
-  });
+  }, { cuts: true });
   merger.flush();
   ended = true;
   session.wake();
-  await sent.promise;
-  return await drain(options) && good;
-}
-
-/** `--to`: waits until that person is there. */
-async function findAddressee(session: Session, to: string, waitMs: number): Promise<void> {
-  const isThere = () => {
-    try {
-      return session.membership.find(to) !== undefined;
-    } catch (error) {
-      if (error instanceof UsageError) return false;
-      throw error;
-    }
-  };
-  if (!await session.until(isThere, waitMs)) session.membership.find(to);
-}
-
-/** What may stand on a line of standard input under `--json`. */
-type Request =
-  | { type: "chat"; text: string; ref?: string }
-  | { type: "private"; to: string; text: string; ref?: string }
-  | { type: "command"; text: string; ref?: string };
-
-/** @throws {UsageError} When it is not one of the three. */
-function parseRequest(text: string): Request {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new UsageError("this line is not JSON");
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new UsageError("this line is not a JSON object");
-  }
-  const request = value as Record<string, unknown>;
-  const fields = request.type === "private" ? ["to", "text"] : ["text"];
-  if (!["chat", "private", "command"].includes(String(request.type))) {
-    throw new UsageError('"type" must be "chat", "private" or "command"');
-  }
-  if ("ref" in request) fields.push("ref");
-  for (const field of fields) {
-    const value = request[field];
-    if (typeof value !== "string") throw new UsageError(`"${field}" must be a string`);
-    // UTF-8 cannot carry it, and another text than the one given is not sent.
-    if (!value.isWellFormed()) throw new UsageError(`"${field}" holds a lone surrogate`);
-  }
-  return request as Request;
-}
-
-/** The `ref` of a line, as far as there is one; even a bad line gets it back. */
-function findRef(text: string): string | undefined {
-  try {
-    const { ref } = JSON.parse(text) ?? {};
-    return typeof ref === "string" ? ref : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Takes one JSON object a line; a bad line gives an `error` event and nothing else happens.
- *
- * @returns Whether everything was received by everybody present.
- */
-export async function runJson(options: PipeOptions & { actions: Actions }): Promise<boolean> {
-  const { session } = options;
-  let quit = false;
-  const read = await arrive(options);
-  if (read === undefined) return true;
-  await Promise.race([
-    forEachLine(read, async (line) => {
-      if (quit) return;
-      await session.until(() => !session.membership.blocked);
-      if ("error" in line) return fail(options, new UsageError(line.error));
-      const ref = findRef(line.text);
-      try {
-        quit = perform(options, parseRequest(line.text), ref);
-      } catch (error) {
-        fail(options, error, ref);
-      }
-    }),
-    session.until(() => quit),
-  ]);
-  return await drain(options);
-}
-
-/** @returns Whether that was `/quit`. */
-function perform(
-  options: PipeOptions & { actions: Actions },
-  request: Request,
-  ref: string | undefined,
-): boolean {
-  const { session: { membership }, actions, emit } = options;
-  if (request.type !== "command") {
-    if (request.text.trim() === "") {
-      throw new UsageError("a message of only white space is not sent");
-    }
-    if (request.type === "chat") membership.say(request.text, { ref });
-    else membership.whisper(request.to, request.text, ref);
-    return false;
-  }
-  const input = parseInput(request.text);
-  if (input.type === "error") throw new UsageError(input.message, [input.hint]);
-  if (input.type !== "command") throw new UsageError("a command begins with a slash");
-  if (input.name === "quit") return true;
-  const lines = actions.run(input, ref);
-  if (!lines) throw new UsageError(`/${input.name} is for the chat on a terminal`);
-  for (const text of lines) emit({ event: "notice", text });
-  return false;
+  await sent;
+  return await drain(input) && good;
 }

@@ -1,13 +1,13 @@
 /**
- * Who comes and goes, as a person wants to be told: those who were here before oneself in few lines, nobody anew
- * after one's own reconnect, and nothing of who loses the connection and is back within some seconds.
- *
- * Gives notices; knows nothing of terminals.
+ * Notices about people who come and go, kept few: those already in the room together, no one again after a reconnect
+ * of the user's own, and nothing about people who reconnect within seconds.
  *
  * @module
  */
 
+import { BoundedMap } from "../base/bounded_map.ts";
 import type { Clock, Timer } from "../base/clock.ts";
+import { isLookalike } from "../protocol/names.ts";
 import type {
   AwayEvent,
   ChatEvent,
@@ -15,46 +15,48 @@ import type {
   LeftEvent,
   SessionEvent,
   Trust,
-} from "../session/events.ts";
+} from "../session/mod.ts";
 import {
+  chosenNick,
   companyNotices,
+  lookalikeNotice,
   type Names,
   newKeyNotice,
   type Notice,
   noticeOf,
-  ownPlaceNotice,
+  ownClientNotice,
 } from "./notices.ts";
 
-/** How long the people of the first roster are waited for, to be told together. */
+/** How long to wait for the people of the first roster, to show them together. */
 const COMPANY_MS = 2000;
-/** Who is back within this time has not been away. */
+/** A reconnect within this time is not announced. */
 const MIN_HOLD_MS = 5000;
-/** After an outage the waits of others are about as long as it has lasted, but no longer than this, §5. */
+/** After an outage, others take about as long as it lasted to reconnect, but at most this long (§5). */
 const MAX_HOLD_MS = 32_000;
 
-/** People who are remembered, as long as not all of them are here. */
+/** People who are remembered; more only while all of them are present. */
 const MAX_KNOWN = 4096;
 
-/** Somebody who is or was here; one for each fingerprint. */
+/** Someone who is or was here. */
 interface Known {
   nick: string;
   trust: Trust;
-  /** Met in this run for the first time. */
+  /** Whether their key was first seen in this run. */
   isNew: boolean;
   away: string;
-  /** How often they are here. */
-  places: number;
-  /** How often they were here when the connection was lost, and are not back yet. */
+  /** How many of their clients are here. */
+  clients: number;
+  /** How many of their clients were here when the connection was lost, and are not back yet. */
   missing: number;
-  /** Departures that are not told yet. */
+  /** Departures that are not announced yet. */
   held: Timer[];
-  /** When they spoke last, as a count of messages; 0 for never. */
+  /** The number of their last message, counting everyone's; 0 for none. */
   spoke: number;
-  /** Their new key was not told. */
+  /** Whether their new key has not been shown yet. */
   unannounced: boolean;
 }
 
-/** What of a person may change without an event. */
+/** What may change about a person without an event. */
 export interface Look {
   readonly nick: string;
   /** `SHA256:…`. */
@@ -62,39 +64,51 @@ export interface Look {
   readonly trust: Trust;
 }
 
-/** What {@linkcode Presence} needs. */
-export interface PresenceOptions {
+interface PresenceOptions {
   readonly clock: Clock;
-  /** One's own, `SHA256:…`. */
+  /** The user's own, `SHA256:…`. */
   readonly fingerprint: string;
   readonly names: Names;
-  /** Who is here now. */
+  /** The person who hosts the room, `SHA256:…`; undefined if that is not known. */
+  host(): string | undefined;
   people(): readonly Look[];
-  /** Tells something; false when it is not shown. */
+  /** The user's own nick. */
+  own(): string;
+  /** Shows a notice; false if the user does not want to see such notices. */
   print(notice: Notice): boolean;
 }
 
-/** The people of a room as the user knows of them. */
 export class Presence {
   readonly #options: PresenceOptions;
-  readonly #known = new Map<string, Known>();
-  /** Those who were here before, until all of them are known. */
-  #company: { events: JoinedEvent[]; timer: Timer; count: number } | undefined;
+  /** Those who are present are never evicted. */
+  readonly #known = new BoundedMap<string, Known>(
+    MAX_KNOWN,
+    ({ clients, missing, held }) => clients + missing + held.length === 0,
+  );
+  /** The people of the first roster, until all of them are known. */
+  #company:
+    | { events: JoinedEvent[]; away: Map<string, AwayEvent>; timer: Timer; count: number }
+    | undefined;
   #spoken = 0;
   #isWelcome = false;
-  /** When the connection was lost. */
+  /** The host who has just left, `SHA256:…`, until that is shown. */
+  #leaving: string | undefined;
+  /** The host of whom a move has told that they are gone: nothing more is shown about that. */
+  #replaced: string | undefined;
+  #isShutDown = false;
+  /** When the connection was lost; undefined while there is one. */
   #lostAt: number | undefined;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
   }
 
-  /** The nick of somebody who is or was here; the fingerprint of anybody else. */
+  /** The nick of someone who is or was here; for anyone else, the fingerprint. */
   nickOf(fingerprint: string): string {
     return this.#known.get(fingerprint)?.nick ?? fingerprint;
   }
 
-  /** How well the key of somebody who is or was here is known. */
+  /** The trust in someone who is or was here; a key first seen in this run stays new. */
   trustOf(fingerprint: string): Trust {
     if (fingerprint === this.#options.fingerprint) return "verified";
     return this.#known.get(fingerprint)?.trust ?? "new";
@@ -106,7 +120,7 @@ export class Presence {
     return people.toSorted((a, b) => spoke(b) - spoke(a));
   }
 
-  /** Looks again at nicks and trust, which commands and other people change. */
+  /** Updates nicks and trust, which commands and other people's arrivals change. */
   refresh(): void {
     for (const { nick, fingerprint, trust } of this.#options.people()) {
       const known = this.#find(fingerprint);
@@ -116,9 +130,9 @@ export class Presence {
   }
 
   /**
-   * Takes what happens.
+   * Takes an event of the session.
    *
-   * @returns Whether it was an event about who is here, all of which is told from here.
+   * @returns Whether it was about people coming and going: then nothing more needs to be shown about it.
    */
   take(event: SessionEvent): boolean {
     switch (event.event) {
@@ -126,10 +140,20 @@ export class Presence {
         this.#welcome(event.members);
         return false;
       case "disconnected":
+        this.#isShutDown = event.reason === "shutting down";
         this.#disconnect();
         return false;
+      case "searching":
+        if (event.active) this.#forgetLeaving(event.host);
+        return false;
+      case "moved":
+        // A host that has shut its room without leaving comes along.
+        if (!this.#forgetLeaving(event.by) && !this.#isShutDown) {
+          this.#replaced = event.by ?? undefined;
+        }
+        return false;
       case "chat":
-        this.#speak(event);
+        if (!event.own) this.#speak(event);
         return false;
       case "joined":
         this.#join(event);
@@ -140,10 +164,15 @@ export class Presence {
       case "away":
         this.#setAway(event);
         return true;
+      case "trust":
+        this.#setTrust(this.#find(event.fingerprint), event.trust);
+        return true;
       case "nick":
         this.refresh();
         this.#find(event.fingerprint).nick = event.nick;
-        return false;
+        this.#show(event);
+        if (chosenNick(event.from) !== chosenNick(event.nick)) this.#warnOfLookalikes(event);
+        return true;
       default:
         return false;
     }
@@ -157,29 +186,18 @@ export class Presence {
         trust: "new",
         isNew: false,
         away: "",
-        places: 0,
+        clients: 0,
         missing: 0,
         held: [],
         spoke: 0,
         unannounced: false,
       };
-      this.#forget();
       this.#known.set(fingerprint, known);
     }
     return known;
   }
 
-  /** Makes room by forgetting who was met first, and is not here. */
-  #forget(): void {
-    if (this.#known.size < MAX_KNOWN) return;
-    for (const [fingerprint, { places, missing, held }] of this.#known) {
-      if (places + missing + held.length > 0) continue;
-      this.#known.delete(fingerprint);
-      return;
-    }
-  }
-
-  /** Somebody met today for the first time stays new for this run. */
+  /** A key first seen in this run stays new for this run. */
   #setTrust(known: Known, trust: Trust): void {
     known.trust = trust === "known" && known.isNew ? "new" : trust;
     known.isNew ||= trust === "new";
@@ -190,58 +208,59 @@ export class Presence {
     if (this.#isWelcome) return;
     this.#isWelcome = true;
     if (members === 0) return;
-    const timer = this.#options.clock.after(COMPANY_MS, () => this.#tellCompany());
-    this.#company = { events: [], count: members, timer };
+    const timer = this.#options.clock.after(COMPANY_MS, () => this.#showCompany());
+    this.#company = { events: [], away: new Map(), count: members, timer };
   }
 
-  #tellCompany(): void {
+  #showCompany(): void {
     if (this.#company === undefined) return;
-    const { events, timer } = this.#company;
+    const { events, away, timer } = this.#company;
     this.#options.clock.cancel(timer);
     this.#company = undefined;
     const hidden = companyNotices(events).filter((notice) => !this.#options.print(notice));
     for (const { fingerprint, trust } of events) {
       this.#find(fingerprint).unannounced = hidden.length > 0 && trust === "new";
     }
+    for (const event of away.values()) this.#show(event);
   }
 
   #disconnect(): void {
     this.#lostAt ??= this.#options.clock.now();
-    this.#tellCompany();
+    this.#showCompany();
     for (const known of this.#known.values()) {
-      known.missing += known.places;
-      known.places = 0;
+      known.missing += known.clients;
+      known.clients = 0;
     }
   }
 
   #join(event: JoinedEvent): void {
+    if (event.fingerprint === this.#replaced) this.#replaced = undefined;
     const known = this.#find(event.fingerprint);
     const isWarning = event.trust === "conflict" && known.trust !== "conflict";
     const isBack = this.#return(known) && !isWarning;
     const from = known.nick;
     this.refresh();
-    known.places++;
+    known.clients++;
     known.nick = event.nick;
     this.#setTrust(known, event.trust);
-    if (isBack) return this.#tellRenamed(from, event);
+    if (isBack) return this.#showRenamed(from, event);
     const isOwn = event.fingerprint === this.#options.fingerprint;
-    if (isOwn) this.#options.print(ownPlaceNotice(event));
+    if (isOwn) this.#options.print(ownClientNotice(event));
     if (this.#company !== undefined) {
       if (!isOwn) this.#company.events.push(event);
-      if (--this.#company.count === 0) this.#tellCompany();
+      if (--this.#company.count === 0) this.#showCompany();
     } else if (!isOwn) {
-      known.unannounced = !this.#tell(event) && event.trust === "new";
+      known.unannounced = !this.#show(event) && event.trust === "new";
+      this.#warnOfLookalikes(event);
     }
   }
 
-  /** Who is back is not told, but under another nick nobody would know them. */
-  #tellRenamed(from: string, { nick, fingerprint }: JoinedEvent): void {
-    // What tells two people with one nick apart stands behind `#`, and comes and goes with them.
-    const chosen = (shown: string) => shown.split("#", 1)[0];
-    if (chosen(nick) !== chosen(from)) this.#tell({ event: "nick", from, nick, fingerprint });
+  /** A reconnect is not announced, but a nick that changed meanwhile is. */
+  #showRenamed(from: string, { nick, fingerprint }: JoinedEvent): void {
+    this.#show({ event: "nick", from, nick, fingerprint });
   }
 
-  /** Whether somebody who joins was here just now. */
+  /** Whether someone who joins is back after a short absence. */
   #return(known: Known): boolean {
     const timer = known.held.pop();
     this.#options.clock.cancel(timer);
@@ -252,36 +271,70 @@ export class Presence {
   }
 
   #leave(event: LeftEvent): void {
-    this.#tellCompany();
+    this.#showCompany();
     const known = this.#find(event.fingerprint);
-    if (known.places > 0) known.places--;
+    if (known.clients > 0) known.clients--;
     else known.missing = Math.max(0, known.missing - 1);
-    if (event.why === "left" || event.why === "removed") return this.#tellLeft(event, known);
-    const { clock } = this.#options;
+    const { clock, host } = this.#options;
+    if (event.why === "left" && event.fingerprint === host()) return this.#holdHost(event, known);
+    if (event.why === "left" || event.why === "removed") return this.#showLeft(event, known);
+    if (event.fingerprint === this.#replaced) {
+      this.#replaced = undefined;
+      known.away = "";
+      return;
+    }
     const outage = this.#lostAt === undefined ? 0 : clock.now() - this.#lostAt;
-    const hold = Math.min(Math.max(outage, MIN_HOLD_MS), MAX_HOLD_MS);
-    const timer = clock.after(hold, () => {
+    this.#hold(known, Math.min(Math.max(outage, MIN_HOLD_MS), MAX_HOLD_MS), () => {
+      this.#showLeft(event, known);
+    });
+  }
+
+  /** Where the room moves, one line says that its host has left and where it goes on. */
+  #holdHost(event: LeftEvent, known: Known): void {
+    this.#leaving = event.fingerprint;
+    this.#hold(known, MIN_HOLD_MS, () => {
+      this.#leaving = undefined;
+      this.#showLeft(event, known);
+    });
+  }
+
+  #hold(known: Known, ms: number, show: () => void): void {
+    const { clock } = this.#options;
+    const timer = clock.after(ms, () => {
       known.held = known.held.filter((other) => other !== timer);
-      this.#tellLeft(event, known);
+      show();
     });
     known.held.push(timer);
   }
 
-  #tellLeft(event: LeftEvent, known: Known): void {
-    if (known.places + known.missing === 0) known.away = "";
-    this.#tell(event);
+  /** Something else has told that the host has left. @returns Whether they have. */
+  #forgetLeaving(host: string | null): boolean {
+    if (host === null || host !== this.#leaving) return false;
+    this.#leaving = undefined;
+    const known = this.#find(host);
+    this.#options.clock.cancel(known.held.pop());
+    if (known.clients + known.missing === 0) known.away = "";
+    return true;
+  }
+
+  #showLeft(event: LeftEvent, known: Known): void {
+    if (known.clients + known.missing === 0) known.away = "";
+    this.#show(event);
   }
 
   #setAway(event: AwayEvent): void {
     const known = this.#find(event.fingerprint);
-    if (known.away === event.text) return; // told again after a reconnect
+    if (known.away === event.text) return; // repeated after a reconnect
     known.away = event.text;
-    this.#tell(event);
+    // Not before the notice that they are here.
+    if (this.#company === undefined) this.#show(event);
+    else if (event.text === "") this.#company.away.delete(event.fingerprint);
+    else this.#company.away.set(event.fingerprint, event);
   }
 
-  /** A new key is told before the first message of its owner, also where joins are not. */
+  /** A new key is shown before its owner's first message, even if arrivals are hidden. */
   #speak({ nick, fingerprint }: ChatEvent): void {
-    this.#tellCompany();
+    this.#showCompany();
     const known = this.#find(fingerprint);
     known.spoke = ++this.#spoken;
     if (!known.unannounced) return;
@@ -289,7 +342,16 @@ export class Presence {
     this.#options.print(newKeyNotice({ nick, fingerprint }));
   }
 
-  #tell(event: SessionEvent): boolean {
+  /** Somebody has a nick of other letters that looks like one that is here. */
+  #warnOfLookalikes({ nick, fingerprint }: Omit<Look, "trust">): void {
+    const { own, people, print } = this.#options;
+    const others = people().filter((person) => person.fingerprint !== fingerprint);
+    const alike = others.map((person) => person.nick).filter((other) => isLookalike(other, nick));
+    if (isLookalike(own(), nick)) alike.push("you");
+    if (alike.length > 0) print(lookalikeNotice(nick, alike));
+  }
+
+  #show(event: SessionEvent): boolean {
     const notice = noticeOf(event, this.#options.names);
     return notice !== undefined && this.#options.print(notice);
   }

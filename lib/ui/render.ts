@@ -1,48 +1,61 @@
 /**
- * What events look like: rows for the terminal, lines for pipe mode. Pure.
+ * Lays out messages, notices and tables: rows for the terminal, lines for the pipe. All text is cleaned here.
  *
- * All text is cleaned here. A message cannot pass for anything else: its first row begins with the time
- * and a nick and the rows after it are indented, while notices begin with `--` or `!!` and actions with
- * `*`, which no nick can (PROTOCOL.md §9).
+ * No message can imitate anything else: its first row begins with the time and a nick and its other rows are indented,
+ * while notices begin with `--`, `==` or `!!` and actions with `*`, which no nick contains (PROTOCOL.md §9). Only a
+ * link that is longer than a row is not indented: it has no blanks, as everything has that it could imitate.
  *
  * @module
  */
 
-import type { ChatEvent, SessionEvent, Trust } from "../session/events.ts";
-import { toAscii } from "./terminal/locale.ts";
-import { type Names, type Notice, noticeOf } from "./notices.ts";
-import { type ColorDepth, nickCode, toneCode } from "./terminal/colors.ts";
-import { cleanLine, cleanText, columns, graphemes } from "../base/text.ts";
-import { type Cell, type Span, totalWidth, widestColumns, wrapCells } from "./terminal/wrap.ts";
+import { encodeUtf8 } from "../base/bytes.ts";
+import { cleanLine, cleanText, columns, countHidden } from "../base/text.ts";
+import { shortFingerprint } from "../protocol/identity.ts";
+import type { ChatEvent, Trust } from "../session/mod.ts";
+import type { MessageEntry } from "./conversation.ts";
+import { mentionPattern } from "./mention.ts";
+import { calendarDate, clockTime, shownMoment } from "./moment.ts";
+import { answersLabel, type Notice } from "./notices.ts";
+import { alignCells } from "./table.ts";
+import {
+  type ColorDepth,
+  nickCode,
+  type Span,
+  TAB,
+  toAscii,
+  toneCode,
+  totalWidth,
+  wrapSpans,
+} from "./terminal/mod.ts";
 
-/** What the looks depend on. */
-export interface RenderContext extends Names {
+/** What the rows depend on. */
+export interface RenderContext {
   /** The width of the terminal. */
   columns: number;
   color: ColorDepth;
-  /** Whether the terminal takes more than ASCII. */
+  /** Whether the terminal can show more than ASCII. */
   utf8: boolean;
   ownNick: string;
   timestamps: "off" | "time" | "date";
   now: Date;
-  /** What is left out: nothing, who comes and goes, or all but messages, warnings and errors. */
-  quiet: "off" | "presence" | "notices";
-  trust(fingerprint: string): Trust;
+  /** Bounds what is laid out of one message or notice; without it, everything is. */
+  limit?: {
+    /** The most rows. */
+    readonly rows: number;
+    /** Called for a message that was cut. @returns Its number for `/show`. */
+    number?(): number;
+  } | undefined;
 }
 
-/** A message of one's own. */
-export interface OwnMessage {
-  /** One's own, for the colour. */
-  fingerprint: string;
-  text: string;
-  action: boolean;
-  /** The nick it goes to alone; `undefined` for the room. */
-  to: string | undefined;
-  /** Whether it waits for a connection. */
-  waiting: boolean;
+/** What stands behind the nick of a message. */
+interface MessageLabels {
+  /** Where it was written, if that is not the room that is shown: `private`, `in build`. */
+  readonly place?: string | undefined;
+  /** It replaces an earlier text, in words. */
+  readonly replaces?: string | undefined;
 }
 
-/** The sign of trust beside a nick: one column, and nothing that can be in a nick. */
+/** The sign of trust after a nick: one column, and never part of a nick. */
 const TRUST_SIGNS: Record<Trust, { utf8: string; ascii: string }> = {
   new: { utf8: "◦", ascii: "*" },
   known: { utf8: "∙", ascii: "=" },
@@ -50,107 +63,140 @@ const TRUST_SIGNS: Record<Trust, { utf8: string; ascii: string }> = {
   conflict: { utf8: "✗", ascii: "!" },
 };
 
-const TAB = "    ";
 const MIN_COLUMNS = 10;
 
-/** The sign of trust as it is shown. */
+/** The sign of trust after a nick, of one column. */
 export function trustSign(trust: Trust, utf8: boolean): string {
   return utf8 ? TRUST_SIGNS[trust].utf8 : TRUST_SIGNS[trust].ascii;
-}
-
-/** Lays out an event; events that are not worth a line, or not wanted, give no rows. */
-export function renderEvent(event: SessionEvent, context: RenderContext): string[] {
-  if (event.event === "chat") return renderChat(event, context);
-  const notice = noticeOf(event, context);
-  return notice === undefined ? [] : renderNotice(notice, context);
 }
 
 /** Lays out a notice. */
 export function renderNotice(notice: Notice, context: RenderContext): string[] {
   const { level, text, hint } = notice;
-  if (level === "presence" && context.quiet !== "off") return [];
-  if (level === "info" && context.quiet === "notices") return [];
   const loud = level === "warning" || level === "error";
   const dim = toneCode("dim", context.color);
   const lead = loud
     ? { text: "!! ", code: toneCode("alert", context.color) }
+    : level === "server"
+    ? { text: "== ", code: toneCode("bold", context.color) }
     : { text: "-- ", code: dim };
-  const code = loud ? toneCode("bold", context.color) : level === "answer" ? "" : dim;
-  const body = [{ text: clean(text, context).replaceAll("\n", " "), code }];
-  const rows = layOut([time(context), lead], body, context);
+  const code = loud
+    ? toneCode("bold", context.color)
+    : level === "answer" || level === "server"
+    ? ""
+    : dim;
+  const shown = clean(text, context);
+  const body = [{ text: level === "server" ? shown : shown.replaceAll("\n", " "), code }];
+  const { rows } = layOut([time(context), lead], body, context);
   if (hint === "") return rows;
   return [
     ...rows,
-    ...renderNotice({ level: "info", text: hint, hint: "" }, { ...context, quiet: "off" }),
+    ...renderNotice({ level: "info", text: hint, hint: "" }, context),
   ];
-}
-
-/** Lays out a message of one's own, once it is accepted. */
-export function renderOwn(message: OwnMessage, context: RenderContext): string[] {
-  const labels: Span[] = [];
-  if (message.to !== undefined) {
-    labels.push(label(`private to ${cleanLine(message.to)}`, "bold", context));
-  }
-  if (message.waiting) labels.push(label("waiting", "dim", context));
-  const nick = {
-    text: clean(cleanLine(context.ownNick), context),
-    code: nickCode(message.fingerprint, context.color),
-  };
-  const body = [{ text: clean(message.text, context), code: "" }];
-  return layOutMessage({ nick: [nick], labels, action: message.action, body }, context);
 }
 
 /**
- * Writes a message for pipe mode: `nick: text`, further lines of the text behind a tab.
- *
- * @returns The lines without the last line break; `undefined` for what is no message.
+ * Formats a message for the pipe: `nick: text`, each further line of the text after a tab; no final line break. What a
+ * reader must not miss stands between the nick and the colon.
  */
-export function renderPlain(event: SessionEvent): string | undefined {
-  if (event.event !== "chat") return undefined;
-  return `${cleanLine(event.nick)}: ${cleanText(event.text).replaceAll("\n", "\n\t")}`;
-}
-
-/** Tells whether `text` names `nick`: as a whole word, without case. */
-export function mentions(text: string, nick: string): boolean {
-  return mentionPattern(nick).test(text);
-}
-
-function renderChat(event: ChatEvent, context: RenderContext): string[] {
-  const trust = context.trust(event.fingerprint);
-  const nick = [
-    {
-      text: clean(cleanLine(event.nick), context),
-      code: nickCode(event.fingerprint, context.color),
-    },
-    {
-      text: trustSign(trust, context.utf8),
-      code: trust === "conflict" ? toneCode("alert", context.color) : "",
-    },
+export function renderPlain(
+  { nick, text, private: isPrivate, view, to, missed }: Omit<
+    ChatEvent,
+    "event" | "id" | "sent" | "late"
+  >,
+  trust: Trust,
+  { isEdit = false, nickOf = (person: string) => person } = {},
+): string {
+  const labels = [
+    ...(isPrivate ? [to === undefined ? "private" : `private to ${to.map(nickOf)}`] : []),
+    ...(missed ? ["missed"] : []),
+    ...(isEdit ? ["edited"] : []),
+    ...(view === "differs" ? ["another view"] : []),
   ];
-  const labels: Span[] = [];
-  if (event.private) labels.push(label("private", "bold", context));
-  if (event.late) {
-    labels.push(label(`written ${shownMoment(event.sent, context.now)}`, "dim", context));
-  }
-  if (event.view === "differs") labels.push(label("sees other members than you", "alert", context));
-  const body = highlight(clean(event.text, context), context);
-  return layOutMessage({ nick, labels, action: event.action, body }, context);
+  const name = cleanLine(nick) + (trust === "conflict" ? trustSign(trust, true) : "") +
+    (labels.length > 0 ? ` (${labels.join(", ")})` : "");
+  return `${name}: ${cleanText(text).replaceAll("\n", "\n\t")}`;
 }
+
+/** Lays out a message; it is read where `labels` say. */
+export function renderMessage(
+  entry: MessageEntry,
+  context: RenderContext,
+  { place, replaces }: MessageLabels = {},
+): string[] {
+  const { trust, own, quote, late } = entry;
+  const nick = [{
+    text: clean(cleanLine(entry.nick), context),
+    code: nickCode(entry.from, context.color),
+  }];
+  if (trust !== "self") {
+    const code = trust === "conflict" ? toneCode("alert", context.color) : "";
+    nick.push({ text: trustSign(trust, context.utf8), code });
+  }
+  const labels: Span[] = [];
+  if (place !== undefined) labels.push(label(cleanLine(place), "bold", context));
+  const about = replaces ?? (quote && answersLabel(quote));
+  if (about !== undefined) labels.push(label(cleanLine(about), "dim", context));
+  if (late !== undefined && !isNow(late, context.now)) {
+    labels.push(label(`written ${shownMoment(late, context.now)}`, "dim", context));
+  }
+  if (entry.view === "differs") {
+    labels.push(label("sees different members than you", "alert", context));
+  }
+  if (entry.delivery?.state === "waiting") labels.push(label("waiting", "dim", context));
+  const { action, text } = entry;
+  const body = (shown: string) =>
+    findLinks(shown).flatMap((part) =>
+      part.isLink || own ? [plainOrLink(part)] : highlight(part.text, context)
+    );
+  return layOutMessage({ nick, labels, action, text, body }, context);
+}
+
+/** Units of a text that are looked at for each column there is room for: more than any readable text needs. */
+const UNITS_A_COLUMN = 5;
 
 function layOutMessage(
   message: {
     nick: readonly Span[];
     labels: readonly Span[];
     action: boolean;
-    body: readonly Span[];
+    text: string;
+    /** Turns the cleaned text into spans. */
+    body(shown: string): readonly Span[];
   },
   context: RenderContext,
 ): string[] {
-  const { nick, labels, action, body } = message;
+  const { nick, labels, action, text } = message;
   const head = [time(context), ...(action ? [plain("* ")] : []), ...nick];
   for (const [index, span] of labels.entries()) head.push(plain(index === 0 ? " (" : ", "), span);
   head.push(plain((labels.length > 0 ? ")" : "") + (action ? " " : ": ")));
-  return layOut(head, body, context);
+  const { limit } = context;
+  const units = UNITS_A_COLUMN * (limit?.rows ?? Infinity) * widthOf(context);
+  const start = startOf(text, units);
+  const cleaned = clean(start, context);
+  const shown = startOf(cleaned, units);
+  const { rows, indent, rest } = layOut(head, message.body(shown), context);
+  if (rest === 0 && start === text && shown === cleaned) return rows;
+  const part = (start.length / text.length) * ((shown.length - rest) / cleaned.length);
+  const bytes = Math.ceil(encodeUtf8(text).length * (1 - part));
+  const more = `… ${showSize(bytes)} more, /show ${limit?.number?.() ?? ""}`.trimEnd();
+  return [
+    ...rows,
+    ...wrapSpans([plain(" ".repeat(indent))], [label(more, "dim", context)], {
+      width: widthOf(context),
+      indent,
+    }).rows,
+  ];
+}
+
+/** At most so many units of a text, without half a character. */
+export function startOf(text: string, length: number): string {
+  if (text.length <= length) return text;
+  return text.slice(0, /[\ud800-\udbff]/.test(text[length - 1]!) ? length - 1 : length);
+}
+
+export function showSize(bytes: number): string {
+  return bytes < 1000 ? `${bytes} B` : `${(bytes / 1000).toFixed(1)} kB`;
 }
 
 function plain(text: string): Span {
@@ -162,7 +208,10 @@ function label(text: string, tone: "dim" | "bold" | "alert", context: RenderCont
 }
 
 function clean(text: string, context: RenderContext): string {
-  const shown = cleanText(text).replace(/^\n+|\n+$/g, "").replaceAll("\t", TAB);
+  const shown = cleanText(context.limit === undefined ? text : countHidden(text)).replace(
+    /^\n+|\n+$/g,
+    "",
+  ).replaceAll("\t", TAB);
   return context.utf8 ? shown : toAscii(shown);
 }
 
@@ -178,40 +227,18 @@ function time({ timestamps, now, color }: RenderContext): Span {
   }
 }
 
-/** Writes a time in ISO 8601 as it is shown: with its day where that is not today. */
-export function shownMoment(time: string, now: Date): string {
-  const moment = new Date(time);
-  if (Number.isNaN(moment.getTime())) return "at an unknown time";
-  const day = calendarDate(moment);
-  return day === calendarDate(now) ? clockTime(moment) : `${day} ${clockTime(moment)}`;
-}
+/** To say when something was written is of no use within this time. */
+const NOW_MS = 60_000;
 
-function clockTime(date: Date): string {
-  return `${two(date.getHours())}:${two(date.getMinutes())}`;
-}
-
-function calendarDate(date: Date): string {
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-}
-
-function two(value: number): string {
-  return String(value).padStart(2, "0");
-}
-
-function mentionPattern(nick: string): RegExp {
-  // `.` and `-` can be in a nick, but a sentence can end with one.
-  const before = String.raw`(?<![\p{L}\p{M}\p{N}_]|[\p{L}\p{M}\p{N}_][.\-])`;
-  const after = String.raw`(?![\p{L}\p{M}\p{N}_]|[.\-][\p{L}\p{M}\p{N}_])`;
-  // Under the flag u nothing but these may be escaped: a backslash before `-` is an error.
-  return new RegExp(before + nick.replace(/[\^$\\.*+?()[\]{}|/]/g, "\\$&") + after, "iu");
+function isNow(time: string, now: Date): boolean {
+  return Math.abs(Date.parse(time) - now.getTime()) < NOW_MS;
 }
 
 function highlight(text: string, context: RenderContext): Span[] {
   const shownNick = clean(context.ownNick, context);
-  const pattern = new RegExp(mentionPattern(shownNick), "giu");
   const spans: Span[] = [];
   let end = 0;
-  for (const match of text.matchAll(pattern)) {
+  for (const match of text.matchAll(mentionPattern(shownNick))) {
     spans.push(plain(text.slice(end, match.index)));
     spans.push({ text: match[0], code: toneCode("bold", context.color) });
     end = match.index + match[0].length;
@@ -219,22 +246,81 @@ function highlight(text: string, context: RenderContext): Span[] {
   return [...spans, plain(text.slice(end))];
 }
 
-/** Puts `body` behind `head`, its further rows under its first one where that leaves it room enough. */
-function layOut(head: readonly Span[], body: readonly Span[], context: RenderContext): string[] {
-  const width = Math.max(context.columns, MIN_COLUMNS);
-  const headCells = toCells(head);
-  const headWidth = totalWidth(headCells);
-  const timeWidth = columns(head[0]?.text ?? "");
-  const indent = headWidth <= width / 2 ? headWidth : timeWidth <= width / 4 ? timeWidth + 2 : 2;
-  return wrapCells(headCells, toCells(body), { width, indent });
+/** ASCII only, so that nothing in it looks like something else; a scheme is short. */
+const LINK = /(?<![a-z0-9+.\-])(?:[a-z][a-z0-9+.\-]{0,15}:\/\/|www\.)[!-~]{1,2000}/gi;
+
+/** Splits a text into links and what is between them. */
+export function findLinks(text: string): { text: string; isLink: boolean }[] {
+  const parts: { text: string; isLink: boolean }[] = [];
+  let end = 0;
+  for (const { 0: link, index } of text.matchAll(LINK)) {
+    const next = text[index + link.length] ?? " ";
+    if (next !== " " && next !== "\n") continue; // too long, or not all of it is ASCII
+    parts.push({ text: text.slice(end, index), isLink: false }, { text: link, isLink: true });
+    end = index + link.length;
+  }
+  parts.push({ text: text.slice(end), isLink: false });
+  return parts;
 }
 
-function toCells(spans: readonly Span[]): Cell[] {
-  return spans.flatMap(({ text, code }) =>
-    graphemes(text).map((cluster) => ({
-      text: cluster,
-      code,
-      width: widestColumns(cluster),
-    }))
+function plainOrLink({ text, isLink }: { text: string; isLink: boolean }): Span {
+  return { text, isLink, code: "" };
+}
+
+function widthOf({ columns }: RenderContext): number {
+  return Math.max(columns, MIN_COLUMNS);
+}
+
+/** Puts `body` after `head` and indents its other rows: below its first one if that leaves enough room. */
+function layOut(
+  head: readonly Span[],
+  body: readonly Span[],
+  context: RenderContext,
+): { rows: string[]; indent: number; rest: number } {
+  const width = widthOf(context);
+  const headWidth = totalWidth(head);
+  const timeWidth = columns(head[0]?.text ?? "");
+  const indent = headWidth <= width / 2 ? headWidth : timeWidth <= width / 4 ? timeWidth + 2 : 2;
+  const maxRows = context.limit?.rows ?? Infinity;
+  return { ...wrapSpans(head, body, { width, indent, maxRows }), indent };
+}
+
+/** A row of {@linkcode namesTable}. */
+interface NamedRow {
+  readonly nick: string;
+  /** `SHA256:…`. */
+  readonly fingerprint: string;
+  readonly trust?: Trust;
+  readonly weak?: boolean;
+  readonly ignored?: boolean;
+  /** When they came, ISO 8601. */
+  readonly since?: string;
+  /** Empty if present. */
+  readonly away: string;
+}
+
+/** Characters of a fingerprint, after `SHA256:`, that are enough to tell people apart. */
+const SHORT_LENGTH = 8;
+
+/** The lines of `/names`: nick, trust, short fingerprint, since when, and remarks. */
+export function namesTable(
+  people: readonly NamedRow[],
+  { own, utf8, now }: { own: string; utf8: boolean; now: Date },
+): string[] {
+  return alignCells(
+    people.map(({ nick, fingerprint, trust, weak, ignored, since, away }) => {
+      const states = [
+        ...(weak ? ["weak key"] : []),
+        ...(ignored ? ["ignored"] : []),
+        ...(away === "" ? [] : [`away: ${away}`]),
+      ];
+      return [
+        nick,
+        fingerprint === own || trust === undefined ? "  you" : `${trustSign(trust, utf8)} ${trust}`,
+        shortFingerprint(fingerprint, SHORT_LENGTH),
+        since === undefined ? "" : `since ${shownMoment(since, now)}`,
+        states.join(", "),
+      ];
+    }),
   );
 }

@@ -13,6 +13,7 @@ import {
   readU16,
   readU32,
   readU64,
+  release,
   withLength,
   writeU16,
   writeU32,
@@ -28,6 +29,15 @@ Deno.test("concat() joins in order into new memory", () => {
   part[0] = 9;
   assert.deepEqual(joined, of(1, 2, 3));
   assert.deepEqual(concat(), of());
+});
+
+Deno.test("release() frees large memory, and leaves short pieces alone", () => {
+  const large = new Uint8Array(16_384);
+  release(large.subarray(100));
+  assert.equal(large.length, 0);
+  const short = new Uint8Array(8192);
+  release(short);
+  assert.equal(short.length, 8192);
 });
 
 Deno.test("compareBytes() orders by the first difference, then by length", () => {
@@ -68,7 +78,7 @@ Deno.test("readU16(), readU32() and readU64() read what was written, big-endian,
   assert.equal(encodeHex(bytes.subarray(0, 8)), "0001020304050607");
 });
 
-Deno.test("readU64() refuses what is not below its limit, and everything from 2^53 on", () => {
+Deno.test("readU64() rejects values at or above its limit or 2^53", () => {
   const bytes = new Uint8Array(8);
   for (const limit of [1, 1024, MAX_COUNTER, MAX_TIME_MS]) {
     writeU64(bytes, 0, limit - 1);
@@ -87,7 +97,7 @@ Deno.test("readU64() refuses what is not below its limit, and everything from 2^
   }
 });
 
-Deno.test("withLength() puts a u16 in front, up to 65535 bytes", () => {
+Deno.test("withLength() prefixes a u16, up to 65535 bytes", () => {
   assert.deepEqual(withLength(of()), of(0, 0));
   assert.deepEqual(withLength(of(7, 8)), of(0, 2, 7, 8));
   const longest = withLength(new Uint8Array(0xffff));
@@ -100,13 +110,13 @@ Deno.test("label() is the text and one zero byte", () => {
   assert.deepEqual(label("ab"), of(0x61, 0x62, 0));
 });
 
-Deno.test("decodeUtf8() gives back what encodeUtf8() made, byte-order marks included", () => {
+Deno.test("decodeUtf8() reads what encodeUtf8() writes, byte-order marks included", () => {
   for (const text of ["", "a\0b", "Zoë", "\u{feff}", "\u{feff}a", "\u{ffff}", "\u{10ffff}", "🦊"]) {
     assert.equal(decodeUtf8(encodeUtf8(text)), text);
   }
 });
 
-Deno.test("decodeUtf8() refuses everything that is not strict UTF-8", () => {
+Deno.test("decodeUtf8() rejects everything that is not strict UTF-8", () => {
   const malformed = [
     of(0x80), // a continuation alone
     of(0xc3), // cut

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { nearest } from "../../lib/base/closest.ts";
+import { closestWord } from "../../lib/base/closest.ts";
 
-Deno.test("nearest() finds what was probably meant", () => {
+Deno.test("closestWord() finds what was probably meant", () => {
   const words = ["host", "port", "password", "password-file", "room", "room-capacity"];
   for (
     const [typed, meant] of [
@@ -12,10 +12,18 @@ Deno.test("nearest() finds what was probably meant", () => {
       ["password-", "password-file"],
       ["rom", "room"],
       ["capacity", "room-capacity"],
-      ["", "host"],
+      ["PORT", "port"],
+      ["p", "port"],
     ] as const
-  ) assert.equal(nearest(typed, words), meant, typed);
+  ) assert.equal(closestWord(typed, words), meant, typed);
   // Of equally near ones the one that begins alike.
-  assert.equal(nearest("quitt", ["quiet", "quit"]), "quit");
-  assert.ok(words.includes(nearest("port".repeat(1_000_000), words)));
+  assert.equal(closestWord("quitt", ["quiet", "quit"]), "quit");
+  assert.equal(closestWord("x".repeat(4_000_000), words), undefined);
+});
+
+Deno.test("closestWord() finds nothing where no word is close", () => {
+  const words = ["quit", "to", "host", "verify", "me"];
+  for (const typed of ["", "join", "h2", "xyzzy", "who", "z", "7", "constructor"]) {
+    assert.equal(closestWord(typed, words), undefined, typed);
+  }
 });

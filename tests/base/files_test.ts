@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../../lib/base/errors.ts";
-import { makeFolder, stateFolder, withLock, writeWhole } from "../../lib/base/files.ts";
+import {
+  appendToFile,
+  checkLocks,
+  makeFolder,
+  stateFolder,
+  withLock,
+  writeFileAtomically,
+} from "../../lib/base/files.ts";
 
 const unix = Deno.build.os !== "windows";
 const filesModule = new URL("../../lib/base/files.ts", import.meta.url).href;
@@ -25,7 +32,7 @@ async function mode(path: string): Promise<number> {
   return (await Deno.stat(path)).mode! & 0o777;
 }
 
-/** Starts a program that has lib/files.ts as `files`, and ends it if it is still there. */
+/** Runs a program that has lib/base/files.ts as `files`, and ends it if it still runs. */
 async function withProgram(
   code: string,
   action: (program: Deno.ChildProcess) => Promise<void>,
@@ -55,56 +62,56 @@ async function readLine(program: Deno.ChildProcess): Promise<string> {
   return new TextDecoder().decode(value).trim();
 }
 
-Deno.test("writeWhole() makes a file, replaces it, and leaves nothing beside it", () =>
+Deno.test("writeFileAtomically() creates a file, replaces it, and leaves no temporary file", () =>
   inFolder(async (folder) => {
     const path = `${folder}/settings.json`;
-    await writeWhole(path, "é\n");
+    await writeFileAtomically(path, "é\n");
     assert.deepEqual(await Deno.readFile(path), new Uint8Array([0xc3, 0xa9, 10]));
-    await writeWhole(path, new Uint8Array([1, 2, 3]));
+    await writeFileAtomically(path, new Uint8Array([1, 2, 3]));
     assert.deepEqual(await Deno.readFile(path), new Uint8Array([1, 2, 3]));
-    await writeWhole(path, "");
+    await writeFileAtomically(path, "");
     assert.equal((await Deno.stat(path)).size, 0);
     const large = crypto.getRandomValues(new Uint8Array(65536));
-    await writeWhole(path, large);
+    await writeFileAtomically(path, large);
     assert.deepEqual(await Deno.readFile(path), large);
     assert.deepEqual(await names(folder), ["settings.json"]);
   }));
 
 Deno.test({
-  name: "writeWhole() gives the file the mode asked for, 0600 by default, whatever it had",
+  name: "writeFileAtomically() gives the file the mode asked for, 0600 by default, whatever it had",
   ignore: !unix,
   fn: () =>
     inFolder(async (folder) => {
       const path = `${folder}/a`;
       await Deno.writeTextFile(path, "old", { mode: 0o644 });
-      await writeWhole(path, "new");
+      await writeFileAtomically(path, "new");
       assert.equal(await mode(path), 0o600);
-      await writeWhole(path, "new", { mode: 0o400 });
+      await writeFileAtomically(path, "new", { mode: 0o400 });
       assert.equal(await mode(path), 0o400);
     }),
 });
 
-Deno.test("writeWhole() keeps the old file and removes its own when it fails", () =>
+Deno.test("writeFileAtomically() keeps the old file and removes the temporary one when it fails", () =>
   inFolder(async (folder) => {
     // A folder cannot be replaced by a file: the rename is what fails.
     await Deno.mkdir(`${folder}/a`);
     await Deno.writeTextFile(`${folder}/a/b`, "kept");
-    await assert.rejects(writeWhole(`${folder}/a`, "new"));
+    await assert.rejects(writeFileAtomically(`${folder}/a`, "new"));
     assert.deepEqual(await names(folder), ["a"]);
     assert.equal(await Deno.readTextFile(`${folder}/a/b`), "kept");
-    await assert.rejects(writeWhole(`${folder}/missing/a`, "new"), Deno.errors.NotFound);
+    await assert.rejects(writeFileAtomically(`${folder}/missing/a`, "new"), Deno.errors.NotFound);
   }));
 
-Deno.test("writeWhole() never shows a part, and killing the writer leaves old or new", () =>
+Deno.test("writeFileAtomically() never shows a part, and killing the writer leaves the old or the new content", () =>
   inFolder(async (folder) => {
     const path = `${folder}/a`;
     const size = 1_000_000;
     const isWhole = (content: Uint8Array) =>
       content.length === size && content.every((byte) => byte === content[0]);
-    await writeWhole(path, new Uint8Array(size).fill(1));
+    await writeFileAtomically(path, new Uint8Array(size).fill(1));
     const code = `console.log("begun");
       for (let i = 2;; i = i % 250 + 1) {
-        await files.writeWhole(${JSON.stringify(path)}, new Uint8Array(${size}).fill(i));
+        await files.writeFileAtomically(${JSON.stringify(path)}, new Uint8Array(${size}).fill(i));
       }`;
     for (let kills = 0; kills < 3; kills++) {
       await withProgram(code, async (program) => {
@@ -117,7 +124,66 @@ Deno.test("writeWhole() never shows a part, and killing the writer leaves old or
     }
   }));
 
-Deno.test("withLock() lets one action run at a time in one process, and gives its result back", () =>
+Deno.test({
+  name: "writeFileAtomically() writes through links, also to a file that does not exist yet",
+  ignore: !unix,
+  fn: () =>
+    inFolder(async (folder) => {
+      await Deno.mkdir(`${folder}/a`);
+      await Deno.mkdir(`${folder}/b`);
+      await Deno.writeTextFile(`${folder}/b/target`, "old");
+      await Deno.symlink("../b/target", `${folder}/a/link`);
+      await Deno.symlink(`${folder}/a/link`, `${folder}/a/second`);
+      await Deno.symlink("../b/missing", `${folder}/a/dangling`);
+      for (
+        const [link, target] of [["link", "target"], ["second", "target"], ["dangling", "missing"]]
+      ) {
+        await writeFileAtomically(`${folder}/a/${link}`, `by ${link}`);
+        assert.ok((await Deno.lstat(`${folder}/a/${link}`)).isSymlink);
+        assert.equal(await Deno.readTextFile(`${folder}/b/${target}`), `by ${link}`);
+      }
+      assert.deepEqual(await names(`${folder}/b`), ["missing", "target"]);
+      await withLock(`${folder}/a/second`, () => Promise.resolve());
+      assert.deepEqual(await names(`${folder}/b`), ["missing", "target", "target.lock"]);
+    }),
+});
+
+Deno.test("appendToFile() appends, and needs the file", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/a`;
+    await assert.rejects(appendToFile(path, "x"), Deno.errors.NotFound);
+    await Deno.writeTextFile(path, "é");
+    await appendToFile(path, "ü\n");
+    assert.equal(await Deno.readTextFile(path), "éü\n");
+  }));
+
+Deno.test("withLock() and checkLocks() say what to do where the file system has no locks", () =>
+  inFolder(async (folder) => {
+    const { lock } = Deno.FsFile.prototype;
+    Deno.FsFile.prototype.lock = () =>
+      Promise.reject(new Error("No locks available (os error 37)"));
+    try {
+      await Deno.writeTextFile(`${folder}/b`, "");
+      for (
+        const [name, attempt] of [
+          ["a.lock", () => withLock(`${folder}/a`, () => Promise.resolve())],
+          ["b", () => checkLocks(`${folder}/b`)],
+        ] as const
+      ) {
+        await assert.rejects(attempt(), (error) => {
+          assert.ok(error instanceof UsageError);
+          assert.ok(error.message.startsWith(`${folder}/${name}: cannot be locked: No locks`));
+          assert.match(error.hints[0]!, /HEARTH_HOME/);
+          return true;
+        });
+      }
+    } finally {
+      Deno.FsFile.prototype.lock = lock;
+    }
+    await checkLocks(`${folder}/b`);
+  }));
+
+Deno.test("withLock() runs one action at a time in a process, and returns its result", () =>
   inFolder(async (folder) => {
     let running = 0;
     const action = async (result: number) => {
@@ -134,7 +200,7 @@ Deno.test("withLock() lets one action run at a time in one process, and gives it
     if (unix) assert.equal(await mode(`${folder}/a.lock`), 0o600);
   }));
 
-Deno.test("withLock() passes errors on and is free afterwards", () =>
+Deno.test("withLock() passes errors on and releases the lock", () =>
   inFolder(async (folder) => {
     const path = `${folder}/a`;
     await assert.rejects(withLock(path, () => Promise.reject(new Error("mine"))), /^Error: mine$/);
@@ -145,7 +211,7 @@ Deno.test("withLock() passes errors on and is free afterwards", () =>
     );
   }));
 
-Deno.test("withLock() keeps other processes out until its holder ends, even by force", () =>
+Deno.test("withLock() excludes other processes until its holder ends, even if killed", () =>
   inFolder(async (folder) => {
     const path = `${folder}/a`;
     const code = `await files.withLock(${JSON.stringify(path)}, async () => {
@@ -168,15 +234,15 @@ Deno.test("withLock() keeps other processes out until its holder ends, even by f
     });
   }));
 
-Deno.test("withLock() loses no update of processes that read, add and write at once", () =>
+Deno.test("withLock() loses no update of processes that read, append and write concurrently", () =>
   inFolder(async (folder) => {
     const path = `${folder}/count`;
-    await writeWhole(path, "0");
+    await writeFileAtomically(path, "0");
     const each = 25;
     const code = `const path = ${JSON.stringify(path)};
       for (let i = 0; i < ${each}; i++) {
         await files.withLock(path, async () => {
-          await files.writeWhole(path, String(Number(await Deno.readTextFile(path)) + 1));
+          await files.writeFileAtomically(path, String(Number(await Deno.readTextFile(path)) + 1));
         });
       }`;
     await Promise.all([1, 2].map(() =>
@@ -188,11 +254,18 @@ Deno.test("withLock() loses no update of processes that read, add and write at o
     assert.deepEqual(await names(folder), ["count", "count.lock"]);
   }));
 
-Deno.test("stateFolder() takes HEARTH_HOME, then XDG_CONFIG_HOME, then the home folder", () => {
+Deno.test("stateFolder() prefers HEARTH_HOME, then XDG_CONFIG_HOME, then the home folder", () => {
   const cases: [Record<string, string>, string, string][] = [
     [{ HEARTH_HOME: "/h", XDG_CONFIG_HOME: "/x", HOME: "/home/a" }, "linux", "/h"],
     [{ HEARTH_HOME: "", XDG_CONFIG_HOME: "/x", HOME: "/home/a" }, "linux", "/x/hearth"],
     [{ XDG_CONFIG_HOME: "", HOME: "/home/a" }, "linux", "/home/a/.config/hearth"],
+    // A relative one is ignored.
+    ...["config", "./x", "../x", "~/.config"].map((config): typeof cases[number] => [
+      { XDG_CONFIG_HOME: config, HOME: "/home/a" },
+      "linux",
+      "/home/a/.config/hearth",
+    ]),
+    [{ XDG_CONFIG_HOME: "x", APPDATA: "C:\\A" }, "windows", "C:\\A\\hearth"],
     [{ HOME: "/Users/a" }, "darwin", "/Users/a/.config/hearth"],
     [{ HOME: "/home/a", APPDATA: "C:\\A" }, "linux", "/home/a/.config/hearth"],
     [{ HOME: "/home/a", APPDATA: "C:\\A" }, "windows", "C:\\A\\hearth"],
@@ -206,7 +279,7 @@ Deno.test("stateFolder() takes HEARTH_HOME, then XDG_CONFIG_HOME, then the home 
   assert.throws(() => stateFolder(() => "", "windows"), UsageError);
 });
 
-Deno.test("makeFolder() makes all folders with mode 0700 and uses existing ones as they are", () =>
+Deno.test("makeFolder() creates all folders with mode 0700 and leaves existing ones as they are", () =>
   inFolder(async (folder) => {
     await makeFolder(`${folder}/a/b`);
     if (unix) {

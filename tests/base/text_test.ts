@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import { cleanLine, cleanText, columns, escapeJson, graphemes } from "../../lib/base/text.ts";
+import {
+  cleanLine,
+  cleanText,
+  columns,
+  countHidden,
+  escapeJson,
+  graphemes,
+  wrapWords,
+} from "../../lib/base/text.ts";
 
 const FAMILY = "👩‍👩‍👧‍👦";
 
-/** Any text, with many of the characters that matter. */
+/** Any text, rich in the characters that matter. */
 const anyText = fc.string({
   maxLength: 30,
   unit: fc.oneof(
@@ -35,7 +43,7 @@ const anyText = fc.string({
   ),
 });
 
-Deno.test("cleanText() shows what does not print and keeps what does", () => {
+Deno.test("cleanText() makes unprintable characters visible and keeps the rest", () => {
   const table: [text: string, clean: string][] = [
     ["", ""],
     ["plain ~", "plain ~"],
@@ -79,7 +87,7 @@ Deno.test("cleanText() keeps a joiner only inside an emoji sequence", () => {
   for (const [text, clean] of table) assert.equal(cleanText(text), clean);
 });
 
-Deno.test("cleanText() leaves out what exceeds four marks in a row", () => {
+Deno.test("cleanText() drops combining marks beyond four in a row", () => {
   const acute = "\u0301";
   for (const [count, kept] of [[3, 3], [4, 4], [5, 4], [4096, 4]] as const) {
     assert.equal(cleanText(`e${acute.repeat(count)}x`), `e${acute.repeat(kept)}x`);
@@ -92,7 +100,7 @@ Deno.test("cleanText() leaves out what exceeds four marks in a row", () => {
   assert.equal(cleanText("😀" + "\ufe0f".repeat(9)), "😀" + "\ufe0f".repeat(4));
 });
 
-Deno.test("cleanText() and cleanLine() let nothing through that is not to be printed, and change nothing twice", () => {
+Deno.test("cleanText() and cleanLine() let no unsafe character through, and change nothing twice", () => {
   const forbidden = /[\p{C}\p{Zl}\p{Zp}]|\p{Default_Ignorable_Code_Point}/u;
   fc.assert(fc.property(anyText, (text) => {
     const clean = cleanText(text);
@@ -106,7 +114,7 @@ Deno.test("cleanText() and cleanLine() let nothing through that is not to be pri
   }));
 });
 
-Deno.test("cleanLine() shows newline and tab too", () => {
+Deno.test("cleanLine() makes newline and tab visible, too", () => {
   assert.equal(cleanLine("a\n\tb"), "a⟨000A⟩⟨0009⟩b");
   assert.equal(cleanLine("é\n"), "é⟨000A⟩");
   assert.equal(cleanLine("plain"), "plain");
@@ -146,7 +154,7 @@ Deno.test("columns() counts what a terminal shows", () => {
   for (const [text, count] of table) assert.equal(columns(text), count, JSON.stringify(text));
 });
 
-Deno.test("graphemes() splits into what a reader takes for characters, and loses nothing", () => {
+Deno.test("graphemes() splits into the characters that readers see, and loses nothing", () => {
   assert.deepEqual(graphemes("ab"), ["a", "b"]);
   assert.deepEqual(graphemes(""), []);
   assert.deepEqual(graphemes(`e\u0301${FAMILY}🇦🇹x`), ["e\u0301", FAMILY, "🇦🇹", "x"]);
@@ -158,7 +166,7 @@ Deno.test("graphemes() splits into what a reader takes for characters, and loses
   }));
 });
 
-Deno.test("escapeJson() escapes what does not print and nothing else", () => {
+Deno.test("escapeJson() escapes unprintable characters and nothing else", () => {
   const table: [value: unknown, json: string][] = [
     [{ event: "bye" }, '{"event":"bye"}'],
     ["é 漢 😀 " + FAMILY, `"é 漢 😀 ${FAMILY}"`],
@@ -173,10 +181,30 @@ Deno.test("escapeJson() escapes what does not print and nothing else", () => {
   for (const [value, json] of table) assert.equal(escapeJson(value), json);
 });
 
-Deno.test("escapeJson() writes one printable line from which the exact value comes back", () => {
+Deno.test("escapeJson() writes one printable line that parses to the exact value", () => {
   fc.assert(fc.property(anyText, (text) => {
     const json = escapeJson({ text });
     assert.doesNotMatch(json.replaceAll("\u200d", ""), /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
     assert.deepEqual(JSON.parse(json), { text });
   }));
+});
+
+Deno.test("wrapWords() breaks lines between words, and no word", () => {
+  const table: [text: string, rows: string[]][] = [
+    ["", [""]],
+    ["one two", ["one two"]],
+    ["one two three four", ["one two", "    three", "    four"]],
+    ["a verylongwordthatnorowholds b", ["a", "    verylongwordthatnorowholds", "    b"]],
+    ["verylongwordthatnorowholds", ["verylongwordthatnorowholds"]],
+    ["日本 日本 日本", ["日本 日本", "    日本"]],
+    ["  two  spaces", ["  two ", "    spaces"]],
+  ];
+  for (const [text, rows] of table) assert.deepEqual(wrapWords(text, 10), rows, text);
+});
+
+Deno.test("countHidden() replaces long runs of what does not print, and nothing else", () => {
+  assert.equal(countHidden("a\u0001\u202e\u200bb"), "a\u0001\u202e\u200bb");
+  assert.equal(countHidden("a\u0001\u202e\u200b\ud800b"), "a⟨4 characters that do not print⟩b");
+  const shown = "x\n\n\n\n\n\t\t\t\t\t👩\u200d👩\u200d👧❤\ufe0f";
+  assert.equal(countHidden(shown), shown);
 });

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { aeadFast } from "../../lib/protocol/crypto/aead.ts";
+import { cipherFast } from "../../lib/protocol/crypto/aead.ts";
 import "../../lib/discovery/announcer.ts";
 import "../../lib/cli/run_server.ts";
 
-await aeadFast();
+await cipherFast();
 Deno.listen({ hostname: "127.0.0.1", port: Number(Deno.args[0]) });
 setInterval(() => {}, 60_000);

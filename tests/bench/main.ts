@@ -9,6 +9,11 @@ import { parseArgs } from "node:util";
 import { exportPrivateKey } from "../../lib/protocol/identity.ts";
 import { measureMemory, measureRoom, type Scale, type Values } from "./forward.ts";
 import { residentKb } from "./meter.ts";
+import { measurePour } from "./pour.ts";
+import { measureMulticast } from "./multicast.ts";
+import { BUSY_KEYS, measureBusyChat } from "./busy_chat.ts";
+import { measureStorm } from "./storm.ts";
+import { measureMoves } from "./moves.ts";
 import { makePlot } from "./plot.ts";
 import {
   makeKeys,
@@ -42,7 +47,8 @@ const USAGE = `Usage: deno task bench [options]
   --rounds N       how many rounds (5)
   --seconds N      how long the paced parts take (10)
   --only NAME,...  only these servers
-  --skip PART,...  leave out: room, memory, client, room64, pipe
+  --skip PART,...  leave out: room, memory, client, room64, moves, busy, multicast, storm, pour,
+                   pipe
   --json FILE      where the results go (dist/bench.json)
   --svg FILE       where the plot goes (dist/bench.svg)
   --check          compare with tests/bench/baseline.json: exit 1 when something got worse
@@ -94,7 +100,10 @@ class Run {
   };
   readonly rounds = Number(flags.rounds ?? (flags.quick ? 1 : 5));
   readonly skip = new Set(
-    flags.skip?.split(",") ?? (flags.quick ? ["memory", "room64", "pipe"] : []),
+    flags.skip?.split(",") ??
+      (flags.quick
+        ? ["memory", "room64", "moves", "busy", "multicast", "storm", "pour", "pipe"]
+        : []),
   );
   readonly folder = Deno.makeTempDirSync({ prefix: "bench-" });
   readonly results: Results;
@@ -118,7 +127,7 @@ class Run {
     Deno.chmodSync(this.folder, 0o755); // servers that drop their rights read their files here
     this.#place = { folder: this.folder, ...await makeCertificate(this.folder) };
     Deno.chmodSync(this.#place.key, 0o644);
-    this.#keys = (await makeKeys(2)).map(exportPrivateKey);
+    this.#keys = (await makeKeys(BUSY_KEYS)).map(exportPrivateKey);
     const kinds = SERVERS.filter((kind) => this.#has(kind));
     for (const { name } of kinds) this.results.rounds[name] = [];
     for (let round = 0; round < this.rounds; round++) {
@@ -156,7 +165,18 @@ class Run {
       await this.#attempt(kind, "client", (server) => measureStart(product(server)));
       if (isFirst) {
         await this.#attempt(kind, "pipe", (server) => measurePipe(product(server)));
+        for (const face of ["plain", "full"] as const) {
+          const folder = Deno.makeTempDirSync({ dir: this.folder });
+          const work = (server: RunningServer) =>
+            measureBusyChat({ ...product(server), face, folder });
+          await this.#attempt(kind, "busy", work);
+        }
         await this.#attempt(kind, "room64", (server) => measureRoomOf64(product(server)));
+        await this.#attempt(kind, "moves", () => measureMoves(values));
+        const flood = { values, seconds: scale.seconds, keyPem: this.#keys[0]! };
+        await this.#attempt(kind, "multicast", () => measureMulticast(flood));
+        await this.#attempt(kind, "storm", () => measureStorm(flood));
+        await this.#attempt(kind, "pour", ({ port }) => measurePour({ ...flood, port }));
       }
       values["memory.idle_kb"] = await measureIdle();
     } else if (kind.name === "ncat --ssl") {

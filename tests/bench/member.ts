@@ -6,17 +6,19 @@
 
 import { type Bytes, encodeUtf8 } from "../../lib/base/bytes.ts";
 import { systemRandom } from "../../lib/base/clock.ts";
-import { type Connection, openTransport } from "../../lib/transport/establish.ts";
-import { decodeFrame, encodeFrame, FRAME, KIND } from "../../lib/protocol/frames.ts";
+import { type Connection, openConnection } from "../../lib/transport/mod.ts";
+import { BOX_BYTES, decodeFrame, encodeFrame, FRAME } from "../../lib/protocol/frames.ts";
+import { paddedLength } from "../../lib/protocol/padding.ts";
 import { roomTag } from "../../lib/protocol/rooms.ts";
 import type { PrivateKey } from "../../lib/protocol/identity.ts";
 import type { ByteStream } from "../../lib/transport/byte_stream.ts";
+import { TAG_BYTES } from "../../lib/protocol/records.ts";
 import type { Speech } from "./servers.ts";
 
 /** What stands in every message and nowhere else. */
 const MARK = "^".charCodeAt(0);
-/** What a chat record has besides its text: type, seq, id, time, flags, view, tag (PROTOCOL.md §4, §6). */
-const RECORD_OVERHEAD = 1 + 8 + 8 + 8 + 1 + 32 + 16;
+/** What a chat message for many has besides its text: type, id, time, flags, view (PROTOCOL.md §6). */
+const CHAT_OVERHEAD = 1 + 8 + 8 + 1 + 32;
 const READ_BYTES = 64 * 1024;
 
 /** A member of a room. */
@@ -36,6 +38,8 @@ export interface Member {
 export interface MemberOptions {
   readonly speech: Speech;
   readonly tls: boolean;
+  /** 127.0.0.1 by default. */
+  readonly host?: string;
   readonly port: number;
   readonly textBytes: number;
   readonly room: string;
@@ -57,8 +61,8 @@ export async function joinRoom(options: MemberOptions, nick: string): Promise<Me
   }
 }
 
-async function dial({ port, tls }: MemberOptions): Promise<ByteStream> {
-  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+async function dial({ host, port, tls }: MemberOptions): Promise<ByteStream> {
+  const conn = await Deno.connect({ hostname: host ?? "127.0.0.1", port });
   conn.setNoDelay();
   if (!tls) return conn;
   const secure = await Deno.startTls(conn, { hostname: "localhost" });
@@ -95,41 +99,44 @@ class SlowStream implements ByteStream {
   }
 }
 
-// --- HEARTH: the project's own connection; what the relay forwards is as long as chat records would be. ---
+// --- HEARTH: the project's own connection; what the relay forwards is as long as what clients send. ---
 
 class HearthMember implements Member {
   received = 0;
   onReceived: (count: number) => void = () => {};
   connection!: Connection;
   readonly #stream: SlowStream;
-  readonly #payload: Bytes;
-  /** One encoded SEND for each other member. */
-  readonly #frames = new Map<string, Uint8Array>();
+  readonly #common: Bytes;
+  readonly #others = new Set<string>();
+  /** The CAST to all others; made when it is needed. */
+  #frame: Uint8Array | undefined;
 
   constructor(stream: SlowStream, textBytes: number) {
     this.#stream = stream;
-    this.#payload = systemRandom(textBytes + RECORD_OVERHEAD);
+    this.#common = systemRandom(paddedLength(textBytes + CHAT_OVERHEAD) + TAG_BYTES);
   }
 
   take(type: number, body: Uint8Array): void {
-    if (type === FRAME.RECV) {
+    if (type === FRAME.PART) {
       this.received++;
       this.onReceived(1);
       return;
     }
     const frame = decodeFrame(type, body);
-    if (frame.type === "welcome") { for (const { sid } of frame.members) this.#address(sid); }
-    if (frame.type === "joined") this.#address(frame.sid);
-    if (frame.type === "left") this.#frames.delete(frame.sid);
-  }
-
-  #address(sid: string): void {
-    const [kind, payload] = [KIND.RECORD, this.#payload];
-    this.#frames.set(sid, encodeFrame({ type: "send", sid, kind, tag: "01020304", payload }));
+    if (frame.type === "welcome") { for (const { sid } of frame.members) this.#others.add(sid); }
+    if (frame.type === "joined") this.#others.add(frame.sid);
+    if (frame.type === "left") this.#others.delete(frame.sid);
+    this.#frame = undefined;
   }
 
   say(): void {
-    for (const frame of this.#frames.values()) this.connection.send(frame);
+    this.connection.send(this.#frame ??= this.#encode());
+  }
+
+  #encode(): Uint8Array {
+    const box = systemRandom(BOX_BYTES);
+    const entries = Array.from(this.#others, (sid) => ({ sid, tag: "01020304", box }));
+    return encodeFrame({ type: "cast", entries, common: this.#common });
   }
 
   limit(bytesPerSecond: number): void {
@@ -145,12 +152,12 @@ async function joinHearth(options: MemberOptions): Promise<Member> {
   const stream = new SlowStream(await dial({ ...options, tls: false }));
   const member = new HearthMember(stream, options.textBytes);
   const joined = Promise.withResolvers<void>();
-  const { connection } = await openTransport(stream, {
+  const { connection } = await openConnection(stream, {
     key: options.key,
     join: () => {
-      const [proof, instance] = [new Uint8Array(32), systemRandom(16)];
+      const [share, instance] = [new Uint8Array(32), systemRandom(16)];
       const room = roomTag(options.room);
-      return Promise.resolve(encodeFrame({ type: "join", proof, room, instance }));
+      return Promise.resolve(encodeFrame({ type: "join", share, room, instance }));
     },
     handlers: {
       onFrame(type, body) {

@@ -6,9 +6,9 @@
 
 import type { SessionEvent } from "../../lib/session/events.ts";
 import { importPrivateKey } from "../../lib/protocol/identity.ts";
-import { ServerBook } from "../../lib/session/known_servers.ts";
+import { KnownServers } from "../../lib/session/known_servers.ts";
 import { Session } from "../../lib/session/session.ts";
-import { PeerBook } from "../../lib/session/known_peers.ts";
+import { KnownPeers } from "../../lib/session/known_peers.ts";
 import { serve } from "./remote.ts";
 
 const PATIENCE_MS = 240_000;
@@ -50,7 +50,8 @@ const people: Person[] = [];
 
 /** Lets people join, each with the next of the keys. */
 async function enter(
-  { count, port, keys, name, folder }: {
+  { count, port, keys, name, folder, room = "lobby" }: {
+    room?: string;
     count: number;
     port: number;
     keys: readonly string[];
@@ -65,11 +66,11 @@ async function enter(
     const person = new Person({
       key: identities[i % identities.length]!,
       nick: `${name}${i}`,
-      room: "lobby",
+      room,
       minKeyBits: 2048,
       address: `127.0.0.1:${port}`,
-      servers: await ServerBook.load(home),
-      book: await PeerBook.load(home, () => {}),
+      knownServers: await KnownServers.load(home),
+      knownPeers: await KnownPeers.load(home, () => {}),
       dial: async () => {
         const conn = await Deno.connect({ hostname: "127.0.0.1", port });
         conn.setNoDelay();
@@ -91,15 +92,58 @@ async function say(
   { count, bytes, atOnce }: { count: number; bytes: number; atOnce: number },
 ): Promise<void> {
   const [person] = people as [Person];
-  const { membership } = person.session;
+  const { session } = person;
   for (let said = 0; said < count; said += atOnce) {
     const next = person.delivered + atOnce;
-    for (let i = 0; i < atOnce; i++) membership.say("x".repeat(bytes), {});
+    for (let i = 0; i < atOnce; i++) session.say("x".repeat(bytes), {});
     await person.until(() => person.delivered >= next);
   }
 }
 
-const actions = { enter, complete, say };
+/** What somebody who wants to freeze a terminal sends. */
+const HOSTILE = [
+  "\u0001".repeat(8192),
+  "\u0001\u0002a".repeat(2730),
+  "\u202e\u2066x".repeat(1170),
+  "👩\u200d👩\u200d👧\u200d👦".repeat(327),
+  "👩\u200d".repeat(1170),
+  "\u1100".repeat(2730),
+  "a\u0301\u0301\u0301\u0301".repeat(910),
+  "🇩🇪".repeat(1024),
+  "привет мир ".repeat(400),
+  "x",
+];
+const FLOOD_MS = 1;
+
+/** Everybody sends to one person, or to the room, as fast as the protocol lets them. @returns How many messages. */
+async function flood({ to, seconds }: { to?: string; seconds: number }): Promise<number> {
+  let sent = 0;
+  for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
+    for (const { session } of people) {
+      for (let i = 0; i < 16 && !session.blocked; i++) {
+        const text = HOSTILE[sent++ % HOSTILE.length]!;
+        if (to === undefined) session.say(text);
+        else session.sendPrivate(to, text);
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, FLOOD_MS));
+  }
+  return sent;
+}
+
+/** The first one says a text. */
+function tell({ text }: { text: string }): void {
+  people[0]!.session.say(text, {});
+}
+
+/** Waits until everybody sees somebody. */
+async function meet({ nick }: { nick: string }): Promise<void> {
+  const here = () =>
+    people.every(({ session }) => session.people().some((one) => one.nick === nick));
+  await people[0]!.until(here);
+}
+
+const actions = { enter, complete, say, flood, tell, meet };
 
 /** What this process can be told. */
 export type PeopleActions = typeof actions;

@@ -1,5 +1,5 @@
 /**
- * The plot for the README: bars of the relay and its rivals, as one SVG that fits light and dark pages.
+ * The plot, docs/bench.svg: bars of the relay and its rivals, as one SVG that fits light and dark pages.
  *
  * @module
  */

@@ -49,11 +49,16 @@ export class Remote<A extends Actions> {
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #answers: AsyncGenerator<string>;
 
-  /** @param script Its module, beside this one. */
-  constructor(script: string) {
+  /**
+   * @param script Its module, beside this one.
+   * @param prefix The command line that runs a command elsewhere; here by default.
+   */
+  constructor(script: string, prefix: readonly string[] = []) {
     const path = fileURLToPath(new URL(script, import.meta.url));
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-A", "--unsafely-ignore-certificate-errors=localhost", path],
+    const flags = ["run", "--quiet", "-A", "--unsafely-ignore-certificate-errors=localhost"];
+    const [program, ...args] = [...prefix, Deno.execPath(), ...flags, path];
+    const child = new Deno.Command(program!, {
+      args,
       stdin: "piped",
       stdout: "piped",
       stderr: "null",

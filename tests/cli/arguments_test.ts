@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { parseClientArguments, parseServerArguments } from "../../lib/cli/arguments.ts";
 import { UsageError } from "../../lib/base/errors.ts";
 import { CLIENT_PROGRAM, SERVER_PROGRAM } from "../../lib/cli/programs.ts";
-import { encodeFingerprint, KEY_BITS } from "../../lib/protocol/identity.ts";
+import { encodeFingerprint } from "../../lib/protocol/identity.ts";
+import { KEY_BITS } from "../../lib/protocol/limits.ts";
 
 const FINGERPRINT = encodeFingerprint(new Uint8Array(32).fill(7));
 
@@ -12,13 +13,17 @@ const SERVER_DEFAULTS = {
   port: 40623,
   password: undefined,
   allow: undefined,
+  operators: undefined,
+  metrics: undefined,
+  motd: undefined,
   roomCapacity: 64,
   maxClients: 1024,
   key: undefined,
   keyBits: 3072,
   minKeyBits: 2048,
   announce: true,
-  qr: true,
+  qr: false,
+  share: undefined,
   json: false,
   quiet: false,
   verbose: false,
@@ -30,6 +35,7 @@ const CLIENT_DEFAULTS = {
   port: 40623,
   fingerprint: undefined,
   serve: false,
+  standBy: true,
   nick: undefined,
   room: "lobby",
   password: undefined,
@@ -39,13 +45,24 @@ const CLIENT_DEFAULTS = {
   keyBits: 3072,
   minKeyBits: 2048,
   announce: true,
-  qr: true,
+  qr: false,
+  share: undefined,
   waitMs: 10_000,
+  plain: false,
+  web: undefined,
+  own: true,
+  stay: false,
+  files: true,
+  direct: true,
+  download: undefined,
+  task: undefined,
   json: false,
   quiet: false,
+  history: undefined,
+  historyDays: 30,
 };
 
-Deno.test("parseServerArguments() gives defaults and what was given", () => {
+Deno.test("parseServerArguments() gives defaults and given values", () => {
   for (
     const [line, changes] of [
       ["", {}],
@@ -57,6 +74,9 @@ Deno.test("parseServerArguments() gives defaults and what was given", () => {
       ["--password-file p", { password: { from: "file", path: "p" } }],
       ["--join-key-file j", { password: { from: "join-key-file", path: "j" } }],
       ["--allow a", { allow: "a" }],
+      ["--operators o --motd m", { operators: "o", motd: "m" }],
+      ["--metrics 0", { metrics: { host: "127.0.0.1", port: 0 } }],
+      ["--metrics [::1]:9464", { metrics: { host: "::1", port: 9464 } }],
       ["--room-capacity 1 --max-clients 1", { roomCapacity: 1, maxClients: 1 }],
       ["--room-capacity 256 --max-clients 65535", { roomCapacity: 256, maxClients: 65535 }],
       ["--key k --key-bits 1024 --min-key-bits 4096", {
@@ -65,7 +85,9 @@ Deno.test("parseServerArguments() gives defaults and what was given", () => {
         minKeyBits: 4096,
       }],
       ["--json --quiet --verbose", { json: true, quiet: true, verbose: true }],
-      ["--no-announce --no-qr", { announce: false, qr: false }],
+      ["--no-announce --qr", { announce: false, qr: true }],
+      ["--share", { share: { folder: undefined, port: 40680 } }],
+      ["--share=f --share-port 0 --json", { share: { folder: "f", port: 0 }, json: true }],
     ] as const
   ) {
     const args = line.split(" ").filter(Boolean);
@@ -75,7 +97,7 @@ Deno.test("parseServerArguments() gives defaults and what was given", () => {
   assert.deepEqual(parseServerArguments(["--version"]), { type: "version" });
 });
 
-Deno.test("parseServerArguments() refuses what means nothing", () => {
+Deno.test("parseServerArguments() refuses invalid command lines", () => {
   for (
     const line of [
       "--host",
@@ -97,6 +119,11 @@ Deno.test("parseServerArguments() refuses what means nothing", () => {
       "--min-key-bits 3000",
       "--nick x",
       "--serve",
+      "--share=",
+      "--share f",
+      "--share --share-port 65536",
+      "--share-port 1",
+      "--share --share",
       "--fingerprint x",
       "--list",
       "completions tcsh",
@@ -105,7 +132,7 @@ Deno.test("parseServerArguments() refuses what means nothing", () => {
   ) assert.throws(() => parseServerArguments(line.split(" ")), UsageError, line);
 });
 
-Deno.test("parseClientArguments() gives defaults and what was given", () => {
+Deno.test("parseClientArguments() gives defaults and given values", () => {
   for (
     const [line, changes] of [
       ["", {}],
@@ -114,14 +141,18 @@ Deno.test("parseClientArguments() gives defaults and what was given", () => {
       ["--host a --port 65535", { host: "a", port: 65535 }],
       ["--host [fe80::1%eth0]:7", { host: "fe80::1%eth0", port: 7 }],
       ["--serve", { serve: true }],
+      ["--serve --share", { serve: true, share: { folder: undefined, port: 40680 } }],
       ["--serve --no-announce", { serve: true, announce: false }],
-      ["--no-qr", { qr: false }],
+      ["--qr", { qr: true }],
       ["--serve --port 0", { serve: true, port: 0 }],
       ["--serve --host a", { serve: true, host: "a" }],
+      ["--serve --no-stand-by", { serve: true, standBy: false }],
       [`--host a --fingerprint ${FINGERPRINT}`, { host: "a", fingerprint: FINGERPRINT }],
       ["--nick alice", { nick: "alice" }],
       ["--nick Ka\u0308the", { nick: "K\u00e4the" }],
       ["--room Kitchen", { room: "kitchen" }],
+      ["--room #Lobby", { room: "lobby" }],
+      ["--room ##c#", { room: "c#" }],
       ["--password", { password: { from: "prompt" } }],
       ["--password-file=-", { password: { from: "file", path: "-" } }],
       ["--to bob#a1b2 --strict", { to: "bob#a1b2", strict: true }],
@@ -134,6 +165,9 @@ Deno.test("parseClientArguments() gives defaults and what was given", () => {
         minKeyBits: 1024,
       }],
       ["--json --quiet", { json: true, quiet: true }],
+      ["--plain", { plain: true }],
+      ["--history", { history: "on" }],
+      ["--history-private --history-days 3650", { history: "private", historyDays: 3650 }],
     ] as const
   ) {
     const args = line.split(" ").filter(Boolean);
@@ -145,7 +179,82 @@ Deno.test("parseClientArguments() gives defaults and what was given", () => {
   assert.deepEqual(parseClientArguments(["--version"]), { type: "version" });
 });
 
-Deno.test("parseClientArguments() and parseServerArguments() know doctor", () => {
+Deno.test("parseClientArguments() parses history and export", () => {
+  const history = { type: "history", room: "lobby", search: "", json: false, key: undefined };
+  for (
+    const [line, expected] of [
+      ["history", history],
+      ["history --json --room Attic", { ...history, room: "attic", json: true }],
+      ["history --search red --since 2d", { ...history, search: "red since:2d" }],
+      ["export --key k", { ...history, json: true, key: "k" }],
+      ["history --forget", { type: "forget-history", room: undefined, key: undefined }],
+      ["history --forget --room a", { type: "forget-history", room: "a", key: undefined }],
+    ] as const
+  ) assert.deepEqual(parseClientArguments(line.split(" ")), expected, line);
+  for (const line of ["--search x", "--forget", "--history-days 0", "export --search x"]) {
+    assert.throws(() => parseClientArguments(line.split(" ")), UsageError, line);
+  }
+});
+
+Deno.test("parseClientArguments() refuses what --stay and --web cannot be used with", () => {
+  for (const line of ["--stay --json", "--stay --to bob", "--stay --no-own", "--web --plain"]) {
+    assert.throws(() => parseClientArguments(line.split(" ")), /cannot be used together/, line);
+  }
+});
+
+Deno.test("parseClientArguments() parses send and receive", () => {
+  const receive = { type: "receive", from: undefined, once: false, yes: false, exec: false };
+  for (
+    const [args, changes] of [
+      [["--no-own"], { own: false }],
+      [["--json", "--no-own"], { json: true, own: false }],
+      [["--plain", "--to", "bob"], { plain: true, to: "bob" }],
+      [["--stay", "--serve"], { stay: true, serve: true }],
+      [["--no-files", "--no-direct", "--download", "d"], {
+        files: false,
+        direct: false,
+        download: "d",
+      }],
+      [["send", "a", "b c", "--to", "bob", "--host", "h"], {
+        host: "h",
+        to: "bob",
+        waitMs: 300_000,
+        task: { type: "send", paths: ["a", "b c"] },
+      }],
+      [["send", "a", "--wait", "5", "--no-direct"], {
+        direct: false,
+        waitMs: 5000,
+        task: { type: "send", paths: ["a"] },
+      }],
+      [["receive"], { download: ".", waitMs: 300_000, task: receive }],
+      [["receive", "in", "--from", "bob", "--yes", "--once", "--exec"], {
+        download: "in",
+        waitMs: 300_000,
+        task: { ...receive, from: "bob", once: true, yes: true, exec: true },
+      }],
+      [["receive", "--yes", "--strict"], {
+        download: ".",
+        strict: true,
+        waitMs: 300_000,
+        task: { ...receive, yes: true },
+      }],
+    ] as const
+  ) {
+    assert.deepEqual(parseClientArguments(args), { ...CLIENT_DEFAULTS, ...changes });
+  }
+  assert.throws(() => parseClientArguments(["send"]), /send needs an argument/);
+  const piped = parseClientArguments(["send", "-", "a", "--to", "bob"]);
+  assert.deepEqual("task" in piped && piped.task, { type: "send", paths: ["-", "a"] });
+  for (const args of [["send", "-"], ["send", "-", "-", "--to", "bob"]]) {
+    assert.throws(() => parseClientArguments(args), /standard input can be read only once/);
+  }
+  assert.throws(() => parseClientArguments(["receive", "a", "b"]), /unexpected argument/);
+  assert.throws(() => parseClientArguments(["receive", "--yes"]), /--yes needs --from or --strict/);
+  assert.throws(() => parseClientArguments(["--once"]), /--once is an option of receive/);
+  assert.throws(() => parseClientArguments(["send", "a", "--json"]), /cannot be used with send/);
+});
+
+Deno.test("parseClientArguments() and parseServerArguments() parse doctor", () => {
   const asked = {
     type: "doctor",
     program: "client",
@@ -180,7 +289,7 @@ Deno.test("parseClientArguments() and parseServerArguments() know doctor", () =>
   }
 });
 
-Deno.test("parseClientArguments() knows forget and join-key", () => {
+Deno.test("parseClientArguments() parses forget and join-key", () => {
   for (
     const [host, parsed] of [
       ["a", { host: "a", port: 40623 }],
@@ -200,7 +309,7 @@ Deno.test("parseClientArguments() knows forget and join-key", () => {
   });
 });
 
-Deno.test("parseClientArguments() refuses what means nothing", () => {
+Deno.test("parseClientArguments() refuses invalid command lines", () => {
   for (
     const line of [
       "--host",
@@ -241,7 +350,7 @@ Deno.test("parseClientArguments() refuses what means nothing", () => {
   ) assert.throws(() => parseClientArguments(line.split(" ")), UsageError, line);
 });
 
-Deno.test("parseClientArguments() never repeats what may be a password", () => {
+Deno.test("parseClientArguments() never repeats a possible password", () => {
   for (const args of [["--password", "hunter2"], ["join-key", "--password", "hunter2"]]) {
     for (const given of [args, [...args, "--json"], [...args, FINGERPRINT]]) {
       assert.throws(() => parseClientArguments(given), (error) => {
@@ -253,7 +362,7 @@ Deno.test("parseClientArguments() never repeats what may be a password", () => {
   }
 });
 
-Deno.test("SERVER_PROGRAM and CLIENT_PROGRAM offer the key sizes there are", () => {
+Deno.test("SERVER_PROGRAM and CLIENT_PROGRAM offer the supported key sizes", () => {
   let count = 0;
   for (const { value } of [...SERVER_PROGRAM.options, ...CLIENT_PROGRAM.options]) {
     if (value?.type !== "choice") continue;

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { completions, type Shell } from "../../lib/cli/completions.ts";
+import { completions } from "../../lib/cli/completions.ts";
 import type { Program } from "../../lib/cli/options.ts";
-import { CLIENT_PROGRAM, SERVER_PROGRAM } from "../../lib/cli/programs.ts";
+import { CLIENT_PROGRAM, SERVER_PROGRAM, type SHELLS } from "../../lib/cli/programs.ts";
+
+type Shell = typeof SHELLS[number];
 import { Tmux, tmuxMissing } from "../support/tmux.ts";
 
 const PROGRAM: Program<"bits" | "file" | "ask" | "host" | "name" | "odd"> = {
@@ -27,7 +29,7 @@ const ODD = PROGRAM.options[5]!;
 const DROP = PROGRAM.subcommands[0]!;
 const OPTIONS = "--bits --file --ask --host --name --odd --help --version".split(" ");
 
-/** What is typed, the words that may come next. */
+/** What is typed, and the words that are offered next. */
 const CASES: [typed: string, words: string[]][] = [
   ["--b", ["--bits"]],
   ["--", OPTIONS],
@@ -99,7 +101,7 @@ const SOURCE = {
 };
 
 for (const shell of ["bash", "zsh", "fish"] as const) {
-  inShell(shell, `completions() of both programs are read by ${shell}`, async () => {
+  inShell(shell, `completions() of both programs are valid in ${shell}`, async () => {
     for (const program of [SERVER_PROGRAM, CLIENT_PROGRAM] as Program<string>[]) {
       await inFolder(
         program,
@@ -112,7 +114,7 @@ for (const shell of ["bash", "zsh", "fish"] as const) {
 
 // --- bash ---
 
-/** Does what bash does on Tab. */
+/** Completes as bash does on Tab. */
 const BASH = `. "$1"; shift
 COMP_WORDS=(hearth-test "$@") COMP_CWORD=$#
 "$(complete -p hearth-test | sed 's/.*-F \\([^ ]*\\) .*/\\1/')"
@@ -125,7 +127,7 @@ async function askBash(folder: string, ...words: string[]): Promise<string[]> {
 
 inShell(
   "bash",
-  "completions() offer in bash what may come next",
+  "completions() in bash offer the possible next words",
   () =>
     inFolder(PROGRAM, "bash", async (folder) => {
       for (const [typed, words] of CASES) {
@@ -138,7 +140,7 @@ inShell(
 
 inShell(
   "bash",
-  "completions() offer in bash a value behind an equals sign",
+  "completions() in bash offer a value after an equals sign",
   () =>
     inFolder(PROGRAM, "bash", async (folder) => {
       assert.deepEqual(await askBash(folder, "--bits", "="), ["1024", "2048"]);
@@ -149,7 +151,7 @@ inShell(
 
 inShell(
   "bash",
-  "completions() offer in bash files, also with a space in the name",
+  "completions() in bash offer files, also with a space in the name",
   () =>
     inFolder(PROGRAM, "bash", async (folder) => {
       assert.deepEqual(await askBash(folder, "--file", `${folder}/a`), [`${folder}/a key.pem`]);
@@ -166,7 +168,7 @@ async function askFish(folder: string, typed: string): Promise<string[]> {
 
 inShell(
   "fish",
-  "completions() offer in fish what may come next, with what it does",
+  "completions() in fish offer the possible next words with descriptions",
   () =>
     inFolder(PROGRAM, "fish", async (folder) => {
       // fish offers an option that was given already once more.
@@ -188,9 +190,9 @@ inShell(
     }),
 );
 
-// --- zsh, which completes only on a terminal ---
+// --- zsh, which needs a terminal to complete ---
 
-/** Lists on Ctrl-T what may come next, and then says in a file that it has. */
+/** Lists the possible next words on Ctrl-T, and then creates a file to report that it has. */
 const ZSH = `PS1='%% '; autoload -U compinit; compinit -u -D
 zstyle ':completion:*' verbose no; LISTMAX=0
 . ./completions
@@ -199,7 +201,7 @@ zle -N list; bindkey '^T' list; bindkey '^U' kill-whole-line; clear`;
 
 inShell(
   "zsh",
-  "completions() offer in zsh what may come next",
+  "completions() in zsh offer the possible next words",
   () =>
     inFolder(PROGRAM, "zsh", async (folder) => {
       await Deno.writeTextFile(`${folder}/.zshrc`, ZSH);

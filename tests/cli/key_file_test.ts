@@ -1,12 +1,14 @@
+import { createPublicKey } from "node:crypto";
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../../lib/base/errors.ts";
-import { DEFAULT_KEY_BITS, loadIdentity } from "../../lib/cli/key_file.ts";
+import { loadKey } from "../../lib/cli/key_file.ts";
 import {
   encodeFingerprint,
   exportPrivateKey,
   type PrivateKey,
 } from "../../lib/protocol/identity.ts";
+import { DEFAULT_KEY_BITS } from "../../lib/protocol/limits.ts";
 
 const unix = Deno.build.os !== "windows";
 const vectors = new URL("../vectors/", import.meta.url);
@@ -29,7 +31,7 @@ async function readKey(name: string): Promise<string> {
   return await Deno.readTextFile(new URL(`keys/${name}`, vectors));
 }
 
-/** Puts a file where it has the mode of a private key. */
+/** Writes a file with the mode of a private key. */
 async function writePrivate(path: string, content: string | Uint8Array): Promise<string> {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   await Deno.writeFile(path, bytes, { mode: 0o600 });
@@ -44,7 +46,7 @@ function show(key: PrivateKey): string {
   return encodeFingerprint(key.publicKey.fingerprint);
 }
 
-/** Tells whether it is the user's mistake, names the file and says what to do. */
+/** Whether it is a UsageError that names the file once. */
 function isMistakeWith(path: string, words: RegExp): (error: unknown) => boolean {
   return (error) =>
     error instanceof UsageError && error.message.startsWith(`${path}: `) &&
@@ -60,13 +62,13 @@ function start(folder: string, name: string): Deno.Command {
   });
 }
 
-Deno.test("loadIdentity() makes a key at the first start, says so, and uses it from then on", () =>
+Deno.test("loadKey() makes a key at the first start, reports it, and uses it afterwards", () =>
   withFolder(async (parent) => {
     const folder = `${parent}/state/hearth`;
-    const made: [string, number][] = [];
-    const onMaking = (path: string, bits: number) => void made.push([path, bits]);
-    const first = await loadIdentity({ folder, name: "identity.pem", bits: 1024, onMaking });
-    assert.deepEqual(made, [[`${folder}/identity.pem`, 1024]]);
+    const made: string[] = [];
+    const progress = (text: string) => void made.push(text);
+    const first = await loadKey({ folder, name: "identity.pem", bits: 1024, progress });
+    assert.deepEqual(made, [`making your key of 1024 bits: ${folder}/identity.pem`]);
     assert.equal(first.publicKey.bits, 1024);
     assert.equal(await Deno.readTextFile(`${folder}/identity.pem`), exportPrivateKey(first));
     if (unix) {
@@ -74,16 +76,16 @@ Deno.test("loadIdentity() makes a key at the first start, says so, and uses it f
       assert.equal(await mode(`${folder}/identity.pem`), 0o600);
     }
     // The size is for new keys only.
-    const again = await loadIdentity({ folder, name: "identity.pem", bits: 2048, onMaking });
+    const again = await loadKey({ folder, name: "identity.pem", bits: 2048, progress });
     assert.equal(show(again), show(first));
     assert.equal(made.length, 1);
-    const server = await loadIdentity({ folder, name: "server.pem", bits: 1024, onMaking });
+    const server = await loadKey({ folder, name: "server.pem", bits: 1024, progress });
     assert.notEqual(show(server), show(first));
     assert.equal(made.length, 2);
     assert.equal(DEFAULT_KEY_BITS, 3072);
   }));
 
-Deno.test("loadIdentity() makes one key when several programs start at once", () =>
+Deno.test("loadKey() makes one key when several programs start at once", () =>
   withFolder(async (parent) => {
     for (const name of ["identity.pem", "server.pem", "identity.pem"] as const) {
       const folder = `${parent}/${crypto.randomUUID()}`;
@@ -97,14 +99,14 @@ Deno.test("loadIdentity() makes one key when several programs start at once", ()
       assert.equal(lines.filter(([first]) => first === "making").length, 1);
       const shown = new Set(lines.map((words) => words.at(-1)));
       assert.equal(shown.size, 1);
-      assert(shown.has(show(await loadIdentity({ folder, name }))));
+      assert(shown.has(show(await loadKey({ folder, name }))));
       const names = [];
       for await (const entry of Deno.readDir(folder)) names.push(entry.name);
       assert.deepEqual(names.sort(), [name, `${name}.lock`]);
     }
   }));
 
-Deno.test("loadIdentity() makes a key though another program was killed while it made one", () =>
+Deno.test("loadKey() makes a key even if another program was killed while making one", () =>
   withFolder(async (parent) => {
     const folder = `${parent}/state`;
     const program = start(folder, "identity.pem").spawn();
@@ -116,11 +118,11 @@ Deno.test("loadIdentity() makes a key though another program was killed while it
     assert.match(new TextDecoder().decode(value), /^making/);
     // It may have come as far as a whole key, but to no part of one.
     const options = { folder, name: "identity.pem", bits: 1024 } as const;
-    const key = await loadIdentity(options);
-    assert.equal(show(await loadIdentity(options)), show(key));
+    const key = await loadKey(options);
+    assert.equal(show(await loadKey(options)), show(key));
   }));
 
-Deno.test("loadIdentity() does not import what an own key file does not need", () =>
+Deno.test("loadKey() loads no packages for a key file of its own format", () =>
   withFolder(async (folder) => {
     // Without node-forge and sshpk in the import map nothing can import them.
     const { imports } = JSON.parse((await Deno.readTextFile(config)).replace(/^ *\/\/.*$/gm, ""));
@@ -144,7 +146,7 @@ Deno.test("loadIdentity() does not import what an own key file does not need", (
     assert.match(new TextDecoder().decode((await run("openssh.pem")).stderr), /sshpk/);
   }));
 
-Deno.test("loadIdentity() reads every form of key file, and asks for a passphrase where it has to", () =>
+Deno.test("loadKey() reads every key file format, and asks for a passphrase if needed", () =>
   withFolder(async (folder) => {
     let count = 0;
     const files: [string, boolean][] = [
@@ -161,24 +163,24 @@ Deno.test("loadIdentity() reads every form of key file, and asks for a passphras
     for (const [file, locked] of files) {
       const keyFile = await writePrivate(`${folder}/${file}`, await readKey(file));
       const asked: string[] = [];
-      const ask = (answer: string | undefined) => (path: string) => {
-        asked.push(path);
+      const ask = (answer: string | undefined) => (question: string) => {
+        asked.push(question);
         return Promise.resolve(answer);
       };
       const load = (answer: string | undefined) =>
-        loadIdentity({
+        loadKey({
           folder: `${folder}/unused`,
           name: "identity.pem",
           keyFile,
-          askPassphrase: ask(answer),
+          ask: ask(answer),
         });
       assert.equal(show(await load(passphrase)), bob);
-      assert.deepEqual(asked, locked ? [keyFile] : []);
+      assert.deepEqual(asked, locked ? [`Passphrase of ${keyFile}: `] : []);
       if (locked) {
         await assert.rejects(load("wrong"), isMistakeWith(keyFile, /wrong passphrase/));
         await assert.rejects(load(undefined), isMistakeWith(keyFile, /passphrase is needed/));
         await assert.rejects(
-          loadIdentity({ folder, name: "identity.pem", keyFile }),
+          loadKey({ folder, name: "identity.pem", keyFile }),
           isMistakeWith(keyFile, /passphrase is needed/),
         );
       }
@@ -188,7 +190,35 @@ Deno.test("loadIdentity() reads every form of key file, and asks for a passphras
     await assert.rejects(Deno.stat(`${folder}/unused`), Deno.errors.NotFound);
   }));
 
-Deno.test("loadIdentity() refuses what is no key and leaves it as it is", () =>
+Deno.test("loadKey() reports a file with the public half of a key, whatever its mode", () =>
+  withFolder(async (folder) => {
+    const spki = createPublicKey(await readKey("pkcs8.pem"));
+    const publicKeys = [
+      "ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB anna@box\n",
+      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 anna@box\n",
+      "ecdsa-sha2-nistp256 AAAA anna@box\n",
+      '---- BEGIN SSH2 PUBLIC KEY ----\nComment: "anna"\n',
+      spki.export({ type: "spki", format: "pem" }).toString(),
+      spki.export({ type: "pkcs1", format: "pem" }).toString(),
+    ];
+    const path = `${folder}/id_rsa.pub`;
+    for (const text of publicKeys) {
+      await Deno.writeTextFile(path, text, { mode: 0o644 });
+      await assert.rejects(
+        loadKey({ folder, name: "identity.pem", keyFile: path }),
+        isMistakeWith(path, /public half/),
+      );
+    }
+    // Text around the private half is ignored, also its public half.
+    const both = publicKeys.at(-2)! + await readKey("pkcs8.pem");
+    await loadKey({
+      folder,
+      name: "identity.pem",
+      keyFile: await writePrivate(`${folder}/both.pem`, both),
+    });
+  }));
+
+Deno.test("loadKey() refuses a file that is not a key, and does not change it", () =>
   withFolder(async (folder) => {
     const pem = await readKey("pkcs8.pem");
     const contents = [
@@ -210,7 +240,7 @@ Deno.test("loadIdentity() refuses what is no key and leaves it as it is", () =>
       const before = await Deno.readFile(path);
       for (const keyFile of [undefined, path]) {
         await assert.rejects(
-          loadIdentity({ folder, name: "identity.pem", keyFile, onMaking: () => assert.fail() }),
+          loadKey({ folder, name: "identity.pem", keyFile, progress: () => assert.fail() }),
           isMistakeWith(path, /./),
         );
       }
@@ -219,13 +249,13 @@ Deno.test("loadIdentity() refuses what is no key and leaves it as it is", () =>
   }));
 
 Deno.test({
-  name: "loadIdentity() refuses a key file that others than its owner may use",
+  name: "loadKey() refuses a key file that others than its owner can access",
   ignore: !unix,
   fn: () =>
     withFolder(async (folder) => {
       const path = await writePrivate(`${folder}/identity.pem`, await readKey("bits1024.pem"));
       for (const keyFile of [undefined, path]) {
-        const load = () => loadIdentity({ folder, name: "identity.pem", keyFile });
+        const load = () => loadKey({ folder, name: "identity.pem", keyFile });
         for (const bit of [0o001, 0o002, 0o004, 0o010, 0o020, 0o040]) {
           await Deno.chmod(path, 0o600 | bit);
           await assert.rejects(load(), (error) =>
@@ -240,13 +270,13 @@ Deno.test({
     }),
 });
 
-Deno.test("loadIdentity() makes no key where --key names a file that is missing", () =>
+Deno.test("loadKey() makes no key if --key names a missing file", () =>
   withFolder(async (parent) => {
     const folder = `${parent}/state`;
     const keyFile = `${parent}/mine.pem`;
-    const onMaking = () => assert.fail();
+    const progress = () => assert.fail();
     await assert.rejects(
-      loadIdentity({ folder, name: "identity.pem", keyFile, onMaking }),
+      loadKey({ folder, name: "identity.pem", keyFile, progress }),
       isMistakeWith(keyFile, /no such file/),
     );
     await assert.rejects(Deno.stat(keyFile), Deno.errors.NotFound);
@@ -254,19 +284,19 @@ Deno.test("loadIdentity() makes no key where --key names a file that is missing"
   }));
 
 Deno.test({
-  name: "loadIdentity() puts no key in the place of a folder or of a link that leads nowhere",
+  name: "loadKey() does not replace a folder or a dangling link by a key",
   ignore: !unix,
   fn: () =>
     withFolder(async (folder) => {
-      const options = { folder, name: "identity.pem", onMaking: () => assert.fail() } as const;
+      const options = { folder, name: "identity.pem", progress: () => assert.fail() } as const;
       const path = `${folder}/identity.pem`;
       await Deno.symlink(`${folder}/elsewhere.pem`, path);
-      await assert.rejects(loadIdentity(options), isMistakeWith(path, /link/));
+      await assert.rejects(loadKey(options), isMistakeWith(path, /link/));
       assert((await Deno.lstat(path)).isSymlink);
       await writePrivate(`${folder}/elsewhere.pem`, await readKey("pkcs8.pem"));
-      assert.equal(show(await loadIdentity(options)), bob);
+      assert.equal(show(await loadKey(options)), bob);
       await Deno.remove(path);
       await Deno.mkdir(path);
-      await assert.rejects(loadIdentity(options), isMistakeWith(path, /folder/));
+      await assert.rejects(loadKey(options), isMistakeWith(path, /folder/));
     }),
 });

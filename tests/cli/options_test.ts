@@ -3,7 +3,7 @@ import { UsageError } from "../../lib/base/errors.ts";
 import { allOptions, Given, parseOptions, type Program, usage } from "../../lib/cli/options.ts";
 import { CLIENT_PROGRAM, SERVER_PROGRAM } from "../../lib/cli/programs.ts";
 
-type Name = "name" | "count" | "size" | "time" | "loud" | "ask" | "file";
+type Name = "name" | "count" | "size" | "time" | "loud" | "ask" | "file" | "to";
 
 const PROGRAM: Program<Name> = {
   name: "program",
@@ -16,6 +16,11 @@ const PROGRAM: Program<Name> = {
     { name: "loud", help: "make noise" },
     { name: "ask", help: "ask" },
     { name: "file", value: { type: "file", name: "FILE" }, help: "do not ask" },
+    {
+      name: "to",
+      value: { type: "file", name: "FOLDER", isOptional: true },
+      help: "where to",
+    },
   ],
   exclusive: [["ask", "file"]],
   subcommands: [
@@ -42,7 +47,7 @@ function refuse(args: string[], message: string, hint?: string) {
   });
 }
 
-Deno.test("parseOptions() takes values after a space and after an equals sign, as they are", () => {
+Deno.test("parseOptions() takes values after a space or an equals sign, unchanged", () => {
   for (const value of ["x", "true", "false", "0", "007", "1e3", "a=b", "a b", "é", "a\nb", "no"]) {
     assert.equal(parse("--name", value).text("name"), value);
     assert.equal(parse(`--name=${value}`).text("name"), value);
@@ -53,7 +58,18 @@ Deno.test("parseOptions() takes values after a space and after an equals sign, a
   assert.equal(parse("--name", "=x").text("name"), "=x");
 });
 
-Deno.test("parseOptions() tells what was given from what was not", () => {
+Deno.test("parseOptions() takes an optional value after an equals sign only", () => {
+  assert.equal(parse("--to").text("to"), "");
+  assert.equal(parse("--to", "--loud").text("to"), "");
+  assert.equal(parse("--to=a b").text("to"), "a b");
+  assert.equal(parse().has("to"), false);
+  refuse(["--to="], "--to needs a value", "use --to, or --to=FOLDER");
+  refuse(["--to", "x"], 'unexpected argument "x"');
+  refuse(["--to", "--to=x"], "--to is given twice");
+  assert.ok(usage(PROGRAM).includes("--to[=FOLDER]   where to"));
+});
+
+Deno.test("parseOptions() distinguishes given options from others", () => {
   const given = parse("--loud", "--count", "7", "--time=0.25");
   assert.ok(given.has("loud") && given.has("count") && !given.has("ask") && !given.has("name"));
   assert.equal(given.number("count"), 7);
@@ -65,7 +81,7 @@ Deno.test("parseOptions() tells what was given from what was not", () => {
   assert.ok(parse("--loud", "--loud").has("loud"));
 });
 
-Deno.test("parseOptions() refuses unknown options and names the nearest", () => {
+Deno.test("parseOptions() refuses unknown options and suggests a similar one", () => {
   for (
     const [arg, shown, meant] of [
       ["--nam", "--nam", "--name"],
@@ -79,18 +95,24 @@ Deno.test("parseOptions() refuses unknown options and names the nearest", () => 
       ["--constructor", "--constructor", ""],
       ["---name=x", "---name", "--name"],
       ["--=x", "--", ""],
-      ["-n", "-n", ""],
+      ["-n", "-n", "--name"],
       ["-abc", "-abc", ""],
       ["-7", "-7", ""],
+      ["--join", "--join", ""],
       ["--x\u202ey", "--x⟨202E⟩y", ""],
     ] as const
   ) {
-    refuse([arg], `unknown option "${shown}"`, `did you mean ${meant}`);
+    refuse([arg], `unknown option "${shown}"`, meant && `did you mean ${meant}? `);
+    if (meant === "") {
+      assert.throws(() => parseOptions(PROGRAM, [arg]), (error: UsageError) => {
+        return !error.hints.join().includes("did you mean");
+      });
+    }
     refuse(["--loud", arg, "value"], `unknown option "${shown}"`, `try "program --help"`);
   }
 });
 
-Deno.test("parseOptions() refuses a missing or empty value, and one that may be an option", () => {
+Deno.test("parseOptions() refuses a missing or empty value, and one that looks like an option", () => {
   for (
     const args of [
       ["--name"],
@@ -121,17 +143,17 @@ Deno.test("parseOptions() refuses a value for a flag, and does not repeat it", (
   refuse(["--help=x"], "--help takes no value");
 });
 
-Deno.test("parseOptions() refuses what takes one value twice, also the same", () => {
+Deno.test("parseOptions() refuses an option given twice, even with the same value", () => {
   refuse(["--name", "a", "--name", "a"], "--name is given twice");
   refuse(["--count=3", "--loud", "--count", "4"], "--count is given twice");
 });
 
-Deno.test("parseOptions() refuses options that exclude each other", () => {
+Deno.test("parseOptions() refuses mutually exclusive options", () => {
   refuse(["--ask", "--file", "x"], "--ask and --file cannot be used together");
   refuse(["--file=x", "--ask"], "--ask and --file cannot be used together");
 });
 
-Deno.test("parseOptions() holds numbers to their form and range", () => {
+Deno.test("parseOptions() checks the format and range of numbers", () => {
   for (const [text, value] of [["2", 2], ["3", 3], ["29", 29], ["30", 30]] as const) {
     assert.equal(parse("--count", text).number("count"), value);
   }
@@ -152,19 +174,35 @@ Deno.test("parseOptions() holds numbers to their form and range", () => {
   }
 });
 
-Deno.test("parseOptions() finds subcommands with their argument and their options only", () => {
-  assert.deepEqual(parse("drop", "it").subcommand, { name: "drop", argument: "it" });
-  assert.deepEqual(parse("drop", "7").subcommand, { name: "drop", argument: "7" });
-  assert.deepEqual(parse("drop", "--", "-x").subcommand, { name: "drop", argument: "-x" });
+Deno.test("parseOptions() accepts subcommands with their argument and their own options only", () => {
+  assert.deepEqual(parse("drop", "it").subcommand, {
+    name: "drop",
+    argument: "it",
+    arguments: ["it"],
+  });
+  assert.deepEqual(parse("drop", "7").subcommand, {
+    name: "drop",
+    argument: "7",
+    arguments: ["7"],
+  });
+  assert.deepEqual(parse("drop", "--", "-x").subcommand, {
+    name: "drop",
+    argument: "-x",
+    arguments: ["-x"],
+  });
   const given = parse("show", "--ask", "it", "--name", "n");
-  assert.deepEqual(given.subcommand, { name: "show", argument: "it" });
+  assert.deepEqual(given.subcommand, { name: "show", argument: "it", arguments: ["it"] });
   assert.ok(given.has("ask"));
-  assert.deepEqual(parse("--ask", "show", "it").subcommand, { name: "show", argument: "it" });
-  refuse(["drop"], "drop needs to know what", "program drop THING");
-  refuse(["drop", ""], "drop needs to know what");
+  assert.deepEqual(parse("--ask", "show", "it").subcommand, {
+    name: "show",
+    argument: "it",
+    arguments: ["it"],
+  });
+  refuse(["drop"], "drop needs an argument", "program drop THING");
+  refuse(["drop", ""], "drop needs an argument");
   refuse(["drop", "it", "now"], `unexpected argument "now"`);
-  refuse(["drop", "it", "--loud"], "--loud does not go with drop");
-  refuse(["show", "it", "--count", "3"], "--count does not go with show");
+  refuse(["drop", "it", "--loud"], "--loud cannot be used with drop");
+  refuse(["show", "it", "--count", "3"], "--count cannot be used with show");
   for (const args of [["it"], ["--", "it"], ["it", "--loud"], ["--name", "x", "it"]]) {
     refuse(args, `unexpected argument "it"`, "a name is given as --name");
   }
@@ -174,7 +212,7 @@ Deno.test("parseOptions() finds subcommands with their argument and their option
   refuse(["\u001b[2J"], `unexpected argument "⟨001B⟩[2J"`);
 });
 
-Deno.test("parseOptions() sees --help and --version before any mistake, but not behind --", () => {
+Deno.test("parseOptions() sees --help and --version despite other mistakes, but not after --", () => {
   assert.equal(parseOptions(PROGRAM, ["--help"]), "help");
   assert.equal(parseOptions(PROGRAM, ["--version"]), "version");
   assert.equal(parseOptions(PROGRAM, ["--version", "--help"]), "help");
@@ -191,8 +229,11 @@ Deno.test("usage() shows every option and subcommand in 80 columns", () => {
       assert.ok(line.length <= 80, line);
       assert.equal(line, line.trimEnd());
     }
-    for (const { name, value } of allOptions(program)) {
-      assert.ok(text.includes(`\n  --${name}${value ? ` ${value.name}` : ""}  `), name);
+    for (const { name, letter, value } of allOptions(program)) {
+      const start = letter === undefined ? "" : `-${letter}, `;
+      const optional = value?.isOptional && `[=${value.name}]`;
+      const shown = optional ?? (value ? ` ${value.name}` : "");
+      assert.ok(text.includes(`\n  ${start}--${name}${shown}  `), name);
     }
     for (const { name, argument } of program.subcommands) {
       assert.ok(text.includes(`\n       ${`${program.name} ${name} ${argument}`.trimEnd()}\n`));
@@ -201,7 +242,7 @@ Deno.test("usage() shows every option and subcommand in 80 columns", () => {
   assert.equal(
     usage(PROGRAM),
     `Usage: program [--name NAME] [--count N] [--size N] [--time SECONDS] [--loud]
-               [--ask | --file FILE]
+               [--ask | --file FILE] [--to[=FOLDER]]
        program drop THING
        program show THING
 
@@ -219,12 +260,25 @@ Options:
   --loud          make noise
   --ask           ask
   --file FILE     do not ask
-  --help          print this and end
-  --version       print the version and end
+  --to[=FOLDER]   where to
+  -h, --help      print this help and exit
+  -V, --version   print the version and exit
 
 Examples:
   program --loud
       make noise
 `,
   );
+});
+
+Deno.test("parseOptions() understands -h, -V and help as people expect", () => {
+  for (const args of [["-h"], ["help"], ["help", "drop"], ["--loud", "help"], ["drop", "-h"]]) {
+    assert.equal(parseOptions(PROGRAM, args), "help", args.join(" "));
+  }
+  assert.equal(parseOptions(PROGRAM, ["help", "--nonsense", "--count", "x"]), "help");
+  assert.equal(parseOptions(PROGRAM, ["-V"]), "version");
+  assert.equal(parse("--name", "help").text("name"), "help");
+  assert.equal(parse("--", "drop", "help").subcommand?.argument, "help");
+  assert.equal(parse("--name=-h").text("name"), "-h");
+  assert.match(usage(PROGRAM), /^ {2}-h, --help .*\n {2}-V, --version /m);
 });

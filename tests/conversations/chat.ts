@@ -1,5 +1,5 @@
 /**
- * People talking: texts, private messages, nicks, rooms, one person twice, and what `--json` tells of it all.
+ * Chatting: messages, private messages, nicks, rooms, one person twice, and their events in `--json`.
  *
  * @module
  */
@@ -12,10 +12,11 @@ import {
   type Program,
   type World,
 } from "../support/programs.ts";
+import { readProject } from "../support/project.ts";
 
 const LONGEST = "x".repeat(8192);
 
-/** The texts of the messages that somebody got, from one nick or from all. */
+/** The texts of the messages a client received, from one nick or from all. */
 function texts(program: Program, nick?: string): unknown[] {
   return program.all("chat", nick === undefined ? {} : { nick }).map(({ text }) => text);
 }
@@ -49,6 +50,11 @@ async function talk(world: World): Promise<void> {
   await ann.say({ type: "chat", text: "hello", ref: "first" }, { type: "chat", text: LONGEST });
   const { id } = await ann.waitFor("sent", { ref: "first" });
   const delivered = await ann.waitFor("delivered", { id });
+  const samples = (await readProject("docs/scripts.md")).matchAll(/^< (.*)$/gm);
+  assert.deepEqual(
+    [...samples].map(([, sample]) => Object.keys(JSON.parse(sample!))),
+    [ann.first("sent", { ref: "first" }), delivered].map((event) => Object.keys(event)),
+  );
   assert.deepEqual([...delivered.to as string[]].sort(), [bobKey, eveKey].sort());
   const { sent, ...hello } = await bob.waitFor("chat", { text: "hello" });
   assert.deepEqual(hello, {
@@ -73,12 +79,25 @@ async function talk(world: World): Promise<void> {
   await bob.waitFor("delivered", { id: whisper.id, to: [eveKey] });
   await bob.say({ type: "private", to: annKey, text: "by key" });
   await ann.waitFor("chat", { text: "by key", private: true });
-  await ann.command("/reply and back");
+  await ann.say({ type: "command", text: "/reply and back", ref: "reply" });
+  const reply = await ann.waitFor("sent", { ref: "reply" });
+  assert.deepEqual(reply, {
+    event: "sent",
+    id: reply.id,
+    ref: "reply",
+    text: "and back",
+    private: true,
+    action: false,
+    to: [bobKey],
+  });
+  const done = { ref: "reply", command: "reply", ok: true, id: reply.id, to: [bobKey] };
+  assert.deepEqual(await ann.waitFor("result", { ref: "reply" }), { event: "result", ...done });
   await bob.waitFor("chat", { text: "and back", private: true, nick: "ann" });
   await ann.command("/msg eve too");
   await eve.waitFor("chat", { text: "too", private: true, nick: "ann" });
 
   await bob.command("/nick Robert");
+  await bob.waitFor("self", { nick: "Robert", away: "" });
   for (const other of [ann, eve]) {
     await other.waitFor("nick", { from: "bob", nick: "Robert", fingerprint: bobKey });
   }
@@ -101,7 +120,7 @@ async function talk(world: World): Promise<void> {
   ]);
 }
 
-/** All that a text may hold, and how its line of JSON has to look. */
+/** Every kind of character a text can have, and how its line of JSON must look. */
 const HARD_TEXTS: readonly (readonly [text: string, line: string])[] = [
   ["two\n\tlines", String.raw`two\n\tlines`],
   ["\u0000\u001b[31m\u007f\u0085", String.raw`\u0000\u001b[31m\u007f\u0085`],
@@ -161,7 +180,7 @@ async function beTwice(world: World): Promise<void> {
   for (const client of [one, two, bob]) await client.waitFor("joined", {}, { count: 2 });
   const key = await fingerprintOf("ann");
   assert.deepEqual(bob.all("joined").map(({ fingerprint }) => fingerprint), [key, key]);
-  // §9: the same nick, the same key: told apart by the sid.
+  // §9: the same nick and key: distinguished by the sid.
   await bob.command("/names");
   await bob.waitFor("notice", {}, { count: 2 });
   const names = bob.all("notice").map(({ text }) => String(text).split(" "));
@@ -179,6 +198,12 @@ async function beTwice(world: World): Promise<void> {
   await bob.waitFor("delivered", { to: [key] }, { count: 2 });
   await one.chat("from one");
   await Promise.all([two, bob].map((client) => client.waitFor("chat", { text: "from one" })));
+  await one.say({ type: "private", to: "bob", text: "from me" });
+  await two.waitFor("chat", { text: "from me", private: true, own: true });
+  const { id } = await two.waitFor("chat", { text: "to both, alone" });
+  await two.say({ type: "read", id });
+  await one.waitFor("read", { id, private: await fingerprintOf("bob") });
+  await bob.waitFor("chat", { text: "from me" });
   await two.kill();
   await bob.waitFor("left", { why: "lost", fingerprint: key });
   await bob.chat("to one");
@@ -198,14 +223,15 @@ async function borrowANick(world: World): Promise<void> {
   await other.waitFor("chat", { text: "to the room" });
   await ann.say({ type: "private", to: "Bob", text: "secret", ref: "r" });
   const { message, hint } = await ann.waitFor("error", { ref: "r" });
-  assert.match(String(message), /known nick with another key/);
+  assert.match(String(message), /^Bob is a known nick with another key/);
   assert.match(String(hint), /\/verify.*\/trust/);
   assert.equal(ann.all("sent", { ref: "r" }).length, 0);
   await ann.command("/trust Bob");
+  await ann.waitFor("trust", { fingerprint: await fingerprintOf("eve"), trust: "known" });
   await ann.say({ type: "private", to: "Bob", text: "not so secret" });
   await other.waitFor("chat", { text: "not so secret", private: true });
 
-  // Now the real one is the stranger, and both are here: nobody is simply "bob".
+  // Now the real bob is the stranger, and both are here: neither is shown as just "bob".
   const back = await world.client("bob");
   const again = await ann.waitFor("joined", { fingerprint: await fingerprintOf("bob") }, {
     count: 2,
@@ -243,10 +269,13 @@ async function verify(world: World): Promise<void> {
   const halves = await digits(ann, "bob");
   assert.deepEqual(await digits(bob, "ann"), halves);
   await ann.command("/verify bob yes");
-  await ann.waitFor("notice", { text: "bob is verified from now on" });
+  const about = await fingerprintOf("bob");
+  await ann.waitFor("notice", { text: "bob is now verified", about });
+  await ann.waitFor("trust", { fingerprint: about, nick: "bob", trust: "verified" });
+  await ann.waitFor("result", { command: "verify", ok: true, fingerprint: about });
   await ann.chat("to bob");
   await bob.waitFor("chat", { text: "to bob", view: "same" });
-  await eve.chat("from eve"); // --strict is about sending
+  await eve.chat("from eve"); // --strict limits sending only
   await ann.waitFor("chat", { text: "from eve" });
   await ann.waitFor("delivered", { to: [await fingerprintOf("bob")] });
   await ann.leave();
@@ -262,11 +291,12 @@ async function ignore(world: World): Promise<void> {
   await world.server();
   const [ann, bob] = await world.gather("ann", "bob") as [Program, Program];
   await ann.command("/ignore bob");
-  await ann.waitFor("notice", { text: "messages of bob are not shown until this program ends" });
+  await ann.waitFor("notice", { text: "messages from bob are hidden until you leave" });
+  await ann.waitFor("ignored", { nick: "bob", ignored: true });
   await bob.chat("unheard");
   await bob.waitFor("delivered");
   await ann.command("/unignore bob");
-  await ann.waitFor("notice", { text: "messages of bob are shown again" });
+  await ann.waitFor("notice", { text: "messages from bob are shown again" });
   await bob.chat("heard");
   await ann.waitFor("chat", { text: "heard" });
   assert.deepEqual(texts(ann), ["heard"]);
@@ -278,15 +308,53 @@ async function beAway(world: World): Promise<void> {
   await ann.command("/away at lunch");
   const fingerprint = await fingerprintOf("ann");
   await bob.waitFor("away", { nick: "ann", fingerprint, text: "at lunch" });
-  const eve = await world.client("eve"); // who comes later is told, too
+  const eve = await world.client("eve"); // late joiners get it, too
   await eve.waitFor("away", { nick: "ann", text: "at lunch" });
-  await ann.command("/away");
+  await ann.command("/back");
   await Promise.all([bob, eve].map((client) => client.waitFor("away", { nick: "ann", text: "" })));
   await ann.say({ type: "command", text: `/away ${"x".repeat(201)}`, ref: "long" });
   await ann.waitFor("error", { ref: "long" });
 }
 
-/** What people say to each other. */
+/** Each command is answered by one `result`. */
+async function askForResults(world: World): Promise<void> {
+  await world.server();
+  const [ann, bob] = await world.gather("ann", "bob") as [Program, Program];
+  const fingerprint = await fingerprintOf("bob");
+  await bob.command("/away tea");
+  await ann.waitFor("away", { text: "tea" });
+  const ask = async (text: string) => {
+    await ann.say({ type: "command", text, ref: text });
+    const { event: _, ref: __, ...result } = await ann.waitFor("result", { ref: text });
+    return result;
+  };
+  const { people, ...names } = await ask("/names");
+  assert.deepEqual(names, { command: "names", ok: true });
+  const [{ since, ...person }] = people as [Record<string, unknown>];
+  assert.deepEqual(person, { nick: "bob", fingerprint, trust: "new", away: "tea", places: 1 });
+  assert.ok(Math.abs(Date.parse(String(since)) - Date.now()) < 60_000);
+  const { halves } = await ask("/verify bob");
+  for (const half of halves as string[]) assert.match(half, /^\d{5}( \d{5}){5}$/);
+  assert.deepEqual(await ask("/away lunch"), { command: "away", ok: true, away: "lunch" });
+  assert.deepEqual(await ask("/back"), { command: "back", ok: true, away: "" });
+  assert.deepEqual(
+    ann.all("self").map(({ nick, away }) => [nick, away]),
+    [["ann", "lunch"], ["ann", ""]],
+  );
+  assert.match(String((await ask("/invite")).line), /--fingerprint SHA256:/);
+  const { room, server, nick } = await ask("/info");
+  assert.deepEqual([room, server, nick], ["lobby", await fingerprintOf("server"), "ann"]);
+  for (const text of ["/msg nobody hi", "/trust", "/bell", "/xyzzy", "/NICK a b"]) {
+    const { command, ok, message } = await ask(text);
+    assert.deepEqual([command, ok], [text.slice(1).split(" ")[0]!.toLowerCase(), false]);
+    assert.equal((await ann.waitFor("error", { ref: text })).message, message);
+  }
+  await ann.say({ type: "command", text: "no slash", ref: "text" });
+  await ann.waitFor("error", { ref: "text" });
+  assert.deepEqual(ann.all("result", { ref: "text" }), []);
+  assert.equal(ann.all("result").length, 11);
+}
+
 export const CHAT: readonly Conversation[] = [
   ["three people talk: to all, alone, as actions, under other nicks, and leave", talk],
   ["--json keeps every text exact and writes what is unsafe as escapes", keepTextsExact],
@@ -297,6 +365,7 @@ export const CHAT: readonly Conversation[] = [
     borrowANick,
   ],
   ["/verify shows both the same digits, --strict sends only to the verified", verify],
+  ["--json answers every command with a result", askForResults],
   ["/ignore hides the messages of a person, /unignore shows them again", ignore],
   ["/away tells everybody, also those who come later", beAway],
 ];

@@ -1,6 +1,6 @@
 /**
- * Bad input: one clear line, a hint where the user can mend it, the right exit code, no stack trace, and nothing that
- * was accepted is lost.
+ * Bad input: one clear line, a hint if the user can fix it, the right exit code, no stack trace, and no loss of accepted
+ * input.
  *
  * @module
  */
@@ -21,10 +21,10 @@ type Which = "client" | "server";
 interface Mistake {
   readonly which: Which;
   readonly args: readonly string[];
-  /** 1 unless the command line itself means nothing. */
+  /** 2 if the command line is not understood; else 1. */
   readonly code?: 1 | 2;
   readonly message: RegExp;
-  /** None: there is nothing to advise. */
+  /** undefined: any hints, or none. */
   readonly hint?: RegExp;
   readonly env?: Readonly<Record<string, string>>;
   /** The state folder; one with keys in it by default. */
@@ -40,8 +40,13 @@ const wrongLine = (
 
 const WRONG_LINES: readonly Mistake[] = [
   wrongLine("client", ["--hots", "x"], /unknown option "--hots"/, /did you mean --host\?/),
-  wrongLine("client", ["-h"], /unknown option "-h"/, /--help/),
-  wrongLine("server", ["--serve"], /unknown option "--serve"/, /did you mean/),
+  wrongLine(
+    "client",
+    ["-x"],
+    /unknown option "-x"/,
+    /^client: hint: try "(\.\/|(npx --yes deno@\S+|deno) task )client --help"$/,
+  ),
+  wrongLine("server", ["--serve"], /unknown option "--serve"/, /--help/),
   wrongLine("client", ["somewhere"], /unexpected argument "somewhere"/, /--host ADDRESS/),
   wrongLine("server", ["somewhere"], /unexpected argument "somewhere"/, /--help/),
   wrongLine("client", ["--host"], /--host needs a value/, /--host/),
@@ -49,7 +54,12 @@ const WRONG_LINES: readonly Mistake[] = [
   wrongLine("client", ["--port", "70000"], /"70000" is not a number from 0 to 65535/),
   wrongLine("client", ["--port", "-1"], /--port/),
   wrongLine("client", ["--port", "0"], /"0" is not a number from 1 to 65535/, /--serve/),
-  wrongLine("client", ["--host", "a:1", "--port", "2"], /port .*--host and in --port/, /leave one/),
+  wrongLine(
+    "client",
+    ["--host", "a:1", "--port", "2"],
+    /both --host and --port give a port/,
+    /leave one/,
+  ),
   wrongLine("client", ["--host", "a:99999"], /port must be a number from 1 to 65535/, /name:40623/),
   wrongLine("client", ["--key-bits", "2049"], /one of 1024, 2048, 3072, 4096/),
   wrongLine("client", ["--wait", "soon"], /number of seconds/),
@@ -61,8 +71,8 @@ const WRONG_LINES: readonly Mistake[] = [
   wrongLine("client", ["--nick", "x".repeat(25)], /24 columns/),
   wrongLine("client", ["--to", "ann", "--json"], /--to and --json/, /"type":"private"/),
   wrongLine("client", ["--room", "x".repeat(65)], /room/),
-  wrongLine("client", ["forget"], /forget needs to know what/, /forget HOST/),
-  wrongLine("client", ["join-key", "SHA256:short"], /no fingerprint/, /43 characters/),
+  wrongLine("client", ["forget"], /forget needs an argument/, /forget HOST/),
+  wrongLine("client", ["join-key", "SHA256:short"], /not a fingerprint/, /43 characters/),
   wrongLine("server", ["--room-capacity", "257"], /from 1 to 256/),
   wrongLine("server", ["--room-capacity", "0"], /from 1 to 256/),
   wrongLine("server", ["--host", "a:1"], /no port/, /--port/),
@@ -73,7 +83,7 @@ const WRONG_LINES: readonly Mistake[] = [
   ),
 ];
 
-/** Runs it and looks at everything it says. */
+/** Runs it and checks all of its output. */
 async function makeMistake(world: World, mistake: Mistake): Promise<void> {
   const { which, args, code = 1, message, hint, env = {}, home = "me" } = mistake;
   const outcome = await world.run(which, { args, home: await world.emptyHome(home), env });
@@ -121,8 +131,6 @@ async function nameWrongFiles(world: World): Promise<void> {
   );
   const empty = await world.file("empty", "");
   const badList = await world.file("list", `${await fingerprintOf("me")}\nsomebody\n`);
-  const badState = await world.home("bad_state");
-  await Deno.writeTextFile(`${badState}/known_servers`, "# mine\nnonsense\n", { mode: 0o600 });
   const openState = await world.home("open_state");
   await Deno.chmod(`${openState}/identity.pem`, 0o640);
   const host = ["--host", "127.0.0.1", "--port", "1"];
@@ -132,12 +140,12 @@ async function nameWrongFiles(world: World): Promise<void> {
     args: ["--port", "0", ...args],
   });
   await makeMistakes(world, [
-    { ...key(missing), message: /missing: there is no such file/, hint: /leave --key out/ },
-    { ...key(open), message: /open\.pem: others than its owner may read it/, hint: /chmod 600 / },
+    { ...key(missing), message: /missing: no such file/, hint: /leave --key out/ },
+    { ...key(open), message: /open\.pem: readable by others than its owner/, hint: /chmod 600 / },
     { ...key(noKey), message: /no\.pem: / },
     { ...key(damaged), message: /damaged\.pem: / },
     { ...key(curve), message: /curve\.pem: .*not an RSA key/ },
-    { ...key(world.path("me")), message: /a folder, not a key file/ },
+    { ...key(world.path("me")), message: /a folder, not a file/ },
     { ...key(locked), message: /locked\.pem: .*passphrase/, hint: /HEARTH_KEY_PASSPHRASE/ },
     {
       ...key(locked),
@@ -149,7 +157,7 @@ async function nameWrongFiles(world: World): Promise<void> {
       which: "client",
       args: host,
       home: "open_state",
-      message: /identity\.pem: others than its owner may read it/,
+      message: /identity\.pem: readable by others than its owner/,
       hint: /chmod 600 /,
     },
     ...["client", "server"].map((which) => ({
@@ -159,11 +167,10 @@ async function nameWrongFiles(world: World): Promise<void> {
       message: /no\.pem\/(settings\.json|server\.pem): cannot be read: .*[Nn]ot a directory/,
       hint: /HEARTH_HOME/,
     })),
-    { which: "client", args: host, home: "bad_state", message: /known_servers.* line [12]/ },
     {
       which: "client",
       args: [...host, "--password-file", missing],
-      message: /missing: there is no such file/,
+      message: /missing: no such file/,
     },
     { which: "client", args: [...host, "--password-file", empty], message: /first line is empty/ },
     {
@@ -184,34 +191,34 @@ async function nameWrongFiles(world: World): Promise<void> {
       ? ["--password-file", "--key"].map((option): Mistake => ({
         which: "client",
         args: [...host, option, "/dev/fd/0"],
-        message: /\/dev\/fd\/0: not a plain file/,
+        message: /\/dev\/fd\/0: cannot be read: it is not a regular file/,
       }))
       : [],
     {
       which: "client",
       args: [...host, "--password"],
-      message: /nobody to ask/,
+      message: /cannot ask for the password/,
       hint: /--password-file/,
     },
     {
       which: "client",
       args: ["join-key", await fingerprintOf("me")],
-      message: /nobody to ask for the password/,
+      message: /cannot ask for the password: no terminal/,
       hint: /HEARTH_PASSWORD/,
     },
-    { ...server("--password-file", missing), message: /missing: there is no such file/ },
-    { ...server("--password"), message: /nobody to ask/, hint: /--password-file/ },
-    { ...server("--join-key-file", noKey), message: /no\.pem: this is no join key/ },
+    { ...server("--password-file", missing), message: /missing: no such file/ },
+    { ...server("--password"), message: /cannot ask for the password/, hint: /--password-file/ },
+    { ...server("--join-key-file", noKey), message: /no\.pem: not a join key/ },
     {
       ...server("--join-key-file", missing),
-      message: /^[^:]+: error: [^:]+: there is no such file$/,
+      message: /^[^:]+: error: [^:]+: no such file$/,
     },
-    { ...server("--allow", missing), message: /missing: there is no such file/ },
+    { ...server("--allow", missing), message: /missing: no such file/ },
     { ...server("--allow", badList), message: /list.* line 2/ },
-    { ...server("--key", open), message: /others than its owner may read it/, hint: /chmod 600 / },
+    { ...server("--key", open), message: /readable by others than its owner/, hint: /chmod 600 / },
     {
       ...server("--host", "192.0.2.1"),
-      message: /192\.0\.2\.1 is no address of this computer/,
+      message: /192\.0\.2\.1 is not an address of this computer/,
       hint: /--host/,
     },
   ]);
@@ -282,7 +289,7 @@ async function goNowhere(world: World): Promise<void> {
   await greeting;
 }
 
-/** Some other program's server: says something of its own and hangs up. */
+/** Another program's server: sends something and closes the connection. */
 async function greetAll(listener: Deno.Listener): Promise<void> {
   try {
     for await (const connection of listener) {
@@ -296,7 +303,7 @@ async function greetAll(listener: Deno.Listener): Promise<void> {
   }
 }
 
-/** Lines of `--json` that are none, and what is said about them. */
+/** Invalid lines of `--json`, and the errors they cause. */
 const BAD_LINES: readonly (readonly [line: string, message: RegExp, ref?: string])[] = [
   ["hello", /not JSON/],
   ["", /not JSON/],
@@ -316,8 +323,8 @@ const BAD_LINES: readonly (readonly [line: string, message: RegExp, ref?: string
   ['{"type":"command","text":"hello","ref":"m"}', /slash/, "m"],
   ['{"type":"command","text":"/clear","ref":"n"}', /terminal/, "n"],
   ['{"type":"command","text":"/msg nobody hi","ref":"o"}', /nobody here/, "o"],
-  ['{"type":"command","text":"/reply hi","ref":"p"}', /nobody has written/, "p"],
-  ['{"type":"chat","text":"\\ud800","ref":"q"}', /"text" holds a lone surrogate/, "q"],
+  ['{"type":"command","text":"/reply hi","ref":"p"}', /nobody has sent/, "p"],
+  ['{"type":"chat","text":"\\ud800","ref":"q"}', /"text" contains a lone surrogate/, "q"],
   ['{"type":"chat","text":"x","ref":7}', /"ref" must be a string/],
   ["x".repeat(MAX_LINE_BYTES + 1), /too long/],
 ];
@@ -331,6 +338,7 @@ async function writeBadLines(world: World): Promise<void> {
   await ann.say({ type: "chat", text: "x".repeat(8192) });
   await ann.say({ type: "chat", text: "after", ref: "last" });
   await bob.waitFor("chat", { text: "after" });
+  await ann.waitFor("sent", { ref: "last" }); // all before it has been printed
   const errors = ann.all("error");
   assert.equal(errors.length, BAD_LINES.length + 1);
   for (const [i, [line, message, ref]] of BAD_LINES.entries()) {
@@ -346,48 +354,42 @@ async function writeBadLines(world: World): Promise<void> {
 }
 
 async function failInJson(world: World): Promise<void> {
-  const home = await world.emptyHome("me");
-  const damaged = await world.emptyHome("damaged");
-  await Deno.writeTextFile(`${damaged}/settings.json`, "{");
-  for (const [args, folder] of [[["--key", world.path("missing")], home], [[], damaged]] as const) {
-    const { code, stdout, stderr } = await world.run("client", {
-      args: [...args, "--json"],
-      home: folder,
-    });
-    assert.equal(code, 1);
-    const [error, bye, ...more] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
-    const { message, hint, ...rest } = error;
-    assert.deepEqual(rest, { event: "error", code: "fatal" });
-    assert.deepEqual(bye, { event: "bye" });
-    assert.deepEqual(more, []);
-    assert.equal(stderr, `client: error: ${message}\nclient: hint: ${hint}\n`);
-  }
+  const { code, stdout, stderr } = await world.run("client", {
+    args: ["--key", world.path("missing"), "--json"],
+    home: await world.emptyHome("me"),
+  });
+  assert.equal(code, 1);
+  const [error, bye, ...more] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const { message, hint, ...rest } = error;
+  assert.deepEqual(rest, { event: "error", code: "fatal" });
+  assert.deepEqual(bye, { event: "bye" });
+  assert.deepEqual(more, []);
+  assert.equal(stderr, `client: error: ${message}\nclient: hint: ${hint}\n`);
 }
 
 async function answerQuestions(world: World): Promise<void> {
   const home = await world.emptyHome("me");
   for (const which of ["client", "server"] as const) {
-    for (const flag of ["--help", "--version"]) {
+    for (const flag of ["--help", "-h", "help", "--version", "-V"]) {
       const { code, stdout, stderr } = await world.run(which, { args: [flag], home });
       assert.equal(code, 0);
       assert.equal(stderr, "");
-      assert.match(stdout, flag === "--help" ? /^Usage: / : /^\S+ \d+\.\d+\.\d+/);
+      assert.match(stdout, /h/.test(flag) ? /^Usage: / : /^\S+ \d+\.\d+\.\d+/);
     }
   }
-  assert.deepEqual([...Deno.readDirSync(home)], []); // nothing is made by asking
+  assert.deepEqual([...Deno.readDirSync(home)], []); // created nothing
 }
 
-/** Everything a person can get wrong. */
 export const ERRORS: readonly Conversation[] = [
   [
-    "a command line that means nothing gets one line, perhaps a hint, and exit code 2",
+    "a command line that is not understood gives one line, perhaps a hint, and exit code 2",
     typeNonsense,
   ],
   [
-    "a file that is missing, open to others or damaged gets one line and exit code 1",
+    "a file that is missing, readable by others or damaged gives one line and exit code 1",
     nameWrongFiles,
   ],
-  ["a server that is not there, or a port that is taken, gets one line and exit code 1", goNowhere],
+  ["a missing server or a taken port gives one line and exit code 1", goNowhere],
   ["a bad line of JSON gives an error event, and nothing else happens", writeBadLines],
   ["--json has the final error among its events, too", failInJson],
   ["--help and --version print to standard output and touch nothing", answerQuestions],

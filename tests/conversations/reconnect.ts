@@ -1,6 +1,6 @@
 /**
- * Servers and clients that are killed and come back: everything arrives once and in order, and a server that is another
- * one is refused.
+ * Servers and clients that are killed and come back: everything arrives once and in order, and a different server is
+ * refused.
  *
  * @module
  */
@@ -12,7 +12,7 @@ function texts(program: Program, nick: string): unknown[] {
   return program.all("chat", { nick }).map(({ text }) => text);
 }
 
-/** Messages 1 to 5 of somebody, in three parts: before, while and after something happens to the server. */
+/** Messages 1 to 5 of a client in three parts: before, during and after something happens to the server. */
 function five(nick: string): [string[], string[], string[]] {
   const all = [1, 2, 3, 4, 5].map((n) => `${nick} ${n}`);
   return [all.slice(0, 2), all.slice(2, 4), all.slice(4)];
@@ -22,7 +22,7 @@ async function killTheServer(world: World): Promise<void> {
   const server = await world.server();
   const people = await world.gather("ann", "bob", "eve");
   const { port } = server;
-  // Nobody waits for anything: some of this is on its way when the server dies, some was never sent.
+  // Without waiting: when the server dies, some of this is in transit and some was never sent.
   await Promise.all(people.map((person) => person.chat(...five(person.name)[0])));
   const dying = server.kill();
   await Promise.all(people.map((person) => person.chat(...five(person.name)[1])));
@@ -43,12 +43,12 @@ async function killTheServer(world: World): Promise<void> {
     assert.deepEqual([...person.all("undelivered"), ...person.all("lost")], []);
     assert.ok(person.all("chat").every(({ view }) => view === "same"), person.describe());
   }
-  // And nothing is changed for what follows.
+  // Nothing has changed for what follows.
   await people[0]!.chat("again");
   for (const other of people.slice(1)) await other.waitFor("chat", { text: "again", late: false });
 }
 
-/** Twice as bad: it dies again as soon as somebody is back. */
+/** The server dies again as soon as a client is back. */
 async function killItAgain(world: World): Promise<void> {
   let server = await world.server();
   const { port } = server;
@@ -113,22 +113,37 @@ async function changeTheServer(world: World): Promise<void> {
   const [ann, bob] = await world.gather("ann", "bob") as [Program, Program];
   await server.kill();
   await ann.waitFor("reconnecting");
-  await world.server([], { port, home: "impostor" });
+  const impostor = await world.server([], { port, home: "impostor" });
   const [old, other] = await Promise.all([fingerprintOf("server"), fingerprintOf("impostor")]);
-  for (const client of [ann, bob]) {
-    assert.equal(await client.ended(), 1);
-    const { message, hint } = client.first("error", { code: "fatal" });
+  const isNamed = (client: Program, code: string) => {
+    const { message, hint } = client.first("error", { code });
     const address = `127.0.0.1:${port}`;
     const place = `${world.path(client.name)}/known_servers, line 2`;
     for (const part of [address, old, other, place]) {
       assert.ok(String(message).includes(part), String(message));
     }
     assert.ok(String(hint).includes(`client forget ${address}`), String(hint));
-    assert.ok(client.all("disconnected").length > 0);
-    assert.ok(client.stderr.includes(other));
+  };
+  // An established session does not end: it warns once, and retries.
+  for (const client of [ann, bob]) {
+    await client.waitFor("disconnected", { reason: "refused" }, { count: 2 });
+    assert.ok(client.running);
+    assert.equal(client.all("error").length, 1);
+    isNamed(client, "changed-key");
   }
+  await ann.chat("for the right server");
+  await impostor.kill();
+  const right = await world.server([], { port });
+  await bob.waitFor("chat", { text: "for the right server" }, { timeoutMs: 60_000 });
+  assert.deepEqual([await ann.leave(), await bob.leave()], [0, 0]);
+
+  // Before the first welcome it is final.
+  await right.kill();
+  await world.server([], { port, home: "impostor" });
   const refused = await world.client("ann");
   assert.equal(await refused.ended(), 1);
+  isNamed(refused, "fatal");
+  assert.ok(refused.stderr.includes(other));
   assert.deepEqual(refused.all("connected"), []);
   assert.equal(refused.all("reconnecting").length, 0);
 
@@ -140,7 +155,7 @@ async function changeTheServer(world: World): Promise<void> {
   assert.equal((await accepted.waitFor("connected")).fingerprint, other);
   await accepted.leave();
   assert.equal((await forget()).code, 0);
-  assert.equal((await forget()).code, 1); // there is none any more
+  assert.equal((await forget()).code, 1); // the pin is gone
 }
 
 async function moveTheServer(world: World): Promise<void> {
@@ -168,7 +183,7 @@ async function typeBeforeTheWelcome(world: World): Promise<void> {
   const { port } = server;
   const ann = await world.client("ann");
   await ann.waitFor("welcome");
-  server.signal("SIGSTOP"); // it takes the connection, and says nothing
+  server.signal("SIGSTOP"); // it accepts the connection but does not answer
   const bob = await world.client("bob");
   await bob.chat("early");
   await bob.say({ type: "private", to: "ann", text: "earlier than ann is seen", ref: "r" });
@@ -183,7 +198,29 @@ async function typeBeforeTheWelcome(world: World): Promise<void> {
   assert.ok(events.indexOf("welcome") < events.indexOf("sent"), bob.describe());
 }
 
-/** Servers and clients that die and come back. */
+async function typeWithoutAConnection(world: World): Promise<void> {
+  const server = await world.server();
+  const { port } = server;
+  const ann = await world.client("ann");
+  const pipe = await world.pipe("carl", { args: ["--wait", "30"] });
+  await ann.waitFor("joined", { nick: "carl" });
+  await server.kill();
+  await Promise.all([ann.waitFor("reconnecting"), pipe.waitForText("stderr", /connection lost/)]);
+  await ann.say({ type: "chat", text: "hello", ref: "r" });
+  await pipe.write("from a pipe\n");
+  await pipe.closeInput();
+  const before = Date.now();
+  const again = await world.server([], { port });
+  const dan = await world.client("dan");
+  await dan.waitFor("chat", { text: "hello" });
+  await dan.waitFor("chat", { text: "from a pipe" });
+  assert.ok(Date.now() - before >= 4500); // only once it knows who is there
+  assert.equal(await pipe.ended(), 0, pipe.stderr);
+  assert.deepEqual(ann.all("undelivered"), []);
+  assert.ok(ann.first("sent", { ref: "r" }));
+  await again.kill();
+}
+
 export const RECONNECT: readonly Conversation[] = [
   [
     "a server killed while three people type: each message arrives once and in order",
@@ -192,7 +229,11 @@ export const RECONNECT: readonly Conversation[] = [
   ["a server killed again and again loses nothing", killItAgain],
   ["a client killed and started again gets what was said meanwhile, as late", killAClient],
   ["a client that ends reports what nobody got", leaveBeforeReading],
-  ["a server with another key is refused, by name, place and way out", changeTheServer],
+  [
+    "a server with another key is refused: both keys, the pin's line and the remedy are shown",
+    changeTheServer,
+  ],
   ["a known server at a new address is known, and pinned there", moveTheServer],
-  ["what is typed before the welcome is sent after it", typeBeforeTheWelcome],
+  ["text typed before the welcome is sent after it", typeBeforeTheWelcome],
+  ["text typed while disconnected goes to whoever is there afterwards", typeWithoutAConnection],
 ];

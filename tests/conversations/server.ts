@@ -1,15 +1,22 @@
 /**
- * Who may join: passwords, lists, sizes of rooms and keys.
+ * Admission: passwords, allow lists, room capacity and key sizes.
  *
  * @module
  */
 
 import assert from "node:assert/strict";
-import { type Conversation, fingerprintOf, type Program, type World } from "../support/programs.ts";
+import {
+  type Conversation,
+  fingerprintOf,
+  freePort,
+  poll,
+  type Program,
+  type World,
+} from "../support/programs.ts";
 
 const WRONG_PASSWORD = "the server refused: wrong password";
 
-/** Waits until a client has been refused for good. @returns Its final error. */
+/** Waits until a client has been refused permanently. @returns Its final error. */
 async function refused(client: Program, reason: string): Promise<string> {
   assert.equal(await client.ended(), 1, client.describe());
   const events = client.events.filter(({ event }) => event !== "notice");
@@ -37,15 +44,21 @@ async function askForAPassword(world: World): Promise<void> {
     world.client("dan"),
   ]);
   const variable = await world.client("fay", { env: { HEARTH_PASSWORD: "pässwörd Å" } });
+  const pipe = await world.pipe("gus");
   await ann.waitFor("joined", {}, { count: 2 });
   await ann.chat("inside");
   await Promise.all([bob, variable].map((client) => client.waitFor("chat", { text: "inside" })));
-  for (const client of [eve, dan]) {
-    assert.equal(await refused(client, "wrong password"), WRONG_PASSWORD);
-  }
+  assert.equal(await refused(eve, "wrong password"), WRONG_PASSWORD);
+  assert.equal(await refused(dan, "wrong password"), "the server needs a password");
+  assert.equal(await pipe.ended(), 1);
+  assert.match(
+    pipe.stderr,
+    /client: error: the server needs a password\nclient: hint: .*--password-file.* HEARTH_PASSWORD\n/,
+  );
+  assert.doesNotMatch(pipe.stderr, /lost|wrong/);
   assert.deepEqual(
     server.all("refused").map(({ reason }) => reason),
-    Array(2).fill("wrong password"),
+    Array(3).fill("wrong password"),
   );
   for (const secret of ["pässwörd", "nope"]) assert.ok(!server.stdout.includes(secret));
 }
@@ -59,7 +72,7 @@ async function useAJoinKey(world: World): Promise<void> {
     env: { HEARTH_PASSWORD: "between friends" },
   });
   assert.equal(made.code, 0, made.stderr);
-  assert.match(made.stdout, /^hearth-join:[A-Za-z0-9+/]{43}\n$/);
+  assert.match(made.stdout, /^hearth2-join:[A-Za-z0-9+/]{43}\n$/);
   await world.server(["--join-key-file", await world.file("join-key", made.stdout)]);
   const password = await world.file("password", "between friends\n");
   const [ann, bob, eve] = await Promise.all([
@@ -73,7 +86,7 @@ async function useAJoinKey(world: World): Promise<void> {
   assert.equal(await refused(eve, "wrong password"), WRONG_PASSWORD);
 }
 
-/** The server has no password, and lets in whom the members cannot authenticate. */
+/** The server has no password, and admits clients that the members cannot authenticate. */
 async function keepGhostsOut(world: World): Promise<void> {
   await world.server();
   const env = { HEARTH_PASSWORD: "ours" };
@@ -175,15 +188,63 @@ async function refuseWeakKeys(world: World): Promise<void> {
   await trusting.waitFor("welcome");
 }
 
-/** Who is let in. */
+/** Lines beyond what the kernel takes wait, and in the end are lost. */
+async function writeToNobody(world: World): Promise<void> {
+  const port = freePort();
+  const server = await world.startUnread("server", {
+    args: ["--port", String(port), "--verbose"],
+    home: await world.home("server", { file: "server.pem" }),
+  });
+  await poll(() => listens(port), () => "a server that listens");
+  const [ann, bob] = await Promise.all([
+    world.client("ann", { port }),
+    world.client("bob", { port }),
+  ]);
+  await ann.waitFor("joined");
+  await ann.chat("is anybody reading?");
+  await bob.waitFor("chat", { text: "is anybody reading?" });
+  await ann.waitFor("delivered");
+  assert.equal(await server.kill("SIGTERM"), 0);
+}
+
+async function listens(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function sumUpStrangers(world: World): Promise<void> {
+  const server = await world.server();
+  const strangers = 120;
+  for (let i = 0; i < strangers; i++) {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+    await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+    while (await connection.read(new Uint8Array(64)).catch(() => null) !== null);
+    connection.close();
+  }
+  assert.equal(await server.kill("SIGTERM"), 0);
+  const written = server.all("closed");
+  const omitted = server.all("omitted", { of: "closed" });
+  assert.ok(written.length < 60 && omitted.length > 0, server.describe());
+  assert.ok(omitted.every(({ cause }) => cause === written[0]!.cause));
+  const lines = omitted.map((event) => event.lines as number);
+  const sum = written.length + lines.reduce((sum, count) => sum + count);
+  assert.ok(sum === strangers || sum === strangers - 1, String(sum)); // it may stop before the last
+}
+
 export const SERVER: readonly Conversation[] = [
   ["--password-file lets in who knows the password, and nobody else", askForAPassword],
   ["--join-key-file lets the operator not know the password", useAJoinKey],
-  ["a password keeps those out whom a server without one lets in", keepGhostsOut],
+  ["a password keeps out clients that a server without one admits", keepGhostsOut],
   ["--allow lets in who is on the list, and removes who no longer is at SIGHUP", keepAList],
   ["--room-capacity and --max-clients make others wait", fillUp],
   [
     "weak keys are refused by server and clients, unless --min-key-bits allows them",
     refuseWeakKeys,
   ],
+  ["a server whose output nobody reads goes on, and ends in order", writeToNobody],
+  ["a server sums up the many lines that strangers cause", sumUpStrangers],
 ];

@@ -1,5 +1,5 @@
 /**
- * Starting and ending: first starts, a server that a client serves, key files, signals, and what the server says.
+ * Starting and ending: first starts, `client --serve`, key files, signals, and the server's output.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import {
   type World,
 } from "../support/programs.ts";
 
-/** Key files that are not as Hearth writes them, all with the same key, and whether they are locked. */
+/** Key files in other formats, all with the same key, and whether they are encrypted. */
 const KEY_FILES: readonly (readonly [name: string, passphrase?: string])[] = [
   ["openssh.pem"],
   ["openssh_passphrase.pem", "pässwörd"],
@@ -39,7 +39,7 @@ async function serve(world: World): Promise<void> {
   await bob.chat("hello you two");
   await Promise.all([one, two].map((client) => client.waitFor("chat", { text: "hello you two" })));
 
-  // Of the two one serves: when it ends, the others lose their server, and find the next.
+  // One of the two serves: when it ends, the others lose their server and find the next.
   const serves = (client: Program) =>
     client.all("notice").some(({ text }) => /this computer is the server/.test(String(text)));
   assert.notEqual(serves(one), serves(two));
@@ -48,6 +48,7 @@ async function serve(world: World): Promise<void> {
   await bob.waitFor("disconnected", { reason: "shutting down" });
   const next = await start("three");
   await bob.waitFor("joined", {}, { count: 4 });
+  await next.waitFor("joined", { nick: "bob" });
   await next.chat("served by another");
   for (const client of [bob, guest]) await client.waitFor("chat", { text: "served by another" });
 }
@@ -62,10 +63,27 @@ async function joinWhatIsHere(world: World): Promise<void> {
     args: ["--serve", "--port", String(server.port), "--json"],
     home: await world.home("bob"),
   });
-  // Both have the login name: they are told apart by their keys.
+  // Both have the login name: they are distinguished by their keys.
   const key = await fingerprintOf("ann");
   await serving.waitFor("joined", { nick: `somebody#${key.slice(7, 11)}`, fingerprint: key });
   assert.equal(serving.first("connected").fingerprint, await fingerprintOf("server"));
+}
+
+async function hostWhereRefused(world: World): Promise<void> {
+  const file = await world.file("allow", `${await fingerprintOf("bob")}\n`);
+  const { port } = await world.server(["--allow", file]);
+  for (const [nick, ...options] of [["ann"], ["carl", "--no-stand-by"]] as const) {
+    const client = world.start("client", {
+      args: ["--serve", "--port", String(port), "--json", ...options],
+      home: await world.home(nick),
+    }, nick);
+    const { fingerprint } = await client.waitFor("connected", {}, { count: 2 });
+    assert.notEqual(fingerprint, await fingerprintOf("server"));
+    await client.waitFor("welcome");
+    const texts = client.all("notice").map(({ text }) => text);
+    assert.ok(texts.includes(`the host at 127.0.0.1:${port} refused: not allowed`), texts.join());
+    assert.equal(await client.leave(), 0);
+  }
 }
 
 async function startForTheFirstTime(world: World): Promise<void> {
@@ -91,7 +109,7 @@ async function startForTheFirstTime(world: World): Promise<void> {
   assert.match(await Deno.readTextFile(`${home}/identity.pem`), /^-----BEGIN PRIVATE KEY-----/);
 }
 
-/** What the README begins with: nothing is there yet, and two terminals type the same at once. */
+/** The README's first example: nothing is there yet, and two terminals type the same at once. */
 async function serveForTheFirstTime(world: World): Promise<void> {
   const home = await world.emptyHome("new");
   const port = String(freePort());
@@ -179,7 +197,7 @@ async function endWithoutAWelcome(world: World): Promise<void> {
   server.signal("SIGCONT");
 }
 
-/** A process catches the signals that would end it: as the kernel tells. */
+/** Whether a process catches SIGTERM, according to the kernel. */
 async function listensToSignals({ pid }: Program): Promise<void> {
   if (Deno.build.os !== "linux") return;
   await poll(async () => {
@@ -231,7 +249,9 @@ async function endInOrder(world: World): Promise<void> {
     const eve = await world.client("eve");
     await eve.waitFor("welcome");
     assert.equal(await other.kill(signal), 0);
-    assert.deepEqual(other.events.map(({ event }) => event), [
+    // The client also tries whether the server is reachable from outside, and closes that connection.
+    const events = other.events.map(({ event }) => event).filter((event) => event !== "closed");
+    assert.deepEqual(events, [
       "listening",
       "joined",
       "stopping",
@@ -245,14 +265,14 @@ async function endInOrder(world: World): Promise<void> {
   assert.equal(server.running, true);
 }
 
-/** A member that reads nothing holds the end up for 2 s: long enough for a second signal. */
+/** A member that reads nothing delays the end for 2 s: long enough for a second signal. */
 async function endAtOnce(world: World): Promise<void> {
   const server = await world.server();
   const [ann, bob] = await world.gather("ann", "bob") as [Program, Program];
   bob.signal("SIGSTOP");
   server.signal("SIGTERM");
   await ann.waitFor("disconnected", { reason: "shutting down" });
-  server.signal("SIGTERM"); // so soon it counts as the same
+  server.signal("SIGTERM"); // too soon: counts as the same signal
   await poll(() => {
     server.signal("SIGTERM");
     return !server.running;
@@ -265,7 +285,7 @@ async function sayWhatToType(world: World): Promise<void> {
   const server = world.start("server", { args: ["--port", "0"], home });
   const [, port] = await server.waitForText("stdout", /^listening on port (\d+): \S/m);
   const fingerprint = await fingerprintOf("server");
-  const [, host] = await server.waitForText("stdout", /^ {4}\S*client --host (\S+)$/m);
+  const [, host] = await server.waitForText("stdout", /^ {4}.*client --host (\S+)$/m);
   assert.ok(host!.endsWith(`:${port}`) || host!.includes("."), host);
   assert.ok(server.stdout.includes(fingerprint));
   const ann = await world.client("ann", { port: Number(port) });
@@ -284,21 +304,21 @@ async function sayWhatToType(world: World): Promise<void> {
   assert.deepEqual([quiet.stdout, quiet.stderr], ["", ""]);
 }
 
-/** How programs begin and end. */
 export const STARTING: readonly Conversation[] = [
   ["--serve twice at once: one serves, the other joins, and a third takes over", serve],
   ["a server on this computer is joined without --host, also with --serve", joinWhatIsHere],
+  ["--serve hosts where the server on this computer refuses", hostWhereRefused],
   ["a server is reached over IPv6 and IPv4", joinOverBothFamilies],
-  ["two first starts at once make one key, that only its owner can read", startForTheFirstTime],
+  ["two first starts at once make one key, which only its owner can read", startForTheFirstTime],
   [
     "--serve twice at once in a new state folder makes one server and two members",
     serveForTheFirstTime,
   ],
   ["--key takes OpenSSH and PEM keys, locked ones with HEARTH_KEY_PASSPHRASE", useOtherKeys],
   ["--serve unlocks the server's key as it does one's own", serveWithALockedKey],
-  ["the nick used last is used again, the login name before that", rememberTheNick],
+  ["the last nick is used again; before that, the login name", rememberTheNick],
   ["signals end a client that is not in the room yet", endWithoutAWelcome],
-  ["signals end clients and servers in order, with their exit codes", endInOrder],
+  ["signals end clients and servers cleanly, with their exit codes", endInOrder],
   ["a second signal ends a server at once", endAtOnce],
-  ["server says what to type, who comes and who goes; --quiet says nothing", sayWhatToType],
+  ["server prints what to type, who joins and who leaves; nothing with --quiet", sayWhatToType],
 ];

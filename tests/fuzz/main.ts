@@ -9,9 +9,10 @@ import { parseArgs } from "node:util";
 
 /** The files, and their shares of the time. */
 const SHARES: readonly (readonly [file: string, share: number, filter?: string])[] = [
-  ["fuzz_test.ts", 0.4],
+  ["hostile/fuzz_test.ts", 0.3],
+  ["hostile/files_test.ts", 0.1],
   ["fuzz/session_test.ts", 0.4],
-  ["hostile_relay_test.ts", 0.2, "Session against a relay that does all of that"],
+  ["hostile/relay_test.ts", 0.2, "Session against a relay that does all of that"],
 ];
 const FOLDER = new URL("../", import.meta.url);
 

@@ -5,24 +5,24 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { type Bytes, concat, decodeHex, withLength } from "../../lib/base/bytes.ts";
-import { cipherReady, sealAead } from "../../lib/protocol/records.ts";
+import { cipherReady, sealAead, TAG_BYTES } from "../../lib/protocol/records.ts";
 import { DecryptError, ProtocolError, UsageError } from "../../lib/base/errors.ts";
-import { Initiator, Responder } from "../../lib/protocol/handshake.ts";
+import { M2_HEADER_BYTES, MAX_CT2_BYTES, MAX_CT3_BYTES } from "../../lib/protocol/handshake.ts";
+import { NO_SHARE } from "../../lib/protocol/password.ts";
 import { type ByteStream, writeAll } from "../../lib/transport/byte_stream.ts";
 import { encodeFrame, type Frame, KIND, REASON } from "../../lib/protocol/frames.ts";
 import { cheapKey } from "../support/cheap_key.ts";
-import { recordedKey, recordedRandom } from "../support/doubles.ts";
 import { settle } from "../support/fake_clock.ts";
 import { HostileRelay } from "../support/hostile_relay.ts";
-import { kat, katHandshake, katKey } from "../support/kat.ts";
+import { kat, katHandshake } from "../support/kat.ts";
+import { makeInitiator, makeResponder } from "../support/recorded_handshake.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { LOBBY, RelayRig } from "../support/relay_rig.ts";
-import { assertTimed, fuzzSeconds } from "../support/timed.ts";
+import { assertTimed, fuzzLimits } from "../support/timed.ts";
 
 await cipherReady();
 
 const TARGETS = 4;
-const budgetMs = fuzzSeconds(4) * 1000 / TARGETS;
 
 /** A change somewhere in bytes: what to do, where, with which value. */
 type Change = readonly [how: "set" | "flip" | "cut" | "insert" | "drop" | "length", number, number];
@@ -65,64 +65,38 @@ async function expectWireErrors(action: () => Promise<unknown>): Promise<boolean
 
 const handshakes = [...kat.transport.cases, ...kat.peer.cases];
 
-/** Both sides of a known handshake, and what the one that is not under test would seal. */
-async function known(name: string) {
-  const it = katHandshake(name);
-  const signature = (plaintext: string, bytes: number) => decodeHex(plaintext).slice(-bytes);
-  const size = (key: Parameters<typeof katKey>[0]) => kat.keys[key].bits / 8;
-  const common = {
-    mode: it.mode,
-    ...(it.mode === "peer" && { prologue: decodeHex(it.prologue), psk: decodeHex(it.psk) }),
-  };
-  return {
-    it,
-    initiator: {
-      ...common,
-      key: recordedKey(await katKey(it.initiator), signature(it.ct3_plaintext, size(it.initiator))),
-      random: recordedRandom(it.eI_private, "00".repeat(32)),
-    },
-    responder: {
-      ...common,
-      key: recordedKey(await katKey(it.responder), signature(it.ct2_plaintext, size(it.responder))),
-      random: recordedRandom(it.eR_private, "00".repeat(32)),
-    },
-  };
-}
-
 const names = handshakes.map(({ name }) => name);
 
 Deno.test("Initiator takes what is sealed in M2 only as it was, transport and peer, else a wire error", async () => {
   let good = 0;
   await assertTimed(fc.tuple(fc.constantFrom(...names), changes), async ([name, done]) => {
-    const { it, initiator } = await known(name);
+    const it = katHandshake(name);
     const plaintext = decodeHex(it.ct2_plaintext);
     const changed = mutate(plaintext, done);
-    if (changed.length > 1051) return;
+    if (changed.length > MAX_CT2_BYTES - TAG_BYTES) return;
     const ct2 = sealAead(decodeHex(it.kR), 0, decodeHex(it.th1), changed);
-    const side = new Initiator(initiator);
-    const taken = await expectWireErrors(() =>
-      side.consumeM2(concat(decodeHex(it.eR), withLength(ct2)))
-    );
+    const side = await makeInitiator(it);
+    const header = decodeHex(it.M2).slice(0, M2_HEADER_BYTES[it.mode]);
+    const taken = await expectWireErrors(() => side.consumeM2(concat(header, withLength(ct2))));
     if (taken) assert.deepEqual(changed, plaintext);
     good += Number(taken);
-  }, budgetMs);
+  }, fuzzLimits(100, TARGETS));
   assert.ok(good > 0);
 });
 
 Deno.test("Responder takes what is sealed in M3 only as it was, transport and peer, else a wire error", async () => {
   let good = 0;
   await assertTimed(fc.tuple(fc.constantFrom(...names), changes), async ([name, done]) => {
-    const { it, responder } = await known(name);
+    const it = katHandshake(name);
     const plaintext = decodeHex(it.ct3_plaintext);
     const changed = mutate(plaintext, done);
-    if (changed.length > (it.mode === "peer" ? 1565 : 1051)) return;
-    const side = new Responder(responder);
-    await side.consumeM1(decodeHex(it.M1));
+    if (changed.length > MAX_CT3_BYTES[it.mode] - TAG_BYTES) return;
+    const side = await makeResponder(it);
     const ct3 = sealAead(decodeHex(it.kI), 0, decodeHex(it.th2), changed);
     const taken = await expectWireErrors(() => side.consumeM3(withLength(ct3)));
     if (taken) assert.deepEqual(changed, plaintext);
     good += Number(taken);
-  }, budgetMs);
+  }, fuzzLimits(100, TARGETS));
   assert.ok(good > 0);
 });
 
@@ -159,7 +133,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 const JOIN: Frame = {
   type: "join",
-  proof: new Uint8Array(32),
+  share: NO_SHARE,
   room: LOBBY,
   instance: new Uint8Array(16),
 };
@@ -243,7 +217,7 @@ Deno.test("Relay against whole sessions, changed anywhere: it forwards what is r
       [],
     );
     assert.ok(rig.clock.timers < 20, `${rig.clock.timers} timers`);
-  }, budgetMs);
+  }, fuzzLimits(100, TARGETS));
   assert.ok(count > 10 && joined > count / 4, `${joined} of ${count} got as far as the room`);
 });
 
@@ -253,7 +227,18 @@ const JOINING: Step = { what: "join", to: 0, size: 0, done: [], joined: false };
 
 /** What a relay may tell next, out of turn or not. */
 interface Telling {
-  readonly what: "joined" | "left" | "recv" | "welcome" | "ping" | "close" | "real";
+  readonly what:
+    | "joined"
+    | "left"
+    | "recv"
+    | "part"
+    | "welcome"
+    | "share"
+    | "result"
+    | "notice"
+    | "ping"
+    | "close"
+    | "real";
   readonly who: number;
   readonly value: number;
   readonly done: readonly Change[];
@@ -265,7 +250,12 @@ const telling: fc.Arbitrary<Telling> = fc.record({
     "left",
     "recv",
     "recv",
+    "part",
+    "part",
     "welcome",
+    "share",
+    "result",
+    "notice",
     "ping",
     "close",
     "real",
@@ -312,12 +302,21 @@ Deno.test("Session against whole sessions of a relay, changed anywhere: nothing 
         if (what === "close" && FINAL.includes(value) && done.length === 0) continue;
         const sid = sids[who]!;
         const payload = what === "real" ? heard[value % heard.length]! : new Uint8Array(1 + value);
+        const long = new Uint8Array(28 + value);
         const frame: Frame = what === "joined"
           ? { type: "joined", sid, fingerprint: new Uint8Array(32).fill(value) }
           : what === "left"
           ? { type: "left", sid, why: 1 + value % 2 }
           : what === "welcome"
           ? relay.welcomeOf(line)
+          : what === "part"
+          ? { type: "part", sid, tag: "00000000", box: new Uint8Array(57), common: long }
+          : what === "share"
+          ? { type: "share", share: new Uint8Array(32).fill(value) }
+          : what === "result"
+          ? { type: "result", request: "00000000", status: value, data: long }
+          : what === "notice"
+          ? { type: "notice", what: value, text: "x".repeat(1 + value) }
           : what === "ping"
           ? { type: "ping", data: new Uint8Array(8) }
           : what === "close"
@@ -331,5 +330,5 @@ Deno.test("Session against whole sessions of a relay, changed anywhere: nothing 
       if (ann!.failure instanceof UsageError) return relay.assertTruth();
       await relay.assertHeals();
     });
-  }, budgetMs);
+  }, fuzzLimits(20, TARGETS));
 });

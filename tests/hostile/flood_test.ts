@@ -1,7 +1,6 @@
 /**
- * A real server on real sockets, attacked in every way at once (attacks.ts), while two honest people talk through it:
- * nothing of theirs is lost, the server's memory stays within the bound of PROTOCOL.md §10, and afterwards memory and
- * descriptors are what they were.
+ * A real server under all attacks of support/attacks.ts at once, while two honest clients chat: none of their messages
+ * are lost, memory stays within the bound of PROTOCOL.md §10, and memory and file descriptors go back to normal.
  */
 import assert from "node:assert/strict";
 import { encodeHex } from "../../lib/base/bytes.ts";
@@ -13,18 +12,18 @@ import { usageOf } from "../soak/crew.ts";
 
 const PASSWORD = "between friends";
 const MAX_MEMBERS = 64;
-/** §10: the share of a sender, and what a connection holds besides. */
+/** §10: the credit of a sender, and the other buffers of a connection. */
 const BOUND_MIB = (MAX_MEMBERS + MAX_PENDING) * (MAX_UNDELIVERED_BYTES + 64 * 1024) / 2 ** 20;
-/** The relay itself keeps nothing, but the C library does not give back all that was freed: SECURITY.md has the numbers. */
+/** The relay keeps nothing, but the C library does not return all freed memory; numbers in tests/README.md. */
 const LEFT_OVER_MIB = 96;
 const TALK_MS = 50;
 
 const isLinux = Deno.build.os === "linux";
 if (!isLinux) {
-  console.log("the server under attack: memory and descriptors are measured on Linux only");
+  console.log("flood_test.ts: memory and file descriptors are measured on Linux only");
 }
 
-/** Two people talk until told to stop; gives how long each message took, in milliseconds. */
+/** Two clients chat until `isOver`; returns the latency of each message in milliseconds. */
 async function talk(ann: Program, bob: Program, isOver: () => boolean): Promise<number[]> {
   const times: number[] = [];
   let seen = 0;
@@ -51,7 +50,7 @@ async function talk(ann: Program, bob: Program, isOver: () => boolean): Promise<
   return times;
 }
 
-/** Looks at the server every now and then: the most memory it needed. */
+/** Samples the memory of the server; returns the maximum. */
 async function watch(server: Program, isOver: () => boolean): Promise<number> {
   let most = 0;
   while (!isOver()) {
@@ -74,7 +73,7 @@ async function attack(world: World, server: Program): Promise<string> {
   return decoder.decode(stdout).trim();
 }
 
-Deno.test("server under all attacks at once loses nothing of honest people, and is itself again afterwards", async () => {
+Deno.test("server under all attacks at once loses no honest messages, and recovers", async () => {
   await using world = await World.open(FROM_SOURCE);
   const args = ["--password-file", await world.file("password", PASSWORD)];
   const server = await world.server([...args, "--max-clients", `${MAX_MEMBERS}`]);
@@ -101,7 +100,7 @@ Deno.test("server under all attacks at once loses nothing of honest people, and 
     assert.deepEqual(bad, []);
   }
   assert.match(said, /other protocols answered: 60/);
-  // Those who did not read were given up as too slow, not just ended by their own end.
+  // Receivers that did not read were cut as too slow before they ended by themselves.
   assert.equal(server.all("closed", { cause: "too slow" }).length, 4);
   assert.doesNotMatch(server.stdout, /internal error/);
   const p99 = times[Math.floor(times.length * 0.99)]!;

@@ -14,39 +14,45 @@ import {
 } from "../../lib/base/bytes.ts";
 import { cipherReady, Opener, Sealer } from "../../lib/protocol/records.ts";
 import { DecryptError, ProtocolError } from "../../lib/base/errors.ts";
-import { forEachFrame } from "../../lib/transport/input_buffer.ts";
 import {
+  HandshakeInitiator,
   type HandshakeOptions,
-  Initiator,
+  HandshakeResponder,
   type Mode,
-  Responder,
 } from "../../lib/protocol/handshake.ts";
 import { LineSplitter } from "../../lib/ui/standard_input.ts";
 import {
   decodeMessage,
   encodeMessage,
   MAX_TEXT_BYTES,
+  NOTE,
   type SentMessage,
 } from "../../lib/protocol/messages.ts";
+import { makeSessionKey } from "../../lib/protocol/session_key.ts";
 import {
+  BOX_BYTES,
   decodeFrame,
   encodeFrame,
+  forEachFrame,
   type Frame,
+  MAX_COMMON_BYTES,
   MAX_PAYLOAD_BYTES,
+  MIN_COMMON_BYTES,
   WHY,
 } from "../../lib/protocol/frames.ts";
 import { isReceivableNick } from "../../lib/protocol/names.ts";
 import { computeView } from "../../lib/protocol/rooms.ts";
-import { VIEW_WINDOW_MS, ViewGate } from "../../lib/view.ts";
-import { cheapKey, decodeCheapId } from "../support/cheap_key.ts";
+import { Inboxes } from "../../lib/session/inbox.ts";
+import { VIEW_WINDOW_MS, ViewLog } from "../../lib/session/view_log.ts";
+import { cheapKey, cheapPrimitives } from "../support/cheap_key.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { type TestClient, TestRoom } from "../support/test_room.ts";
-import { assertTimed, fuzzSeconds } from "../support/timed.ts";
+import { assertTimed, fuzzLimits } from "../support/timed.ts";
 
 await cipherReady();
 
-/** Wall time for each property about histories, in milliseconds; the others run a fixed number of cases. */
-const historyMs = fuzzSeconds(1.5) * 1000;
+/** Of the properties about histories, which take longer than the others. */
+const limits = fuzzLimits(40, 2);
 
 function bytes(length: number): fc.Arbitrary<Bytes> {
   return fc.uint8Array({ minLength: length, maxLength: length })
@@ -59,7 +65,7 @@ const sid = hex(8).filter((text) => !/^0*$/.test(text));
 
 // Encodings.
 
-Deno.test("readU64() reads what writeU64() wrote, below any limit that is above it", () => {
+Deno.test("readU64() reads what writeU64() wrote, under any higher limit", () => {
   const value = fc.integer({ min: 0, max: MAX_TIME_MS - 1 });
   fc.assert(fc.property(value, fc.integer({ min: 0, max: 9 }), (value, offset) => {
     const array = new Uint8Array(offset + 8);
@@ -71,7 +77,7 @@ Deno.test("readU64() reads what writeU64() wrote, below any limit that is above 
   }));
 });
 
-Deno.test("decodeUtf8() gives back any well-formed text, and refuses or round-trips any bytes", () => {
+Deno.test("decodeUtf8() decodes any well-formed text, and refuses or round-trips any bytes", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
     assert.equal(decodeUtf8(encodeUtf8(text)), text.toWellFormed());
   }));
@@ -83,19 +89,55 @@ Deno.test("decodeUtf8() gives back any well-formed text, and refuses or round-tr
       assert.ok(error instanceof ProtocolError);
       return;
     }
-    assert.ok(equalBytes(encodeUtf8(decoded), array)); // each text has one encoding
+    assert.ok(equalBytes(encodeUtf8(decoded), array)); // the encoding is unique
   }));
 });
+
+const someBytes = fc.uint8Array({ maxLength: 300 }).map((array) => new Uint8Array(array));
+const entry = fc.record({ sid: hex(8), tag: hex(4), box: bytes(BOX_BYTES) });
+const common = fc.uint8Array({
+  minLength: MIN_COMMON_BYTES,
+  maxLength: MAX_COMMON_BYTES,
+  size: "medium",
+});
+
+/** A text of 1 to `max` bytes. */
+function textOf(max: number): fc.Arbitrary<string> {
+  return fc.string({ unit: "grapheme", minLength: 1, maxLength: max })
+    .map((text) => text.toWellFormed())
+    .filter((text) => encodeUtf8(text).length <= max);
+}
 
 const frame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ type: fc.constant("close" as const), reason: fc.nat(255) }),
   fc.record({ type: fc.constantFrom("ping" as const, "pong" as const), data: bytes(8) }),
   fc.record({
     type: fc.constant("join" as const),
-    proof: bytes(32),
+    share: bytes(32),
     room: bytes(32),
     instance: bytes(16),
   }),
+  fc.record({ type: fc.constant("share" as const), share: bytes(32) }),
+  fc.record({ type: fc.constant("proof" as const), proof: bytes(32) }),
+  fc.record({
+    type: fc.constant("admin" as const),
+    request: hex(4),
+    verb: fc.nat(255),
+    argument: someBytes,
+  }),
+  fc.record({
+    type: fc.constant("result" as const),
+    request: hex(4),
+    status: fc.nat(255),
+    data: someBytes,
+  }),
+  fc.record({ type: fc.constant("notice" as const), what: fc.nat(255), text: textOf(1024) }),
+  fc.record({
+    type: fc.constant("cast" as const),
+    entries: fc.array(entry, { minLength: 1, maxLength: 10 }),
+    common,
+  }),
+  fc.tuple(entry, common).map(([entry, common]) => ({ type: "part" as const, ...entry, common })),
   fc.uniqueArray(sid, { minLength: 1, maxLength: 8 }).chain(([own, ...others]) =>
     fc.record({
       type: fc.constant("welcome" as const),
@@ -117,7 +159,7 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
   }),
 );
 
-Deno.test("decodeFrame() gives back what encodeFrame() made, also several in one record", () => {
+Deno.test("decodeFrame() decodes what encodeFrame() made, also several frames in one record", () => {
   fc.assert(fc.property(fc.array(frame, { minLength: 1, maxLength: 5 }), (frames) => {
     const decoded: Frame[] = [];
     const plaintext = concat(...frames.map(encodeFrame));
@@ -154,9 +196,27 @@ const message: fc.Arbitrary<SentMessage> = fc.oneof(
     private: fc.boolean(),
     late: fc.boolean(),
     view: bytes(32),
-    text: fc.string({ unit: "grapheme", minLength: 1, maxLength: 3000 })
-      .map((text) => text.toWellFormed())
-      .filter((text) => encodeUtf8(text).length <= MAX_TEXT_BYTES),
+    reply: fc.option(sid, { nil: undefined }),
+    text: textOf(MAX_TEXT_BYTES),
+  }),
+  fc.record({
+    type: fc.constant("note" as const),
+    seq,
+    ref: hex(8),
+    what: fc.constantFrom(NOTE.REACT, NOTE.EDIT),
+    text: textOf(32),
+  }),
+  fc.record({
+    type: fc.constant("note" as const),
+    seq,
+    ref: hex(8),
+    what: fc.constantFrom(NOTE.UNREACT, NOTE.RETRACT, 0, 5, 255),
+    text: fc.constant(""),
+  }),
+  fc.record({
+    type: fc.constant("topic" as const),
+    time: fc.integer({ min: 0, max: MAX_TIME_MS - 1 }),
+    text: textOf(200),
   }),
   fc.record({ type: fc.constant("nick" as const), seq, nick }),
   fc.record({ type: fc.constant("ack" as const), received: counter }),
@@ -167,7 +227,7 @@ const message: fc.Arbitrary<SentMessage> = fc.oneof(
   }),
 );
 
-Deno.test("decodeMessage() gives back what encodeMessage() made", () => {
+Deno.test("decodeMessage() decodes what encodeMessage() made", () => {
   fc.assert(fc.property(message, (message) => {
     assert.deepEqual(decodeMessage(encodeMessage(message)), { ...message });
   }));
@@ -195,7 +255,7 @@ Deno.test("LineSplitter gives the same lines however its input is split", () => 
 
 // Cryptography.
 
-Deno.test("Opener gives back what Sealer sealed, until a byte is changed, and is dead then", () => {
+Deno.test("Opener opens what Sealer sealed, until the first changed byte, and nothing after", () => {
   const plaintexts = fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 8 });
   fc.assert(fc.property(bytes(32), plaintexts, fc.nat(), (chainKey, plaintexts, place) => {
     const sealer = new Sealer(chainKey);
@@ -213,13 +273,13 @@ Deno.test("Opener gives back what Sealer sealed, until a byte is changed, and is
 
 const handshake = fc.record({
   mode: fc.constantFrom<Mode>("transport", "peer"),
-  prologue: fc.uint8Array({ maxLength: 144 }),
-  psk: bytes(32),
+  prologue: bytes(144),
+  roomKey: fc.option(bytes(32), { nil: undefined }),
   seeds: fc.tuple(fc.nat(1000), fc.nat(1000)),
   bits: fc.tuple(fc.constantFrom(1024, 2048, 3072, 4096), fc.constantFrom(1024, 2048, 3072, 4096)),
 });
 
-Deno.test("Initiator and Responder agree, and no changed byte of any message gets through", async () => {
+Deno.test("HandshakeInitiator and HandshakeResponder agree, and detect any changed byte", async () => {
   const tampering = fc.record({
     message: fc.constantFrom("none", "m1", "m2", "m3"),
     place: fc.nat(),
@@ -232,15 +292,24 @@ Deno.test("Initiator and Responder agree, and no changed byte of any message get
         if (name === message) changed[place % changed.length]! ^= mask;
         return changed;
       };
-      const options = (side: 0 | 1): HandshakeOptions => ({
-        key: cheapKey(known.seeds[side], known.bits[side]),
-        mode: known.mode,
-        prologue: known.prologue,
-        psk: known.psk,
-        decodeId: decodeCheapId,
-      });
-      const initiator = new Initiator(options(0));
-      const responder = new Responder(options(1));
+      const options = async (side: 0 | 1): Promise<HandshakeOptions> => {
+        const key = cheapKey(known.seeds[side], known.bits[side]);
+        const primitives = cheapPrimitives;
+        if (known.mode === "transport") {
+          const session = await makeSessionKey(key, { primitives });
+          return { key, mode: "transport", session, primitives };
+        }
+        const { prologue, roomKey } = known;
+        const membership = {
+          relay: prologue.subarray(0, 32),
+          room: prologue.subarray(32, 64),
+          sid: prologue.subarray(128 + 8 * side, 136 + 8 * side),
+        };
+        const session = await makeSessionKey(key, { membership, primitives });
+        return { key, mode: "peer", session, prologue, roomKey, primitives };
+      };
+      const initiator = await HandshakeInitiator.start(await options(0));
+      const responder = new HandshakeResponder(await options(1));
       try {
         const m2 = await responder.consumeM1(tamper("m1", initiator.m1));
         const sent = await initiator.consumeM2(tamper("m2", m2));
@@ -264,7 +333,7 @@ Deno.test("Initiator and Responder agree, and no changed byte of any message get
 
 // Views.
 
-Deno.test("computeView() is the same for any order of members, and for no other members", () => {
+Deno.test("computeView() depends on the members, not on their order", () => {
   const members = fc.uniqueArray(fc.tuple(sid, bytes(32)), {
     selector: ([sid]) => sid,
     minLength: 1,
@@ -288,7 +357,7 @@ Deno.test("computeView() is the same for any order of members, and for no other 
   );
 });
 
-Deno.test("ViewGate decides as a naive model does that looks back on everything", async () => {
+Deno.test("Inboxes decide views like a naive model that sees the whole history", async () => {
   const step = fc.oneof(
     fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 4000 }) }),
     fc.record({ do: fc.constant("change" as const), view: fc.nat(3) }),
@@ -301,14 +370,11 @@ Deno.test("ViewGate decides as a naive model does that looks back on everything"
       const shown: { id: number; sender: number; how: string; at: number }[] = [];
       const added: { id: number; sender: number; view: number; at: number }[] = [];
       const own: { view: number; from: number; to: number }[] = [];
-      const gate = new ViewGate<{ id: number; sender: number }>(
-        clock,
-        (message, how) => shown.push({ ...message, how, at: clock.now() }),
-      );
+      const inboxes = new Inboxes(clock, new ViewLog(clock), () => true);
       const change = (view: number) => {
         if (own.length > 0) own.at(-1)!.to = clock.now();
         own.push({ view, from: clock.now(), to: Infinity });
-        gate.change(asView(view));
+        inboxes.changeView(asView(view));
       };
       change(0);
       for (const step of steps) {
@@ -316,14 +382,19 @@ Deno.test("ViewGate decides as a naive model does that looks back on everything"
         else if (step.do === "change") change(step.view);
         else {
           const { view, sender } = step;
-          added.push({ id: added.length, sender, view, at: clock.now() });
-          gate.add(`${sender}`, { id: added.length - 1, sender }, { view: asView(view) });
+          const id = added.length;
+          added.push({ id, sender, view, at: clock.now() });
+          inboxes.of("SHA256:x", `${sender}`).add({
+            seq: 1,
+            view: asView(view),
+            give: (how) => void shown.push({ id, sender, how, at: clock.now() }),
+          });
         }
       }
       await clock.advance(2 * VIEW_WINDOW_MS);
       assert.equal(shown.length, added.length);
       for (const { id, sender, view, at } of added) {
-        // Equal at some moment from 5 s before to 5 s after; views of no length count, too.
+        // Equal at some moment within 5 s before or after; views of zero duration count.
         const same = own.some((mine) =>
           mine.view === view && mine.to >= at - VIEW_WINDOW_MS && mine.from < at + VIEW_WINDOW_MS
         );
@@ -338,17 +409,17 @@ Deno.test("ViewGate decides as a naive model does that looks back on everything"
   );
 });
 
-// Histories of a room: whatever happens to connections and programs, people are told the truth.
+// Histories: whatever happens to connections and programs, reports are true.
 
 const PEOPLE = [{ seed: 5, nick: "anna" }, { seed: 3, nick: "bert" }, { seed: 2, nick: "carl" }];
 
-/** A room in which things happen to connections and programs. */
+/** A room whose connections and programs fail. */
 class History {
   readonly room: TestRoom;
-  /** Every process there ever was; `person` is its place in PEOPLE. */
+  /** All processes ever started; `person` is an index into PEOPLE. */
   readonly processes: { client: TestClient; person: number; alive: boolean }[] = [];
   #count = 0;
-  /** Nothing gets to or from them any more, until their connection is cut. */
+  /** Clients cut off from the relay, until their connection is cut. */
   #stalled = new Set<TestClient>();
 
   constructor(room: TestRoom) {
@@ -366,7 +437,7 @@ class History {
     return this.processes.filter(({ alive }) => alive).map(({ client }) => client);
   }
 
-  /** Texts are `process:number`, in the order of writing. */
+  /** Sends a text `process:number`; numbers increase. */
   say(client: TestClient): void {
     const index = this.processes.findIndex((process) => process.client === client);
     client.say(`${index}:${String(this.#count++).padStart(4, "0")}`);
@@ -404,7 +475,7 @@ class History {
     client.kill();
   }
 
-  /** All come to rest: the dead are noticed, the others are connected, and nothing is in the way. */
+  /** Settles: dead clients are noticed, the others reconnect, and nothing is stalled. */
   async finish(): Promise<void> {
     for (const client of [...this.#stalled]) await this.cut(client, true);
     for (const { client, alive } of this.processes) if (!alive) await this.room.notice(client);
@@ -417,7 +488,7 @@ class History {
     return client.events.flatMap((event) => event.event === "chat" ? [event.text] : []);
   }
 
-  /** What must hold of every history. */
+  /** Asserts what holds for every history. */
   check(): void {
     for (const { client } of this.processes) {
       assert.deepEqual(client.faults, []);
@@ -451,7 +522,7 @@ class History {
     assert.equal(client.membership.outbox.unsettled, 0);
   }
 
-  /** Everybody named has been shown it, in one of their processes. */
+  /** Asserts that everybody in `to` was shown the message, in one of their processes. */
   #checkDelivered(id: string, to: readonly string[]): void {
     assert.ok(to.length > 0);
     for (const name of to) {
@@ -459,7 +530,7 @@ class History {
         client.name === name &&
         client.events.some((event) => event.event === "chat" && event.id === id)
       );
-      assert.ok(shown, "delivered to somebody who was not shown it");
+      assert.ok(shown, "delivered to a client that was not shown it");
     }
   }
 }
@@ -496,7 +567,7 @@ async function play(history: History, steps: readonly Step[]): Promise<void> {
   }
 }
 
-Deno.test("Membership: through any cuts everything arrives everywhere, once, in order, and is reported so", async () => {
+Deno.test("Membership delivers everything once and in order through any cuts, and reports it", async () => {
   const steps = fc.array(cutStep, { minLength: 3, maxLength: 25, size: "max" });
   await assertTimed(
     steps,
@@ -519,11 +590,11 @@ Deno.test("Membership: through any cuts everything arrives everywhere, once, in 
           assert.ok(!events.includes("undelivered") && !events.includes("lost"));
         }
       }),
-    historyMs,
+    limits,
   );
 });
 
-Deno.test("Membership: whatever happens to programs, nothing is shown twice and all reports are true", async () => {
+Deno.test("Membership shows nothing twice and reports truly, whatever happens to programs", async () => {
   const steps = fc.array(anyStep, { minLength: 3, maxLength: 30, size: "max" });
   await assertTimed(
     steps,
@@ -533,9 +604,9 @@ Deno.test("Membership: whatever happens to programs, nothing is shown twice and 
         for (const person of PEOPLE.keys()) await history.start(person);
         await play(history, steps);
         await history.finish();
-        await room.advance(11 * 60_000); // what is kept for the dead is given up
+        await room.advance(11 * 60_000); // messages kept for dead clients are given up
         history.check();
       }),
-    historyMs,
+    limits,
   );
 });

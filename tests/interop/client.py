@@ -1,21 +1,27 @@
-"""A HEARTH/1 client (§3 to §9), independent of the program it tests.
+"""A HEARTH/2 client (§3 to §9), independent of the program it tests.
 
     python3 client.py --host 127.0.0.1 --port N --home DIR --nick NAME [--room R]
-                      [--password-file F] [--strict-view] [--drop-after N] [--max-wait S]
+                      [--password-file F] [--renew S] [--drop-after N] [--max-wait S] [--no-cast]
+                      [--download DIR] [--no-direct] [--json]
 
 Key: DIR/identity.pem (made there, 2048 bits, when missing).  JSON lines on standard output:
-connected, welcome, joined, left, chat, sent, delivered, undelivered, nick, lost, away,
-disconnected, reconnecting, notice, error, bye.  JSON lines on standard input:
-  {"type":"chat","text":T}  {"type":"private","to":NICK or SHA256:...,"text":T}
-  {"type":"command","text":"/nick x" | "/me t" | "/away t" | "/away" | "/quit"}
+connected, welcome, joined, left, chat, note, topic, server, result, sent, delivered, undelivered,
+nick, lost, away, offered, offer, transfer, received, sentfile, transferfailed, disconnected,
+reconnecting, notice, error, bye.  On standard input:
+  {"type":"chat","text":T,"reply":ID?}  {"type":"private","to":NICK or SHA256:...,"text":T}
+  {"type":"note","ref":ID,"of":SHA256:...?,"what":"reaction|unreaction|edit|retraction","text":T}
+  {"type":"command","text":"/nick x" | "/me t" | "/away t" | "/away" | "/topic t" | "/quit"
+                          | "/kick F" | "/ban F 30m" | "/unban F" | "/bans" | "/announce t" | "/motd t"}
+  {"type":"send","to":WHO?,"path":P}  {"type":"accept|decline|cancel","id":ID}     (files.py)
 and as faults
   {"type":"command","text":"/cut"}       the TCP connection is reset (and made again)
   {"type":"command","text":"/abandon"}   the TCP connection stays open, unread; a new one is made
   {"type":"rehandshake","to":WHO}        a new channel beside the old one (initiator only)
   {"type":"endchannel","to":WHO,"reason":N}
-  {"type":"raw","to":WHO,"hex":H}        a record with this plaintext in the channel
+  {"type":"raw","to":WHO,"hex":H}        a record with this message in the channel
   {"type":"replay","to":WHO,"n":N}       the last N acknowledged messages go out again
---strict-view: an error event and exit 3 as soon as a view differs.
+  {"type":"filefault","what":"cut|record|bytes","hex":H,"after":N}   see files.py
+--renew S: channels are renewed after S seconds instead of an hour.
 --drop-after N: resets the first TCP connection after N records have come in.
 --max-wait S: cap on the wait before a new attempt.
 """
@@ -27,65 +33,96 @@ import json
 import os
 import random
 import signal
-import struct
 import sys
 import threading
 import time
 import traceback
-from collections import deque
+import unicodedata
+from collections import OrderedDict, deque
 
+import files
 import hearth as h
+from transport import Connection, now
 
-PING_AFTER, SILENCE = 15.0, 45.0
 VIEW_SECONDS = 5.0
-HANDSHAKE_TIMEOUT = 15.0
-CHANNEL_TIMEOUT = 30.0
-UNACKED_TIMEOUT = 30.0
-GONE_SECONDS = 600.0
-GONE_MESSAGES, GONE_BYTES = 1024, 4 << 20
-NEVER_AGAIN = {0, 2, 9}
+HANDSHAKE_TIMEOUT, M3_TIMEOUT = 15.0, 30.0
+CHANNEL_TIMEOUT = UNACKED_TIMEOUT = 30.0
+KEPT_SECONDS = 600.0
+KEPT_MESSAGES, KEPT_BYTES, LOST_INSTANCES = 1024, 4 << 20, 4
+SETTLE_SECONDS, SETTLE_MOST = 5.0, 15.0
+RENEW_SECONDS = 3600.0
+NEVER_AGAIN = {0, 2, 6, 9}
+FOR_GOOD = {0, 2, 9}
 BACKOFF = [1, 2, 4, 8, 16, 30]
+GUESS_SECONDS, GUESSES_PER_FP, GUESSES_STRANGER = 600.0, 6, 3
+GUESSES_OF_STRANGERS, GUESSES_IN_ALL, OPEN_GUESSES = 60, 120, 16
+NOTES_KEPT, NOTE_SECONDS = 32, 60.0
+IDS_REMEMBERED = 1024
 WHY = {0: "left", 1: "lost", 2: "replaced", 3: "removed"}
+WHAT = {h.REACTION: "reaction", h.UNREACTION: "unreaction", h.EDIT: "edit",
+        h.RETRACTION: "retraction"}
+VERBS = {"/kick": h.KICK, "/ban": h.BAN, "/unban": h.UNBAN, "/bans": h.BANS,
+         "/announce": h.ANNOUNCE, "/motd": h.MOTD}
+UNITS = {"m": 60, "h": 3600, "d": 86400}
 HIGH_WATER = 256 * 1024
 M1, M2, M3, PEER_RECORD = 1, 2, 3, 4
 
-ordinals = itertools.count(1)          # one clock for "written before" (§6, flag 4)
+ordinals = itertools.count(1)
 
 
-def emit(name, **more):
-    print(json.dumps({"event": name, **more}), flush=True)
+def emit(event, **more):
+    print(json.dumps({"event": event, **more}), flush=True)
 
 
-def now():
-    return time.monotonic()
+def iso(ms):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(min(ms / 1000, 2e11))) + f".{ms % 1000:03d}Z"
+
+
+def one_cluster(text):
+    """Whether a reaction is one grapheme cluster: near enough for what people send."""
+    count, joined, flags = 0, False, 0
+    for c in text:
+        code = ord(c)
+        extends = unicodedata.category(c) in ("Mn", "Mc", "Me") or code == 0x200D \
+            or 0x1F3FB <= code <= 0x1F3FF or 0xE0020 <= code <= 0xE007F
+        regional = 0x1F1E6 <= code <= 0x1F1FF
+        if not (count and (extends or joined or regional and flags % 2)):
+            count += 1
+        flags = flags + 1 if regional else 0
+        joined = code == 0x200D
+    return count == 1
 
 
 class Out:
-    """A message of one's own: a CHAT or a NICK, on its way to its addressees."""
+    """Something of one's own with a seq: a CHAT, NOTE or NICK, on its way to people."""
 
-    def __init__(self, text=None, action=False, private=False, nick=None):
-        self.ordinal = next(ordinals)
+    def __init__(self, kind, text="", action=False, to=None, reply=h.NO_REF, ref=h.NO_REF, what=0):
+        self.kind, self.text, self.action, self.to = kind, text, action, to
+        self.reply, self.ref, self.what = reply, ref, what
         self.id = os.urandom(8)
         self.time = int(time.time() * 1000)
-        self.text, self.action, self.private, self.nick = text, action, private, nick
-        self.copies = []
-        self.reported = False
+        self.written = now()
+        self.ordinal = self.accepted_at = None
+        self.private = to is not None
+        self.people = set()            # FPs it is for
+        self.acked, self.given_up, self.said_goodbye = set(), set(), set()
+        self.told, self.said = set(), False        # undelivered of whom; delivered
+        self.label = None              # the `ref` of the input
 
     @property
     def size(self):
-        return len(self.text.encode()) if self.text is not None else 64
+        return len(self.text.encode()) + 100
+
+    def waits_for(self, fp):
+        return fp in self.people and fp not in self.acked and fp not in self.given_up
 
 
 class Copy:
-    """One Out for one addressee.  state: waiting, acked, given up, void (counts for nothing)."""
+    """One Out in one stream.  seq: None until the stream has numbers."""
 
-    def __init__(self, out, fp, moved=False):
-        self.out, self.fp, self.moved = out, fp, moved
-        self.seq = None
-        self.state = "waiting"
-        self.instance = None
-        self.sent_at = None
-        out.copies.append(self)
+    def __init__(self, out, late):
+        self.out, self.late, self.seq = out, late, None
+        self.shown_at = None           # the stream's clock when it was first written
 
 
 class Stream:
@@ -93,21 +130,30 @@ class Stream:
 
     def __init__(self, fp, instance):
         self.fp, self.instance = fp, instance
-        self.next_seq = 1
-        self.unacked = deque()         # Copies, ascending seq; holes are told with GAP
-        self.sent = 0                  # the highest seq, or GAP - 1, that went out
-        self.acked_copies = deque(maxlen=64)
-        self.ids = set()               # ids ever queued here
-        self.received = 0
-        self.taken = False
-        self.channel = None            # the live one
-        self.gone_since = None
+        self.next_seq = None           # None: holds no numbers yet
+        self.unacked = deque()         # Copies in order; holes are told with GAP
+        self.recent = deque(maxlen=64)     # acknowledged Copies, for {"type":"replay"}
+        self.outs = set()              # of all that was ever put in here
+        self.taken = self.given = 0
+        self.ever_taken = False
+        self.pending = deque()         # taken, not given: CHATs whose view is open, what is behind
+        self.channel = None            # the live one, from HELLO on
+        self.lost_at = None            # on the clock of Client.online
+        self.clock = 0.0               # time it was shown
+        self.slow_until = None         # the seq that an ACK has to reach
 
     def append(self, copy):
-        copy.seq, self.next_seq = self.next_seq, self.next_seq + 1
-        copy.instance = self.instance
+        self.outs.add(copy.out)
+        if self.next_seq is not None:
+            copy.seq, self.next_seq = self.next_seq, self.next_seq + 1
         self.unacked.append(copy)
-        self.ids.add(copy.out.id)
+
+    def number(self, received):
+        """The first ACK of a stream without numbers."""
+        h._need(received < h.MAX_COUNTER, "no number is left")
+        self.next_seq = received + 1
+        for copy in self.unacked:
+            copy.seq, self.next_seq = self.next_seq, self.next_seq + 1
 
     @property
     def lowest(self):
@@ -117,12 +163,12 @@ class Stream:
 class Channel:
     """A peer channel, from M3 on."""
 
-    def __init__(self, member, tag, send, receive, initiator):
+    def __init__(self, member, tag, send, receive, initiator, guess=None):
         self.member, self.tag = member, tag
         self.send_chain, self.receive_chain = send, receive
-        self.initiator = initiator
+        self.initiator, self.guess = initiator, guess
         self.born = now()
-        self.verified = False          # a record of the other side has verified
+        self.verified = self.weak = False
         self.hello_in = self.hello_out = self.ack_in = False
         self.stream = None
         self.sent = 0                  # seqs up to here went out on this channel
@@ -140,291 +186,133 @@ class Member:
 
     def __init__(self, sid, fp, initiator):
         self.sid, self.fp, self.initiator = sid, fp, initiator
-        self.since = next(ordinals)
         self.joined_at = now()
-        self.instance = self.nick = None
-        self.waiting = []              # Copies without seq, before the first HELLO
+        self.nick = self.stream = None
+        self.away = ""
+        self.away_until = None         # HELLO of a new channel: here, unless AWAY comes
         self.channel = None            # sends here
-        self.old = None                # still receives here (initiator with a new channel)
-        self.pending = None            # (tag, handshake, since): own attempt, or the answered M1
+        self.new = None                # initiator: past M3, R's first record is still to come
+        self.pending = None            # (tag, handshake or Channel, since, guess)
         self.queued_m1 = None
         self.answered = deque()        # times of M2s, for 6 a minute
-        self.refused = False
+        self.refused = self.final = self.files = False
         self.tries = 0
-        self.retry_at = None
-        self.shown = self.warned = False
-        self.view_queue = deque()      # CHATs whose view is not decided
+        self.retry_at = self.renew_at = None
+        self.shown = False
+
+    def channels(self):
+        pending = self.pending and self.pending[1]
+        return [c for c in (self.channel, self.new, pending)
+                if isinstance(c, Channel) and not c.dead]
 
     def tags(self):
-        out = {c.tag for c in (self.channel, self.old) if c is not None}
-        if self.pending:
-            out.add(self.pending[0])
-        return out
+        return {c.tag for c in self.channels()} | ({self.pending[0]} if self.pending else set())
 
 
-class Ghost:
-    """Somebody who was lost, and is an addressee for 10 minutes (§6)."""
+class Guesses:
+    """§7: what a handshake with a password may give away in 10 minutes."""
 
-    def __init__(self, fp, instance, waiting=()):
-        self.fp, self.instance = fp, instance
-        self.waiting = list(waiting)   # only where no instance is known
-        self.until = now() + GONE_SECONDS
+    def __init__(self):
+        self.made = []                 # [time, fp, open: neither verified nor forgotten]
+        self.shown = set()             # FPs ever shown in this process
 
-
-class Connection:
-    """The transport layer of the client (§3 to §5)."""
-
-    def __init__(self, client):
-        self.client = client
-        self.queue = deque()
-        self.bytes = 0
-        self.wake = asyncio.Event()
-        self.pong = None
-        self.closing = self.over = False
-        self.roster = h.ClientRoster()
-        self.last_sent = self.last_heard = now()
-        self.welcomed_at = None
-        self.records = 0
-        self.reason = None             # how it ended: number of a CLOSE, or a text
-        self.out = self.m3 = None
-        self.abandoned = False
-
-    async def run(self):
-        """Returns when the connection has ended; self.reason says how."""
-        c = self.client
-        try:
-            reader, writer = await asyncio.wait_for(
-                asyncio.open_connection(c.options.host, c.options.port), 10)
-        except (OSError, asyncio.TimeoutError) as e:
-            self.reason = "unreachable"
-            self.error = str(e)
-            return
-        c.reached = True
-        self.reader, self.writer = reader, writer
-        writer.transport.set_write_buffer_limits(0)
-        tasks = []
-        try:
-            first = await asyncio.wait_for(self.handshake(), 20)
-            if self.reason is None:
-                tasks.append(asyncio.create_task(self.send_loop()))
-                self.put(h.JOIN, first)
-                await self.read_loop()
-                if self.closing and tasks:
-                    await asyncio.wait(tasks, timeout=2)
-        except (h.HandshakeError, h.ProtocolError):
-            self.reason = self.reason or "cut"
-        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
-            self.reason = self.reason if self.reason is not None else "cut"
-        finally:
-            self.over = True
-            self.wake.set()
-            for t in tasks:
-                t.cancel()
-            await self.shut()
-
-    async def shut(self):
-        """§3: the orderly end of a TCP connection."""
-        if self.abandoned:
-            self.client.abandoned.append(self.writer)
-            return
-        try:
-            if self.writer.can_write_eof():
-                self.writer.write_eof()
-
-            async def discard():
-                left = 65536
-                while left > 0:
-                    piece = await self.reader.read(4096)
-                    if not piece:
-                        return
-                    left -= len(piece)
-            await asyncio.wait_for(discard(), 1)
-        except (OSError, asyncio.TimeoutError, RuntimeError):
-            pass
-        self.writer.close()
-
-    async def handshake(self):
-        """§3, initiator, and the body of JOIN.  M3 waits in self.m3 for the first record."""
-        c = self.client
-        hs = h.Initiator("transport", c.key)
-        self.writer.write(hs.m1())
-        await self.writer.drain()
-        m2 = await self.reader.readexactly(8)
-        if m2 == h.MAGIC_OTHER:
-            self.reason = "version"
+    def begin(self, fp):
+        """A new guess, or None where it has to wait."""
+        t = now()
+        self.made = [g for g in self.made if t - g[0] < GUESS_SECONDS]
+        mine = sum(g[1] == fp for g in self.made)
+        strangers = [g for g in self.made if g[1] not in self.shown]
+        known = fp in self.shown
+        first = {g[1] for g in self.made if g[1] in self.shown}
+        if mine >= (GUESSES_PER_FP if known else GUESSES_STRANGER):
             return None
-        m2 += await self.reader.readexactly(26)
-        size = struct.unpack(">H", m2[32:])[0]
-        if size > h.MAX_CT_TRANSPORT:
-            raise h.HandshakeError("length")
-        m2 += await self.reader.readexactly(size)
-        relay = hs.read_m2(m2)
-        self.fp = relay.fp
-        if c.pin is not None and c.pin != relay.fp:
-            self.reason = "changed key"
+        if not known and (len(strangers) >= GUESSES_OF_STRANGERS
+                          or sum(g[2] for g in strangers) >= OPEN_GUESSES):
             return None
-        if relay.bits < 2048:
-            self.reason = "relay key too weak"
+        if len(self.made) - len(first) >= GUESSES_IN_ALL and not (known and not mine):
             return None
-        proof = h.ZERO32
-        if c.password:
-            if c.kroom_for != relay.fp:
-                c.kjoin, c.kroom = await asyncio.get_running_loop().run_in_executor(
-                    None, h.password_keys, c.password, relay.fp)
-                c.kroom_for = relay.fp
-        self.m3 = hs.m3()
-        if c.password:
-            proof = h.join_proof(c.kjoin, hs.th3)
-        self.out, self.incoming = h.Chain(hs.ckI), h.Chain(hs.ckR)
-        return proof + c.room + c.instance
+        guess = [t, fp, True]
+        self.made.append(guess)
+        return guess
 
-    # -- sending
+    def allowed(self, fp):
+        guess = self.begin(fp)
+        self.right(guess)
+        return guess is not None
 
-    def put(self, kind, body):
-        if not self.closing and not self.over:
-            data = h.frame(kind, body)
-            self.queue.append(data)
-            self.bytes += len(data)
-            self.wake.set()
-
-    def close(self, reason):
-        self.put(h.CLOSE, bytes([reason]))
-        self.closing = True
-
-    async def send_loop(self):
-        try:
-            while not self.over:
-                await self.wake.wait()
-                self.wake.clear()
-                while self.queue or self.pong is not None:
-                    plaintext = bytearray()
-                    if self.pong is not None and not self.closing:
-                        plaintext += h.frame(h.PONG, self.pong)
-                    self.pong = None
-                    while self.queue and len(plaintext) + len(self.queue[0]) <= h.MAX_PLAINTEXT:
-                        data = self.queue.popleft()
-                        self.bytes -= len(data)
-                        plaintext += data
-                    if not plaintext:
-                        continue
-                    record = h.L(self.out.seal(bytes(plaintext)))
-                    m3, self.m3 = self.m3, None
-                    self.last_sent = now()
-                    self.writer.write((m3 or b"") + record)
-                    await self.writer.drain()
-                    self.client.pump_all()
-                if self.closing:
-                    return
-        except OSError:
-            pass
-
-    # -- receiving
-
-    async def read_loop(self):
-        verified = False
-        try:
-            while True:
-                size = struct.unpack(">H", await self.reader.readexactly(2))[0]
-                if not h.MIN_RECORD_BYTES <= size <= h.MAX_RECORD_BYTES:
-                    raise h.ProtocolError("length")
-                plaintext = self.incoming.open(await self.reader.readexactly(size))
-                self.last_heard = now()
-                if not verified:
-                    verified = True
-                    self.client.connected(self)
-                self.records += 1
-                for kind, body in h.frames(plaintext):
-                    f = self.roster.take(kind, body)
-                    if kind == h.CLOSE:
-                        self.reason = f.fields["reason"]
-                        return
-                    if kind == h.PING:
-                        self.pong = f.fields["data"]
-                        self.wake.set()
-                    elif kind != h.PONG:
-                        self.client.frame(self, f)
-                if self.client.drop_after and self.records >= self.client.drop_after:
-                    self.client.drop_after = None
-                    self.cut()
-        except asyncio.IncompleteReadError:
-            if self.reason is None:
-                self.reason = "cut"
-        except h.ProtocolError as e:
-            self.reason = "protocol error: " + str(e)
-            if verified:
-                self.close(3)
-
-    def cut(self):
-        """A fault: the connection is reset, nothing is said."""
-        self.over = True
-        self.writer.transport.abort()
-
-    def abandon(self):
-        """A fault: the relay is left with a connection that says nothing more."""
-        self.over = self.abandoned = True
-        self.writer.transport.pause_reading()
-        self.reader.feed_eof()
-
-    def tick(self):
-        if self.out is None or self.closing or self.over:
-            return
-        if now() - self.last_heard > SILENCE:
-            self.reason = "timeout"
-            self.close(4)
-            asyncio.get_running_loop().call_later(1, self.writer.transport.abort)
-        elif now() - self.last_sent >= PING_AFTER and self.m3 is None:
-            self.last_sent = now()
-            self.put(h.PING, os.urandom(8))
+    def right(self, guess):
+        if guess in self.made:
+            self.made.remove(guess)
 
 
 class Client:
+    """A client: its connection, the members of its room, and what waits to be sent or reported."""
+
     def __init__(self, options):
         self.options = options
-        self.home = options.home
         self.key = h.load_identity(os.path.join(options.home, "identity.pem"))
         self.fp = self.key.fp
         self.instance = os.urandom(16)
-        self.nick = options.nick
-        self.away = ""
+        self.nick, self.away, self.topic = options.nick, "", None
         self.room = h.room_tag(options.room)
         self.password = None
         if options.password_file:
             with open(options.password_file, encoding="utf-8") as f:
                 self.password = f.readline().rstrip("\r\n") or None
-        self.kjoin = self.kroom = self.kroom_for = None
+        self.keys = {}                 # FP of a relay -> future of (Kjoin, Kroom)
         self.drop_after = options.drop_after
-        self.reached = self.authenticated = False
+        self.reached = self.welcomed_once = False
+        self.expected = None           # the key that a PROOF was sent to
+        self.unanswered = 0            # connections that ended between PROOF and answer
         self.address = f"{options.host.lower().rstrip('.')}:{options.port}"
         self.pins = os.path.join(options.home, "interop_pins.json")
         try:
             with open(self.pins) as f:
-                self.pin = h.fp_from_text(json.load(f)[self.address])
+                self.pinned = h.fp_from_text(json.load(f)[self.address])
         except (OSError, KeyError, ValueError):
-            self.pin = None
-        self.connection = None
-        self.fp_s = None
+            self.pinned = None
+        self.connection = self.fp_s = self.session = self.kroom = None
         self.members = {}              # sid -> Member, of the present connection
         self.streams = {}              # (FP, instance) -> Stream
-        self.ghosts = []
-        self.outs = {}                 # id -> Out, not yet reported
+        self.outs = {}                 # id -> Out of CHATs and NOTEs not reported yet
+        self.written = deque()         # what waits to be accepted ("Settling")
+        self.settle_from = self.last_first_shown = None
+        self.settled_first = False
+        self.online, self.online_at = 0.0, now()       # time with a WELCOME
         self.views = []                # [view, from, to or None]: own room views of late
         self.trust = {}                # FP -> nick: seen in this run
+        self.given_ids = {}            # FP -> OrderedDict of ids
+        self.said = {}                 # reference -> (fp, id, private with or None)
+        self.notes = {}                # FP -> deque of (until, fields, fp) with an unknown ref
+        self.roster_time, self.warned = {}, set()
+        self.guesses = Guesses()
+        self.requests = {}             # request of an ADMIN -> (command, ref)
         self.input = deque()
         self.input_end = False
+        self.files = files.Files(self, emit, options.download or options.home,
+                                 not options.no_direct)
         self.abandoned = []            # writers that /abandon left open
-        self.departed = []             # members that left while a view was undecided
-        self.welcomed = asyncio.Event()
         self.finish = asyncio.Event()
-        self.exit = 0
-        self.signatures = deque()      # times of M2s, 20 a second
+        self.exit, self.failed = 0, False
 
-    # -- identity and view
+    # -- identity, password, view
+
+    @property
+    def pin(self):
+        return self.expected or self.pinned
+
+    async def password_keys(self, fp):
+        """§7: worked out once for an FP_S, to the end also when the connection ends."""
+        if fp not in self.keys:
+            self.keys[fp] = asyncio.get_running_loop().run_in_executor(
+                None, h.password_keys, self.password, fp)
+        return await asyncio.shield(self.keys[fp])
 
     def sid(self):
-        return self.connection.roster.sid
+        return self.connection.roster.sid if self.connection and self.connection.roster else None
 
     def room_view(self):
-        members = [(sid, fp) for sid, fp in self.connection.roster.members.items()]
+        members = list(self.connection.roster.members.items())
         return h.view_hash(self.fp_s, self.room, members + [(self.sid(), self.fp)])
 
     def private_view(self, member):
@@ -437,32 +325,31 @@ class Client:
             self.views[-1][2] = t
         self.views.append([self.room_view(), t, None])
         self.views = [v for v in self.views if v[2] is None or t - v[2] < 4 * VIEW_SECONDS]
-        for m in self.members.values():
-            self.decide_views(m)
-
-    def view_ended(self):
-        if self.views and self.views[-1][2] is None:
-            self.views[-1][2] = now()
+        for s in self.streams.values():
+            self.give(s)
 
     # -- the connection
 
     def connected(self, connection):
-        """The relay's first record has verified: pin it (§8)."""
+        """The relay's first record has verified."""
         self.fp_s = connection.fp
-        known = self.pin is not None
-        if not known:
-            self.pin = connection.fp
-            try:
-                with open(self.pins) as f:
-                    pins = json.load(f)
-            except (OSError, ValueError):
-                pins = {}
-            pins[self.address] = h.fp_text(self.pin)
-            with open(self.pins + ".new", "w") as f:
-                json.dump(pins, f)
-            os.replace(self.pins + ".new", self.pins)
         emit("connected", address=self.address, fingerprint=h.fp_text(self.fp_s),
-             server="known" if known else "new")
+             server="known" if self.pinned is not None else "new")
+
+    def write_pin(self):
+        """§8: with the right answer or, where none is asked for, with the WELCOME."""
+        if self.pinned is not None:
+            return
+        self.pinned = self.fp_s
+        try:
+            with open(self.pins) as f:
+                pins = json.load(f)
+        except (OSError, ValueError):
+            pins = {}
+        pins[self.address] = h.fp_text(self.pinned)
+        with open(self.pins + ".new", "w") as f:
+            json.dump(pins, f)
+        os.replace(self.pins + ".new", self.pins)
 
     async def connect_loop(self):
         attempt = 0
@@ -478,9 +365,15 @@ class Client:
                 emit("error", code="unreachable", message=c.error, hint="")
                 self.stop(1)
                 return
+            if c.proof_sent and not c.answered and reason != 1:
+                self.unanswered += 1
+            elif c.answered:
+                self.unanswered = 0
             final = reason in h.FINAL_REASONS if isinstance(reason, int) else (
-                reason in ("changed key", "relay key too weak")
-                or reason == "version" and self.pin is None)
+                reason in ("relay key too weak", "relay does not know the password")
+                or reason == "changed key" and not self.welcomed_once
+                or reason == "version" and self.pin is None
+                or self.unanswered >= 5)
             text = h.REASONS.get(reason, str(reason)) if isinstance(reason, int) else reason
             if reason != "unreachable":
                 emit("disconnected", reason=text)
@@ -500,27 +393,27 @@ class Client:
                 pass
 
     def disconnected(self):
-        """The members of the last roster stay addressees (§6)."""
         if self.connection.welcomed_at is None:
             return
-        self.view_ended()
-        for m in self.members.values():
-            self.drop_channels(m)
+        self.count_online()
+        self.settle_from = None
+        if self.views and self.views[-1][2] is None:
+            self.views[-1][2] = now()
         last, self.members = self.members, {}
         for m in last.values():
-            self.lost(m)
+            self.drop_channels(m)
+
+    def count_online(self):
+        t = now()
+        if self.settle_from is not None:
+            self.online += t - self.online_at
+        self.online_at = t
 
     def frame(self, connection, f):
-        """WELCOME, JOINED, LEFT, RECV: the roster has checked them."""
+        """What the roster has checked."""
         v = f.fields
         if f.kind == h.WELCOME:
-            connection.welcomed_at = now()
-            emit("welcome", room=self.options.room, members=len(v["members"]))
-            self.roster_changed()
-            for sid, fp in v["members"]:
-                self.add_member(sid, fp)
-            self.welcomed.set()
-            self.take_input()
+            self.welcome(connection, v)
         elif f.kind == h.JOINED:
             self.roster_changed()
             self.add_member(v["sid"], v["fp"])
@@ -529,6 +422,35 @@ class Client:
             self.member_left(self.members.pop(v["sid"]), v["why"])
         elif f.kind == h.RECV:
             self.payload(self.members[v["sid"]], v["kind"], v["tag"], v["payload"])
+        elif f.kind == h.PART:
+            self.payload(self.members[v["sid"]], PEER_RECORD, v["tag"], v["box"], v["common"])
+        elif f.kind == h.NOTICE:
+            emit("server", what="motd" if v["what"] == 0 else "announcement", text=v["text"])
+        elif f.kind == h.RESULT and v["request"] in self.requests:
+            command, ref = self.requests.pop(v["request"])
+            more = {"ref": ref} if ref is not None else {}
+            if command == "bans":
+                more["bans"] = [{"fingerprint": h.fp_text(v["data"][i:i + 32]),
+                                 "seconds": int.from_bytes(v["data"][i + 32:i + 36], "big")}
+                                for i in range(0, len(v["data"]), 36)]
+            emit("result", command=command, ok=v["status"] == 0, status=v["status"], **more)
+
+    def welcome(self, connection, v):
+        connection.welcomed_at = now()
+        self.count_online()
+        self.settle_from, self.last_first_shown = now(), None
+        how = "password" if connection.answered else "none" if self.pinned is None else "key"
+        self.write_pin()
+        self.welcomed_once = True
+        if self.password:
+            self.kroom = self.keys[self.fp_s].result()[1]
+            if not connection.answered:
+                self.notice("the relay did not show that it knows the password")
+        self.session = h.SessionKey.of_member(self.key, self.fp_s, self.room, v["sid"])
+        emit("welcome", room=self.options.room, members=len(v["members"]), authenticated=how)
+        self.roster_changed()
+        for sid, fp in v["members"]:
+            self.add_member(sid, fp)
 
     # -- roster
 
@@ -539,85 +461,96 @@ class Client:
             self.start_handshake(m)
 
     def member_left(self, m, why):
+        self.drop_channels(m, gone=why in (0, 3))
+        s = m.stream
+        if s is not None and why in (0, 3) and s.channel is None:
+            s.lost_at = None
+            for copy in list(s.unacked):
+                copy.out.said_goodbye.add(m.fp)
+                self.give_up(s, copy)
         if m.shown:
-            self.flush_views(m)
             emit("left", nick=self.shown(m), fingerprint=h.fp_text(m.fp),
                  why=WHY.get(why, "lost"))
-        if why in (0, 3):
-            self.drop_channels(m)
-            for copy in m.waiting:
-                self.give_up(copy)
-            if m.instance is not None:
-                stream = self.streams[m.fp, m.instance]
-                if stream.channel is None or stream.channel.member is m:
-                    while stream.unacked:
-                        self.give_up(stream.unacked.popleft())
-            self.move_gone(m.fp)
-        else:
-            self.lost(m)
         self.settle()
 
-    def lost(self, m):
-        """LEFT(1), LEFT(2), or the own connection is gone."""
-        self.drop_channels(m)
-        self.flush_views_later(m)
-        if m.refused:
-            return
-        if m.instance is None:
-            self.ghosts.append(Ghost(m.fp, None, m.waiting))
-            self.move_gone(m.fp)
-            return
-        stream = self.streams[m.fp, m.instance]
-        if stream.channel is None:
-            stream.gone_since = now()
-            self.ghosts = [g for g in self.ghosts
-                           if (g.fp, g.instance) != (m.fp, m.instance)]
-            self.ghosts.append(Ghost(m.fp, m.instance))
-        self.move_gone(m.fp)
-
-    def drop_channels(self, m):
+    def drop_channels(self, m, gone=False):
         """Forgets everything of a sid, without a word."""
-        for c in (m.channel, m.old):
-            if c is not None:
-                self.detach(c)
-        m.channel = m.old = m.pending = m.retry_at = m.queued_m1 = None
+        for c in m.channels():
+            self.detach(c, gone)
+        self.forget_pending(m)
+        m.channel = m.new = m.retry_at = m.queued_m1 = None
 
-    def detach(self, channel):
+    def forget_pending(self, m):
+        if m.pending and m.pending[3]:
+            m.pending[3][2] = False    # its guess is not open any more, but made
+        m.pending = None
+
+    def detach(self, channel, gone=False):
+        """`gone`: it ended for good, so its instance is not lost."""
         channel.dead = True
         s = channel.stream
         if s is not None and s.channel is channel:
             s.channel = None
-            s.gone_since = now()
-
-    def nick_of(self, m):
-        return m.nick if m.nick is not None else ""
+            self.count_online()
+            s.lost_at = None if gone else self.online
 
     def shown(self, m):
         """§9: how the nick is shown among those present."""
         people = [x for x in self.members.values() if x.nick is not None and x is not m] + [m]
-        me = (self.nick, self.fp, self.sid() or bytes(8))
-        return h.shown_nicks([me] + [(x.nick, x.fp, x.sid) for x in people])[-1]
+        me = (self.nick, self.fp, self.sid() or h.NO_SID)
+        return h.shown_nicks([me] + [(x.nick or "", x.fp, x.sid) for x in people])[-1]
+
+    # -- people (§6)
+
+    def streams_of(self, fp):
+        return [s for s in self.streams.values() if s.fp == fp]
+
+    def is_shown(self, fp):
+        return any(s.channel is not None for s in self.streams_of(fp))
+
+    def lost_streams(self, fp):
+        """Of an FP's instances those lost of late, the last ones first."""
+        lost = [s for s in self.streams_of(fp) if s.channel is None and s.lost_at is not None
+                and self.online - s.lost_at < KEPT_SECONDS]
+        return sorted(lost, key=lambda s: -s.lost_at)[:LOST_INSTANCES]
+
+    def people(self):
+        """FPs that are shown or lost."""
+        fps = {s.fp for s in self.streams.values()}
+        return {fp for fp in fps if self.is_shown(fp) or self.lost_streams(fp)}
+
+    def refused_for_good(self, m):
+        """What waits for a person goes when the last of its shown instances refuses."""
+        if not self.is_shown(m.fp):
+            for s in self.streams_of(m.fp):
+                for copy in list(s.unacked):
+                    self.give_up(s, copy)
+            for out in self.outs.values():
+                if out.waits_for(m.fp):
+                    out.given_up.add(m.fp)
+        self.settle()
 
     # -- pairing (§6)
-
-    def psk(self):
-        return self.kroom if self.password else h.ZERO32
 
     def send_payload(self, m, kind, tag, payload):
         self.connection.put(h.SEND, m.sid + bytes([kind]) + tag + payload)
 
-    def prologue(self, m, initiator):
+    def new_handshake(self, role, m):
         me, other = (self.fp, self.sid()), (m.fp, m.sid)
-        (fp_i, sid_i), (fp_r, sid_r) = (me, other) if initiator else (other, me)
-        return h.peer_prologue(self.fp_s, self.room, fp_i, fp_r, sid_i, sid_r)
+        (fp_i, sid_i), (fp_r, sid_r) = (me, other) if role.initiator else (other, me)
+        prologue = h.peer_prologue(self.fp_s, self.room, fp_i, fp_r, sid_i, sid_r)
+        return role("peer", self.key, prologue, self.kroom, self.session)
 
     def start_handshake(self, m):
         m.retry_at = None
+        if self.kroom is not None and not self.guesses.allowed(m.fp):
+            m.retry_at = now() + 1
+            return
         tag = os.urandom(4)
         while tag in m.tags():
             tag = os.urandom(4)
-        hs = h.Initiator("peer", self.key, self.prologue(m, True), self.psk())
-        m.pending = (tag, hs, now())
+        hs = self.new_handshake(h.Initiator, m)
+        m.pending = (tag, hs, now(), None)
         self.send_payload(m, M1, tag, hs.m1())
 
     def try_again(self, m):
@@ -626,9 +559,7 @@ class Client:
             m.retry_at = now() + BACKOFF[min(m.tries, 5)]
             m.tries += 1
 
-    def payload(self, m, kind, tag, data):
-        if m.refused:
-            return
+    def payload(self, m, kind, tag, data, common=None):
         if kind == M1:
             if not m.initiator and tag not in m.tags():
                 m.queued_m1 = (tag, data)
@@ -641,41 +572,53 @@ class Client:
                     and isinstance(m.pending[1], h.Responder):
                 self.take_m3(m, data)
         else:
-            for c in (m.channel, m.old, m.pending and m.pending[1]):
-                if isinstance(c, Channel) and c.tag == tag and not c.dead:
-                    self.record(m, c, data)
+            for c in m.channels():
+                if c.tag == tag:
+                    self.record(m, c, data, common)
                     return
 
     def answer_m1(self, m):
-        """At most 6 a minute for a sid, 20 a second over all; the newest M1 waits."""
+        """At most 6 a minute for a sid; the newest M1 waits."""
         t = now()
         while m.answered and t - m.answered[0] > 60:
             m.answered.popleft()
-        while self.signatures and t - self.signatures[0] > 1:
-            self.signatures.popleft()
-        if m.queued_m1 is None or len(m.answered) >= 6 or len(self.signatures) >= 20:
+        if m.queued_m1 is None or len(m.answered) >= 6:
             return
         tag, data = m.queued_m1
-        m.queued_m1 = None
-        hs = h.Responder("peer", self.key, self.prologue(m, False), self.psk())
+        hs = self.new_handshake(h.Responder, m)
+        guess = None
         try:
             hs.read_m1(data)
         except h.HandshakeError:
+            m.queued_m1 = None
             return
+        if self.kroom is not None:
+            guess = self.guesses.begin(m.fp)
+            if guess is None:
+                return                 # waits in line
+        m.queued_m1 = None
         m.answered.append(t)
-        self.signatures.append(t)
-        m.pending = (tag, hs, t)       # replaces a pending one
+        self.forget_pending(m)
+        m.pending = (tag, hs, t, guess)
         self.send_payload(m, M2, tag, hs.m2())
 
     def take_m2(self, m, data):
-        tag, hs, _ = m.pending
+        tag, hs, _, _ = m.pending
+        guess = None
+        if self.kroom is not None:
+            guess = self.guesses.begin(m.fp)
+            if guess is None:
+                return                 # dropped unread
         m.pending = None
         try:
             other = hs.read_m2(data, m.fp)
         except h.HandshakeError as e:
             self.notice("M2 refused: " + str(e))
+            if guess:
+                guess[2] = False
             self.try_again(m)
             return
+        self.guesses.right(guess)
         self.send_payload(m, M3, tag, hs.m3())
         new = Channel(m, tag, h.Chain(hs.ckI), h.Chain(hs.ckR), True)
         if other.bits < 2048:
@@ -683,67 +626,71 @@ class Client:
             new.dead = True
             self.refuse(m)
             return
-        if m.channel is not None:
-            # §6: send on the new one only, still receive on the old one; of two that wait
-            # for their first record, the one that has verified stays the old one
-            if m.channel.verified or m.old is None:
-                m.old = m.channel
-        m.channel = new
-        self.hello(new)
+        if m.new is not None:
+            self.detach(m.new)
+        m.new = new                    # §6: all but HELLO still goes on the old one
+        m.renew_at = now() + self.options.renew * random.uniform(0.9, 1.1)
+        new.hello_out = True
+        self.say(new, h.build_hello(self.instance, self.nick, files.FEATURE))
 
     def take_m3(self, m, data):
-        tag, hs, since = m.pending
+        tag, hs, since, guess = m.pending
         m.pending = None
         try:
             other = hs.read_m3(data, m.fp)
         except h.HandshakeError as e:
             self.notice("M3 refused: " + str(e))
+            if guess:
+                guess[2] = False
             return
-        new = Channel(m, tag, h.Chain(hs.ckR), h.Chain(hs.ckI), False)
+        new = Channel(m, tag, h.Chain(hs.ckR), h.Chain(hs.ckI), False, guess)
         new.weak = other.bits < 2048
-        m.pending = (tag, new, since)  # until I's first record has verified
+        m.pending = (tag, new, since, guess)   # until I's first record has verified
 
     # -- records of a channel
 
-    def say(self, channel, plaintext):
+    def say(self, channel, message):
         self.send_payload(channel.member, PEER_RECORD, channel.tag,
-                          channel.send_chain.seal(plaintext))
+                          channel.send_chain.seal(h.pad(message)))
 
-    def hello(self, channel):
-        channel.hello_out = True
-        self.say(channel, h.build_hello(self.instance, self.nick))
-        if self.away:
-            self.say(channel, h.build_away(self.away))
-
-    def record(self, m, channel, data):
+    def record(self, m, channel, data, common):
+        """`common`: of a PART, whose box is `data`."""
         try:
-            plaintext = channel.receive_chain.open(data)
-            if not channel.verified:
-                channel.verified = True
-                self.first_record(m, channel)
-                if channel.dead:
-                    return
-            self.message(m, channel, h.parse_message(plaintext))
+            if common is None:
+                plaintext = channel.receive_chain.open(data)
+                message = None
+            else:
+                message = h.open_part(channel.receive_chain, data, common)
+            first, channel.verified = not channel.verified, True
+            if first and not self.first_record(m, channel):
+                return
+            self.message(m, channel, message or h.parse_message(h.unpad(plaintext)))
         except h.ProtocolError as e:
             self.notice("channel failed: " + str(e))
             self.end_channel(channel, 3 if channel.verified else None)
 
     def first_record(self, m, channel):
+        """The other side's first record has verified: the old channel, if any, is done."""
+        self.guesses.right(channel.guess)
         if channel.initiator:
-            if m.old is not None:      # R has moved: the old one is done
-                self.detach(m.old)
-                m.old = None
-            return
-        m.pending = None
-        if channel.weak:
-            self.say(channel, h.build_close(9))
-            channel.dead = True
-            self.refuse(m)
-            return
-        if m.channel is not None:
-            self.detach(m.channel)
-        m.channel = channel
-        self.hello(channel)
+            m.new = None
+        else:
+            m.pending = None
+            if channel.weak:
+                self.say(channel, h.build_close(9))
+                channel.dead = True
+                return False
+        old, m.channel = m.channel, channel
+        if old is not None:
+            self.detach(old)
+        if not channel.hello_out:
+            channel.hello_out = True
+            self.say(channel, h.build_hello(self.instance, self.nick, files.FEATURE))
+        if self.away:
+            self.say(channel, h.build_away(self.away))
+        if self.topic:
+            self.say(channel, h.build_topic(*self.topic))
+        return True
 
     def end_channel(self, channel, reason, received=False):
         """Ends one channel; CLOSE(reason) goes out unless the other side sent it."""
@@ -752,85 +699,86 @@ class Client:
             return
         if reason is not None and not received and self.members.get(m.sid) is m:
             self.say(channel, h.build_close(reason))
-        self.detach(channel)
+        self.detach(channel, gone=reason in FOR_GOOD)
         if m.pending and m.pending[1] is channel:
             m.pending = None
+        if m.new is channel:
+            m.new = None               # the old one, if any, goes on
+        if m.channel is channel:
+            m.channel = None
+        if now() - channel.born >= 30:
+            m.tries = 0
         if reason in NEVER_AGAIN:
-            self.refuse(m)
-        elif m.old is channel:
-            m.old = None               # the newer one goes on
+            self.refuse(m, reason)
         else:
-            if m.channel is channel:
-                m.channel = None
             self.try_again(m)
 
-    def refuse(self, m):
-        """§6: gets nothing more, counts for neither delivered nor undelivered."""
+    def refuse(self, m, reason=9):
+        """§6: the initiator tries nothing again until the sid changes."""
         m.refused = True
-        m.pending = m.retry_at = None
-        for c in (m.channel, m.old):
-            if c is not None:
-                self.detach(c)
-        m.channel = m.old = None
-        copies = list(m.waiting)
-        m.waiting = []
-        if m.instance is not None and self.streams[m.fp, m.instance].channel is None:
-            stream = self.streams[m.fp, m.instance]
-            copies += stream.unacked
-            stream.unacked.clear()
-        for c in copies:
-            c.state = "void"
-        self.settle()
+        m.final = m.final or reason in FOR_GOOD
+        m.retry_at = m.renew_at = None
+        if reason in FOR_GOOD:
+            self.refused_for_good(m)
 
     def message(self, m, channel, message):
-        v = message.fields
-        stream = channel.stream
-        h.check_state(message, channel.hello_in, stream.sent if stream else 0)
-        if message.kind == h.CLOSE:
+        v, s, kind = message.fields, channel.stream, message.kind
+        fresh = s is None or s.next_seq is None
+        h.check_state(message, channel.hello_in, h.MAX_COUNTER if fresh else s.next_seq - 1)
+        if kind == h.CLOSE:
             self.end_channel(channel, v["reason"], received=True)
-        elif message.kind == h.HELLO:
+        elif kind == h.HELLO:
             self.take_hello(m, channel, v)
-        elif message.kind == h.ACK:
+        elif kind == h.ACK:
             self.take_ack(m, channel, v["n"])
-        elif message.kind == h.GAP:
-            h._need(v["n"] > stream.received, "GAP")
-            count = v["n"] - 1 - stream.received
-            stream.received = v["n"] - 1
-            if count and stream.taken:
-                self.in_order(m, lambda: emit("lost", nick=self.shown(m),
-                                              fingerprint=h.fp_text(m.fp), count=count))
-            self.ack_soon(channel)
-        elif message.kind in (h.CHAT, h.NICK):
-            self.ack_soon(channel)
-            if v["seq"] <= stream.received:
-                return                 # seen already
-            h._need(v["seq"] == stream.received + 1, "seq above the next")
-            stream.received += 1
-            stream.taken = True
-            if message.kind == h.CHAT:
-                self.take_chat(m, v)
+        elif kind == h.GAP:
+            if v["n"] - 1 > s.taken:
+                count, s.taken = v["n"] - 1 - s.taken, v["n"] - 1
+                if s.ever_taken:
+                    self.queue(s, s.taken, lambda: emit(
+                        "lost", nick=self.shown(m), fingerprint=h.fp_text(m.fp), count=count))
+                else:
+                    self.queue(s, s.taken, lambda: None)
+        elif kind in (h.CHAT, h.NICK, h.NOTE):
+            if v["seq"] <= s.taken:
+                self.ack_soon(s)
+                return                 # taken already
+            h._need(v["seq"] == s.taken + 1, "seq above the next")
+            s.taken, s.ever_taken = v["seq"], True
+            if kind == h.CHAT:
+                private = bool(v["flags"] & h.FLAG_PRIVATE)
+                self.queue(s, v["seq"], {
+                    "v": v, "at": now(), "m": m, "private": private,
+                    "same": v["view"] == self.private_view(m) if private else None})
+            elif kind == h.NICK:
+                self.queue(s, v["seq"], lambda: self.set_nick(m, v["nick"]))
             else:
-                self.in_order(m, lambda: self.set_nick(m, v["nick"]))
-        elif message.kind == h.AWAY and "text" in v:
-            self.in_order(m, lambda: emit("away", nick=self.shown(m),
-                                          fingerprint=h.fp_text(m.fp), text=v["text"]))
+                self.queue(s, v["seq"], lambda: self.take_note(m.fp, v))
+        elif kind == h.AWAY and "away" in v:
+            m.away_until = None
+            if v["away"] != m.away:
+                m.away = v["away"]
+                emit("away", nick=self.shown(m), fingerprint=h.fp_text(m.fp), text=m.away)
+        elif kind == h.TOPIC and "text" in v:
+            self.take_topic(v["time"], v["text"])
+        elif files.OFFER <= kind <= files.PIECE:
+            self.files.take(m, kind, message.body)
 
     def take_hello(self, m, channel, v):
         channel.hello_in = True
         key = (m.fp, v["instance"])
-        stream = self.streams.get(key)
-        if stream is None:
-            stream = self.streams[key] = Stream(*key)
-        rival = stream.channel
-        channel.stream = stream
-        stream.channel, stream.gone_since = channel, None
+        s = self.streams.get(key)
+        if s is None:
+            s = self.streams[key] = Stream(*key)
+        rival = s.channel
+        channel.stream, m.stream = s, s
+        s.channel, s.lost_at = channel, None
         if rival is not None and rival is not channel and rival.member is not m:
             self.end_channel(rival, 6)     # the newer one takes the stream
-        if m.instance is not None and m.instance != v["instance"]:
-            old = self.streams[m.fp, m.instance]
-            if old.channel is None:
-                self.ghosts.append(Ghost(m.fp, m.instance))
-        m.instance = v["instance"]
+        self.guesses.shown.add(m.fp)
+        if not any(x.shown for x in self.members.values() if x.fp == m.fp):
+            self.last_first_shown = now()
+        self.warned.discard(m.fp)
         if not m.shown:
             m.shown = True
             m.nick = v["nick"]
@@ -842,142 +790,206 @@ class Client:
                  trust="conflict" if taken else "known" if known is not None else "new",
                  weak=False)
         else:
-            self.in_order(m, lambda: self.set_nick(m, v["nick"]))
-        # what waited without seq gets it now, in the order it was written
-        waiting, m.waiting = m.waiting, []
-        for g in self.ghosts:
-            if g.fp == m.fp and g.instance is None:
-                waiting += g.waiting
-        self.ghosts = [g for g in self.ghosts if not (
-            g.fp == m.fp and g.instance in (None, m.instance))]
-        moved = self.take_gone(m.fp, stream)
-        for copy in sorted(waiting + moved, key=lambda c: c.out.ordinal):
-            if copy.out.id in stream.ids:
-                copy.state = "void"
+            if m.away:
+                m.away_until = now() + 5
+            if s.pending:
+                s.pending.append((None, lambda: self.set_nick(m, v["nick"])))
             else:
-                stream.append(copy)
+                self.set_nick(m, v["nick"])
+        # what no instance of the person has acknowledged and is not in this stream
+        for out in sorted(self.outs.values(), key=lambda o: o.ordinal):
+            if out.waits_for(m.fp) and out not in s.outs:
+                s.append(Copy(out, True))
         channel.last_ack = -1
         self.send_ack(channel)
-        self.settle()
-
-    def take_gone(self, fp, stream):
-        """§6, a restarted client: what a gone instance of the same FP has not acknowledged
-        and was never queued for this one.  An instance is not gone while a sid of the FP
-        has not said HELLO."""
-        if any(m.fp == fp and m.instance is None and not m.refused
-               for m in self.members.values()):
-            return []
-        moved = []
-        for other in self.streams.values():
-            if other.fp != fp or other is stream or other.channel is not None:
-                continue
-            if any(m.fp == fp and m.instance == other.instance and not m.refused
-                   for m in self.members.values()):
-                continue               # its sid is still in the roster
-            keep = deque()
-            for copy in other.unacked:
-                if copy.out.nick is not None:
-                    copy.state = "void"
-                elif copy.out.id in stream.ids or any(
-                        c.fp == fp and c is not copy and c.state in ("waiting", "acked")
-                        and c.instance != other.instance for c in copy.out.copies):
-                    keep.append(copy)
-                else:
-                    copy.state = "void"
-                    moved.append(Copy(copy.out, fp, moved=True))
-            other.unacked = keep
-        return moved
-
-    def move_gone(self, fp):
-        """An instance is gone while another one of its FP has a channel."""
-        for m in self.members.values():
-            c = m.channel
-            if m.fp == fp and c is not None and not c.dead and c.stream is not None:
-                for copy in sorted(self.take_gone(fp, c.stream), key=lambda c: c.out.ordinal):
-                    c.stream.append(copy)
-                self.pump(m)
-                return
+        m.files = bool(v["features"] & files.FEATURE)
+        if m.files:
+            self.files.ready(m)
 
     # -- ACK and sending
 
-    def ack_soon(self, channel):
-        if channel.ack_due is None:
-            channel.ack_due = now() + 0.1
+    def ack_soon(self, stream):
+        c = stream.channel
+        if c is not None and c.ack_due is None:
+            c.ack_due = now() + 0.1
 
-    def send_ack(self, channel):
-        """On the channel on which one sends now (§6), once its HELLO has come."""
-        channel.ack_due = None
-        m = channel.member
-        target = m.channel
-        if target is None or target.dead or not target.hello_in or target.stream is None:
-            return
-        if target.last_ack != target.stream.received:
-            target.last_ack = target.stream.received
-            self.say(target, h.build_ack(target.stream.received))
+    def send_ack(self, c):
+        c.ack_due = None
+        if not c.dead and c.hello_in and c.last_ack != c.stream.given:
+            c.last_ack = c.stream.given
+            self.say(c, h.build_ack(c.last_ack))
 
     def take_ack(self, m, channel, n):
-        stream = channel.stream
-        first = not channel.ack_in
-        while stream.unacked and stream.unacked[0].seq <= n:
-            copy = stream.unacked.popleft()
-            copy.state = "acked"
-            stream.acked_copies.append(copy)
-        if first:
+        s = channel.stream
+        if s.next_seq is None:
+            s.number(n)
+        while s.unacked and s.unacked[0].seq <= n:
+            copy = s.unacked.popleft()
+            s.recent.append(copy)
+            copy.out.acked.add(m.fp)
+        if not channel.ack_in:
             channel.ack_in = True
             channel.sent = n
-            m.tries = 0
             self.notice(f"channel up: {channel.tag.hex()} {self.shown(m)}")
-        self.pump(m)
+        if s.slow_until is not None and n >= s.slow_until:
+            s.slow_until = None
+        self.pump(s)
         self.settle()
 
     def pump_all(self):
-        for m in self.members.values():
-            self.pump(m)
+        for s in self.streams.values():
+            self.pump(s)
 
-    def pump(self, m):
+    def pump(self, s):
         """Everything unacknowledged in order, then new messages; GAP over what is missing."""
-        c = m.channel
-        if c is None or not c.up or c.stream is None or c.stream.channel is not c:
+        c = s.channel
+        if c is None or not c.up:
             return
-        stream = c.stream
-        if stream.lowest > c.sent + 1:
-            self.gap(c, stream.lowest)
-        for copy in list(stream.unacked):
+        if s.lowest > c.sent + 1:
+            self.gap(c, s.lowest)
+        for copy in list(s.unacked):
             if copy.seq <= c.sent:
                 continue
             if self.connection.bytes > HIGH_WATER:
                 return
             if copy.seq > c.sent + 1:
                 self.gap(c, copy.seq)
-            self.say_copy(c, copy)
-            c.sent = copy.seq
-            stream.sent = max(stream.sent, copy.seq)
+            self.say(c, self.written_out(c, copy))
+            self.went_out(c, copy)
 
-    def say_copy(self, channel, copy):
+    def went_out(self, c, copy):
+        c.sent = copy.seq
+        if copy.shown_at is None:
+            copy.shown_at = c.stream.clock
+
+    def written_out(self, channel, copy):
         out, m = copy.out, channel.member
-        if out.nick is not None:
-            self.say(channel, h.build_nick(copy.seq, out.nick))
-        else:
-            late = copy.moved or out.ordinal < m.since
-            flags = (h.FLAG_ACTION * out.action | h.FLAG_PRIVATE * out.private
-                     | h.FLAG_LATE * late)
-            view = self.private_view(m) if out.private else self.room_view()
-            self.say(channel, h.build_chat(copy.seq, out.id, out.time, flags, view, out.text))
-        copy.sent_at = now()
+        if out.kind == h.NICK:
+            return h.build_nick(copy.seq, out.text)
+        if out.kind == h.NOTE:
+            return h.build_note(copy.seq, out.ref, out.what, out.text)
+        view = self.private_view(m) if out.private else self.room_view()
+        return h.build_chat(copy.seq, out.id, out.time, self.flags(m, copy), view, out.text,
+                            out.reply)
+
+    def flags(self, m, copy):
+        out = copy.out
+        late = copy.late or out.written < m.joined_at - 5
+        return (h.FLAG_ACTION * out.action | h.FLAG_PRIVATE * out.private | h.FLAG_LATE * late)
+
+    def cast(self, out):
+        """§6: one envelope for the channels where it is the next to go and would be the same."""
+        ready = []
+        for s in self.streams.values():
+            c = s.channel
+            if c is None or not c.up or not s.unacked or s.unacked[-1].out is not out \
+                    or s.unacked[-1].seq != c.sent + 1 or c.dead:
+                continue
+            if out.kind == h.CHAT and self.flags(c.member, s.unacked[-1]) & ~h.FLAG_ACTION:
+                continue
+            ready.append((c, s.unacked[-1]))
+        if len(ready) < 2 or self.options.no_cast or self.connection.bytes > HIGH_WATER:
+            return
+        k = os.urandom(32)
+        common = h.seal_common(k, h.content_of(self.written_out(*ready[0])))
+        most = h.cast_room(common)
+        for at in range(0, len(ready), most):
+            entries = []
+            for c, copy in ready[at:at + most]:
+                entries.append((c.member.sid, c.tag,
+                                h.seal_box(c.send_chain, common, copy.seq, k)))
+                self.went_out(c, copy)
+            self.connection.put(h.CAST, h.build_cast(entries, common))
 
     def gap(self, channel, following):
         self.say(channel, h.build_gap(following))
         channel.sent = following - 1
-        channel.stream.sent = max(channel.stream.sent, following - 1)
 
     # -- what comes in
 
-    def in_order(self, m, action):
-        """Behind the CHATs of this member whose view is not decided yet."""
-        if m.view_queue:
-            m.view_queue.append(action)
-        else:
-            action()
+    def queue(self, s, seq, entry):
+        """Behind the CHATs of this instance whose view is not decided yet."""
+        s.pending.append((seq, entry))
+        self.give(s)
+
+    def give(self, s, final=False):
+        """Gives what is decided: a view that fits at once, another one after 5 s.  What is given
+        may be acknowledged."""
+        while s.pending:
+            seq, entry = s.pending[0]
+            if callable(entry):
+                s.pending.popleft()
+                entry()
+            else:
+                same = self.view_matches(entry)
+                if not same and not final and not entry["private"] \
+                        and now() < entry["at"] + VIEW_SECONDS and len(s.pending) <= KEPT_MESSAGES:
+                    return
+                s.pending.popleft()
+                self.give_chat(s.fp, entry, same)
+            if seq is not None:
+                s.given = seq
+                self.ack_soon(s)
+
+    def view_matches(self, entry):
+        if entry["private"]:
+            return entry["same"]
+        low, high = entry["at"] - VIEW_SECONDS, entry["at"] + VIEW_SECONDS
+        return any(view == entry["v"]["view"] and start <= high and (end is None or end >= low)
+                   for view, start, end in self.views)
+
+    def give_chat(self, fp, entry, same):
+        v, m = entry["v"], entry["m"]
+        ids = self.given_ids.setdefault(fp, OrderedDict())
+        if v["id"] in ids:
+            return                     # taken and acknowledged, but not shown again
+        ids[v["id"]] = True
+        while len(ids) > IDS_REMEMBERED:
+            ids.popitem(last=False)
+        more = {}
+        if v["reply"] in self.said:
+            more["reply"] = self.said[v["reply"]][1].hex()
+        emit("chat", id=v["id"].hex(), nick=self.shown(m), fingerprint=h.fp_text(fp),
+             sent=iso(v["time"]), private=entry["private"],
+             action=bool(v["flags"] & h.FLAG_ACTION), late=bool(v["flags"] & h.FLAG_LATE),
+             view="same" if same else "differs", text=v["text"], **more)
+        self.remember(fp, v["id"], fp if entry["private"] else None)
+
+    def remember(self, fp, ident, private):
+        """A message that may be referred to; NOTEs that waited for it have their effect."""
+        ref = h.reference(fp, ident)
+        self.said[ref] = (fp, ident, private)
+        for waiting in self.notes.values():
+            for item in [i for i in waiting if i[1]["ref"] == ref]:
+                waiting.remove(item)
+                self.take_note(item[2], item[1])
+
+    def take_note(self, fp, v):
+        if v["what"] not in WHAT:
+            return
+        if v["ref"] not in self.said:
+            waiting = self.notes.setdefault(fp, deque(maxlen=NOTES_KEPT))
+            waiting.append((now() + NOTE_SECONDS, v, fp))
+            return
+        sender, ident, private = self.said[v["ref"]]
+        if v["what"] in (h.EDIT, h.RETRACTION) and sender != fp:
+            return
+        if private is not None and fp not in (private, self.fp):
+            return
+        if v["what"] == h.REACTION and not one_cluster(v["text"]):
+            return
+        m = next((x for x in self.members.values() if x.fp == fp and x.nick), None)
+        emit("note", ref=ident.hex(), of=h.fp_text(sender), what=WHAT[v["what"]],
+             nick=self.shown(m) if m else "", fingerprint=h.fp_text(fp), text=v["text"])
+
+    def take_topic(self, at, text):
+        if at > time.time() * 1000 + h.DAY_MS:
+            return
+        if self.topic is None or (at, text.encode()) > (self.topic[0], self.topic[1].encode()):
+            changed = self.topic is None or text != self.topic[1]
+            self.topic = (at, text)
+            if changed:
+                emit("topic", text=text)
 
     def set_nick(self, m, nick):
         if nick == m.nick:
@@ -986,187 +998,170 @@ class Client:
         m.nick = self.trust[m.fp] = nick
         emit("nick", **{"from": before, "nick": self.shown(m), "fingerprint": h.fp_text(m.fp)})
 
-    def take_chat(self, m, v):
-        private = bool(v["flags"] & h.FLAG_PRIVATE)
-        same = v["view"] == self.private_view(m) if private else None
-        m.view_queue.append({"v": v, "at": now(), "same": same})
-        self.decide_views(m)
-
-    def view_matches(self, entry):
-        if entry["same"] is not None:
-            return entry["same"]
-        low, high = entry["at"] - VIEW_SECONDS, entry["at"] + VIEW_SECONDS
-        return any(view == entry["v"]["view"] and start <= high and (end is None or end >= low)
-                   for view, start, end in self.views)
-
-    def decide_views(self, m, final=False):
-        """Shows what is decided: a view that fits at once, another one after 5 s."""
-        while m.view_queue:
-            entry = m.view_queue[0]
-            if callable(entry):
-                m.view_queue.popleft()
-                entry()
-                continue
-            same = self.view_matches(entry)
-            private = entry["same"] is not None
-            if not same and not final and not private and now() < entry["at"] + VIEW_SECONDS:
-                return
-            m.view_queue.popleft()
-            v = entry["v"]
-            emit("chat", id=v["id"].hex(), nick=self.shown(m), fingerprint=h.fp_text(m.fp),
-                 sent=time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(min(v["time"] / 1000, 2e11)))
-                 + f".{v['time'] % 1000:03d}Z",
-                 private=bool(v["flags"] & h.FLAG_PRIVATE),
-                 action=bool(v["flags"] & h.FLAG_ACTION), late=bool(v["flags"] & h.FLAG_LATE),
-                 view="same" if same else "differs", text=v["text"])
-            if not same and self.options.strict_view:
-                emit("error", code="view", message="a view differs", hint="")
-                self.stop(3)
-
-    def flush_views(self, m):
-        self.decide_views(m, final=True)
-
-    def flush_views_later(self, m):
-        """A member that is gone: what waits for its view is decided by the clock all the same."""
-        if m.view_queue:
-            self.departed.append(m)
-
     # -- what goes out
 
-    def addressees(self, out):
-        """Room messages: the roster and those lost of late (§6)."""
-        for m in self.members.values():
-            if m.refused:
-                continue
-            self.queue_for(m, out)
-        for g in self.ghosts:
-            if g.instance is None or self.streams[g.fp, g.instance].channel is None:
-                self.queue_for(g, out)
-
-    def queue_for(self, who, out):
-        """`who`: a Member or a Ghost.  Once in every stream, and without seq where no
-        instance is known yet."""
-        if who.instance is None:
-            who.waiting.append(Copy(out, who.fp))
-        elif out.id not in self.streams[who.fp, who.instance].ids:
-            self.streams[who.fp, who.instance].append(Copy(out, who.fp))
-
-    def chat(self, text, action=False, ref=None):
-        if not 1 <= len(text.encode()) <= h.MAX_TEXT_BYTES:
-            self.error("text", "1 to 8192 bytes", ref)
+    def write(self, out):
+        """§6, Settling: accepted at once, or behind what waits."""
+        if not out.text and out.kind == h.CHAT or len(out.text.encode()) > h.MAX_TEXT_BYTES:
+            self.error("text", "1 to 8192 bytes", out.label)
             return
-        out = Out(text, action)
-        self.addressees(out)
-        self.accepted(out, ref)
+        self.written.append(out)
+        self.accept_written()
 
-    def private(self, to, text, ref=None):
-        people = self.find(to)
-        if not people or not 1 <= len(text.encode()) <= h.MAX_TEXT_BYTES:
-            self.error("nobody", "nobody of that name: " + to, ref)
+    def settled(self):
+        if self.settle_from is None:
+            return False
+        t, start = now(), self.settle_from
+        if t - start >= SETTLE_MOST:
+            return True
+        if not self.settled_first and self.members and all(
+                self.is_shown(fp) or all(m.final for m in self.members.values() if m.fp == fp)
+                for fp in {m.fp for m in self.members.values()}):
+            return True
+        since = max(start, self.last_first_shown or start)
+        return t - since >= SETTLE_SECONDS
+
+    def accept_written(self):
+        if not self.settled_first:
+            if not self.settled():
+                return
+            self.settled_first = True
+        elif not self.written or self.settle_from is None:
             return
-        out = Out(text, private=True)
-        for m in people:
-            self.queue_for(m, out)
-        self.accepted(out, ref)
+        # a later connection: what was written without one waits, and all behind it
+        elif self.written[0].written < self.settle_from and not self.settled():
+            return
+        while self.written:
+            self.accept(self.written.popleft())
 
-    def accepted(self, out, ref):
+    def accept(self, out):
+        out.accepted_at, out.ordinal = self.online, next(ordinals)
+        people = self.people()
+        if out.to is not None:
+            people &= {out.to}
+        elif out.kind == h.NOTE and out.what:
+            private = self.said.get(out.ref, (None, None, None))[2]
+            if private is not None:
+                people &= {private}
+                out.private = True
+        out.people = set(people)
         self.outs[out.id] = out
-        emit("sent", id=out.id.hex(), **({"ref": ref} if ref is not None else {}))
-        if not out.copies:
-            out.reported = True
-            del self.outs[out.id]
-            emit("undelivered", id=out.id.hex(), to=[])
-            return
+        for fp in people:
+            for s in self.streams_of(fp):
+                if s.channel is not None or s in self.lost_streams(fp):
+                    s.append(Copy(out, False))
+        others = sorted(h.fp_text(fp) for fp in people if fp != self.fp)
+        more = {"ref": out.label} if out.label is not None else {}
+        if out.kind == h.CHAT:
+            emit("sent", id=out.id.hex(), text=out.text, private=out.private, action=out.action,
+                 to=others, **more)
+            self.remember(self.fp, out.id, out.to)
+            if not others:
+                self.failed = True
+                emit("undelivered", id=out.id.hex(), to=[])
+        if not out.private and self.connection.out is not None:
+            self.cast(out)
         self.pump_all()
+        self.settle()
 
     def find(self, to):
         """Members by shown nick, nick or fingerprint."""
-        people = [m for m in self.members.values() if m.shown and not m.refused]
+        people = [m for m in self.members.values() if m.shown]
         return [m for m in people if to == h.fp_text(m.fp)] or \
             [m for m in people if to == self.shown(m)] or \
             [m for m in people if to.casefold() == m.nick.casefold()]
 
-    def give_up(self, copy):
-        copy.state = "given up"
+    def give_up(self, s, copy):
+        """One stream gives it up; the person is told of when all that held it have."""
+        s.unacked.remove(copy)
+        out = copy.out
+        if out.waits_for(s.fp) and not any(
+                c.out is out for other in self.streams_of(s.fp) for c in other.unacked):
+            out.given_up.add(s.fp)
 
     def settle(self):
-        """delivered and undelivered, once the state of every copy is known."""
+        """delivered and undelivered, for each as soon as it is known."""
         for ident, out in list(self.outs.items()):
-            given = []
-            for c in out.copies:
-                if c.state == "given up":
-                    elsewhere = any(o is not c and o.fp == c.fp and o.state in ("waiting", "acked")
-                                    for o in out.copies)
-                    if not elsewhere:
-                        given.append(c)
-                    c.state = "void" if elsewhere else "told"
-            if given:
-                emit("undelivered", id=ident.hex(),
-                     to=sorted({h.fp_text(c.fp) for c in given}))
-            open_copies = [c for c in out.copies if c.state == "waiting" and not self.doubled(c)]
-            if not open_copies:
+            others = out.people - {self.fp}
+            given = (out.given_up & others) - out.told
+            out.told |= given
+            if given and out.kind == h.CHAT:
+                self.failed = self.failed or bool(given - out.said_goodbye)
+                emit("undelivered", id=ident.hex(), to=sorted(map(h.fp_text, given)))
+            if not any(out.waits_for(fp) for fp in out.people):
                 del self.outs[ident]
-                acked = sorted({h.fp_text(c.fp) for c in out.copies if c.state == "acked"})
-                if acked and not any(c.state == "told" for c in out.copies):
-                    emit("delivered", id=ident.hex(), to=acked)
-
-    def doubled(self, copy):
-        """It waits for a gone instance while another instance of the FP got the same id."""
-        if copy.instance is None or self.streams[copy.fp, copy.instance].channel is not None:
-            return False
-        return any(c is not copy and c.fp == copy.fp and c.instance is not None
-                   and c.instance != copy.instance
-                   and self.streams[c.fp, c.instance].channel is not None
-                   for c in copy.out.copies)
+            if others and others <= out.acked and not out.said:
+                out.said = True
+                if out.kind == h.CHAT:
+                    emit("delivered", id=ident.hex(), to=sorted(map(h.fp_text, others)))
 
     def set_own_nick(self, nick, ref):
         if not h.own_nick_ok(nick):
             self.error("nick", "no nickname: " + nick, ref)
             return
         self.nick = nick
-        out = Out(nick=nick)
-        for m in self.members.values():
-            c = m.channel
-            if m.refused or c is None or not c.hello_out:
-                continue               # HELLO will tell
-            self.queue_for(m, out)
+        out = Out(h.NICK, nick)
+        for s in self.streams.values():
+            if s.channel is not None or s in self.lost_streams(s.fp):
+                s.append(Copy(out, False))
         self.pump_all()
 
-    def set_away(self, text):
-        self.away = text[:60]
+    def to_all(self, message):
         for m in self.members.values():
             if m.channel is not None and not m.channel.dead and m.channel.hello_out:
-                self.say(m.channel, h.build_away(self.away))
+                self.say(m.channel, message)
 
     # -- standard input
 
     def take_input(self):
-        """Nothing before the first WELCOME; nothing while a live channel is full (§6)."""
-        while self.input and self.welcomed.is_set() and not self.full():
+        """Nothing before the first WELCOME; nothing while a stream that is shown is full (§6)."""
+        while self.input and self.welcomed_once and not self.full():
             self.line(self.input.popleft())
 
     def full(self):
-        return any(s.channel is not None and (
-            len(s.unacked) > 1024 or sum(c.out.size for c in s.unacked) > GONE_BYTES)
+        return len(self.written) >= KEPT_MESSAGES or any(
+            s.channel is not None and s.slow_until is None and (
+                len(s.unacked) > KEPT_MESSAGES or sum(c.out.size for c in s.unacked) > KEPT_BYTES)
             for s in self.streams.values())
 
     def line(self, line):
         try:
             o = json.loads(line)
             kind, ref = o["type"], o.get("ref")
-            if kind == "chat":
-                self.chat(o["text"], ref=ref)
-            elif kind == "private":
-                self.private(o["to"], o["text"], ref)
+            if kind in ("chat", "private"):
+                to = None
+                if kind == "private":
+                    people = self.find(o["to"])
+                    if not people:
+                        self.error("nobody", "nobody of that name: " + o["to"], ref)
+                        return
+                    to = people[0].fp
+                reply = self.of_id(o["reply"], None)[0] if "reply" in o else h.NO_REF
+                out = Out(h.CHAT, o["text"], to=to, reply=reply)
+                out.label = ref
+                self.write(out)
+            elif kind == "note":
+                what = next(n for n, name in WHAT.items() if name == o["what"])
+                found, _ = self.of_id(o["ref"], o.get("of"))
+                self.write(Out(h.NOTE, o.get("text", ""), ref=found, what=what))
             elif kind == "command":
                 self.command(o["text"], ref)
+            elif kind in ("send", "accept", "decline", "cancel", "filefault"):
+                self.files.line(kind, o)
             elif kind in ("rehandshake", "endchannel", "raw", "replay"):
                 for m in self.find(o["to"]):
                     self.fault(m, kind, o)
             else:
                 self.error("input", "unknown type", ref)
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
-            self.error("input", "bad line: " + str(e), None)
+        except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as e:
+            self.error("input", "bad line: " + repr(e), None)
+
+    def of_id(self, ident, of):
+        """(reference, FP) of a shown message; KeyError where there is none."""
+        for ref, (fp, known, _) in self.said.items():
+            if known.hex() == ident and of in (None, h.fp_text(fp)):
+                return ref, fp
+        raise KeyError("no such message: " + ident)
 
     def fault(self, m, kind, o):
         if kind == "rehandshake":
@@ -1181,20 +1176,34 @@ class Client:
         elif kind == "raw":
             self.say(m.channel, bytes.fromhex(o["hex"]))
         elif kind == "replay":
-            for copy in list(self.streams[m.fp, m.instance].acked_copies)[-o["n"]:]:
-                self.say_copy(m.channel, copy)
+            for copy in list(m.channel.stream.recent)[-o["n"]:]:
+                self.say(m.channel, self.written_out(m.channel, copy))
 
     def command(self, text, ref):
         name, _, rest = text.partition(" ")
         if name == "/nick":
             self.set_own_nick(rest.strip(), ref)
         elif name == "/me":
-            self.chat(rest, action=True, ref=ref)
-        elif name == "/msg":
-            to, _, rest = rest.partition(" ")
-            self.private(to, rest, ref)
+            self.write(Out(h.CHAT, rest, action=True))
         elif name == "/away":
-            self.set_away(rest)
+            self.away = rest[:60]
+            self.to_all(h.build_away(self.away))
+        elif name == "/topic":
+            at = max(int(time.time() * 1000), self.topic[0] + 1 if self.topic else 0)
+            self.take_topic(at, rest)
+            self.to_all(h.build_topic(at, rest))
+        elif name in VERBS:
+            argument = rest.encode()
+            if name in ("/kick", "/ban", "/unban"):
+                who, _, span = rest.partition(" ")
+                argument = h.fp_from_text(who)
+                if name == "/ban":
+                    span = span or "365d"
+                    seconds = int(span.rstrip("smhd")) * UNITS.get(span[-1], 1)
+                    argument += seconds.to_bytes(4, "big")
+            request = os.urandom(4)
+            self.requests[request] = name[1:], ref
+            self.connection.put(h.ADMIN, request + bytes([VERBS[name]]) + argument)
         elif name in ("/cut", "/abandon"):
             if self.connection.out is not None:
                 getattr(self.connection, name[1:])()
@@ -1216,75 +1225,106 @@ class Client:
 
     # -- clock
 
-    def tick(self):
+    def tick(self, seconds):
         t = now()
+        self.count_online()
         if self.connection is not None:
             self.connection.tick()
         for m in list(self.members.values()):
-            self.decide_views(m)
-            if m.queued_m1:
-                self.answer_m1(m)
-            if m.pending and t - m.pending[2] > HANDSHAKE_TIMEOUT:
-                m.pending = None
-                self.try_again(m)
-            if m.retry_at is not None and t >= m.retry_at:
-                self.start_handshake(m)
-            for c in (m.channel, m.old):
-                if c is not None and c.ack_due is not None and t >= c.ack_due:
-                    self.send_ack(c)
-            c = m.channel
-            if c is not None and not c.up and t - c.born > CHANNEL_TIMEOUT:
-                self.end_channel(c, 4)
-            elif c is not None and c.up and c.stream.channel is c:
-                sent = [x.sent_at for x in itertools.islice(c.stream.unacked, 1) if x.sent_at]
-                if sent and c.sent >= c.stream.unacked[0].seq and t - sent[0] > UNACKED_TIMEOUT:
-                    self.end_channel(c, 4)
-            if not m.shown and not m.warned and t - m.joined_at > 30:
-                m.warned = True
-                self.notice(f"cannot authenticate {h.fp_text(m.fp)}: another password, "
+            self.tick_member(m, t)
+        for fp in {m.fp for m in self.members.values()}:
+            self.roster_time[fp] = self.roster_time.get(fp, 0) + seconds
+            if self.is_shown(fp):
+                self.roster_time[fp] = 0
+            elif self.roster_time[fp] > 30 and fp not in self.warned:
+                self.warned.add(fp)
+                self.notice(f"cannot authenticate {h.fp_text(fp)}: another password, "
                             "or not a member")
-        for m in list(self.departed):
-            self.decide_views(m)
-            if not m.view_queue:
-                self.departed.remove(m)
-        self.expire(t)
+        for s in self.streams.values():
+            self.give(s)
+            if s.channel is not None:
+                s.clock += seconds
+                self.check_slow(s)
+        for waiting in self.notes.values():
+            while waiting and waiting[0][0] < t:
+                waiting.popleft()
+        self.accept_written()
+        self.expire()
         self.take_input()
 
-    def expire(self, t):
-        """§6: while somebody is gone up to 1024 messages, 4 MiB, 10 minutes."""
-        changed = False
-        for s in self.streams.values():
-            if s.channel is not None or s.gone_since is None:
-                continue
-            size = sum(c.out.size for c in s.unacked)
-            while s.unacked and (len(s.unacked) > GONE_MESSAGES or size > GONE_BYTES
-                                 or t - s.gone_since > GONE_SECONDS):
-                copy = s.unacked.popleft()
-                size -= copy.out.size
-                self.give_up(copy)
-                changed = True
-        if self.connection is not None and self.connection.welcomed_at is not None:
-            for g in [g for g in self.ghosts if t > g.until]:
-                self.ghosts.remove(g)
-                for copy in g.waiting:
-                    self.give_up(copy)
-                    changed = True
-        if changed:
-            self.settle()
+    def tick_member(self, m, t):
+        if m.queued_m1:
+            self.answer_m1(m)
+        if m.pending and t - m.pending[2] > HANDSHAKE_TIMEOUT:
+            self.forget_pending(m)
+            self.try_again(m)
+        if m.new is not None and t - m.new.born > M3_TIMEOUT:
+            if m.channel is not None:
+                self.detach(m.new)
+                m.new = None
+                self.try_again(m)
+            else:
+                self.end_channel(m.new, 4)
+        if m.retry_at is not None and t >= m.retry_at and m.pending is None:
+            self.start_handshake(m)
+        if m.renew_at is not None and t >= m.renew_at and m.pending is None and m.new is None:
+            m.renew_at = None
+            self.start_handshake(m)
+        if m.away_until is not None and t > m.away_until:
+            m.away_until, m.away = None, ""
+            emit("away", nick=self.shown(m), fingerprint=h.fp_text(m.fp), text="")
+        c = m.channel
+        if c is not None and c.ack_due is not None and t >= c.ack_due:
+            self.send_ack(c)
+        if c is not None and c.up and t - c.born >= 30:
+            m.tries = 0
+        elif c is not None and not c.up and t - c.born > CHANNEL_TIMEOUT:
+            if c.stream is not None:
+                c.stream.slow_until = (c.stream.next_seq or 1) - 1
+            self.end_channel(c, 4)
+
+    def check_slow(self, s):
+        """§6: unacknowledged for 30 s of the time that it was shown."""
+        first = s.unacked[0] if s.unacked else None
+        if first is not None and first.shown_at is not None \
+                and s.clock - first.shown_at > UNACKED_TIMEOUT:
+            s.slow_until = s.next_seq - 1
+            for copy in s.unacked:
+                copy.shown_at = None
+            self.end_channel(s.channel, 4)
+
+    def expire(self):
+        """§6, What a sender keeps; and of each person the instances lost last."""
+        for s in list(self.streams.values()):
+            bounded = s.channel is None or s.slow_until is not None
+            size = sum(c.out.size for c in s.unacked) if bounded else 0
+            forgotten = s.channel is None and s not in self.lost_streams(s.fp)
+            for copy in list(s.unacked):
+                old = copy.out.accepted_at is not None and \
+                    self.online - copy.out.accepted_at > KEPT_SECONDS
+                if old or forgotten or bounded and (
+                        len(s.unacked) > KEPT_MESSAGES or size > KEPT_BYTES):
+                    size -= copy.out.size
+                    self.give_up(s, copy)
+                else:
+                    break
+        self.settle()
 
     async def clock(self):
+        last = now()
         while True:
             await asyncio.sleep(0.05)
+            t = now()
             try:
-                self.tick()
+                self.tick(t - last)
             except Exception:
                 traceback.print_exc()
+            last = t
 
     def idle(self):
         """Nothing of one's own is on its way, nothing of others waits for its view."""
-        return not self.input and not self.outs and not self.departed and \
-            not any(m.view_queue for m in self.members.values()) and \
-            not any(s.channel is not None and s.unacked for s in self.streams.values())
+        return not self.input and not self.written and not self.outs and \
+            not any(s.pending for s in self.streams.values())
 
     async def run(self):
         loop = asyncio.get_running_loop()
@@ -1308,19 +1348,20 @@ class Client:
                 break
             if self.input_end:
                 ended = ended or now()
-                if self.idle() and self.welcomed.is_set() or now() - ended > 10:
+                if self.idle() and self.welcomed_once or now() - ended > 10:
                     break
         ticking.cancel()
-        for m in self.members.values():
-            c = m.channel
-            if c is not None and c.ack_due is not None:
-                self.send_ack(c)
-            self.flush_views(m)
+        for s in self.streams.values():
+            self.give(s, final=True)
+            if s.channel is not None:
+                self.send_ack(s.channel)
         self.finish.set()
         for out in self.outs.values():
-            waiting = sorted({h.fp_text(c.fp) for c in out.copies
-                              if c.state == "waiting" and not self.doubled(c)})
-            emit("undelivered", id=out.id.hex(), to=waiting)
+            waiting = sorted(h.fp_text(fp) for fp in out.people
+                             if out.waits_for(fp) and fp != self.fp)
+            if waiting and out.kind == h.CHAT:
+                self.failed = True
+                emit("undelivered", id=out.id.hex(), to=waiting)
         c = self.connection
         if c is not None and c.out is not None and not c.over and not c.closing:
             c.close(0)
@@ -1331,6 +1372,8 @@ class Client:
                     break
             await c.shut()
         connecting.cancel()
+        if self.input_end and self.exit == 0 and self.failed:
+            self.exit = 1
         emit("bye")
 
 
@@ -1342,9 +1385,13 @@ def main():
     p.add_argument("--nick", required=True)
     p.add_argument("--room", default="lobby")
     p.add_argument("--password-file")
-    p.add_argument("--strict-view", action="store_true")
+    p.add_argument("--renew", type=float, default=RENEW_SECONDS)
     p.add_argument("--drop-after", type=int)
     p.add_argument("--max-wait", type=float)
+    p.add_argument("--no-cast", action="store_true")
+    p.add_argument("--download")
+    p.add_argument("--no-direct", action="store_true")
+    p.add_argument("--json", action="store_true")  # it knows nothing else
     options = p.parse_args()
     if not h.own_nick_ok(options.nick):
         p.error("no nickname: " + options.nick)

@@ -1,9 +1,9 @@
-"""HEARTH/1, written from the text of the protocol alone.
+"""HEARTH/2, written from the text of the protocol alone.
 
-This module holds everything that needs no network: identities (§1), the
-handshake of both layers (§3), records (§4), transport frames (§5), peer
-messages, views (§6), passwords (§7), safety numbers (§8) and nicknames (§9).
-It shares no code with the program that it tests.  Python 3.11, `cryptography`.
+This module holds everything that needs no network: identities (§1), the handshake of both layers
+(§3), records and padding (§4), transport frames (§5), peer messages, CAST, views (§6), passwords
+(§7), safety numbers (§8) and nicknames (§9).  kem.py has ML-KEM, ristretto.py CPace.  It shares no
+code with the program that it tests.  Python 3.11, `cryptography`.
 """
 
 import base64
@@ -17,20 +17,32 @@ from collections import namedtuple
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey, Ed25519PublicKey)
 from cryptography.hazmat.primitives.asymmetric.x25519 import (
     X25519PrivateKey, X25519PublicKey)
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-MAGIC = b"HEARTH/1"
+import kem
+import ristretto
+from ristretto import CPace
+
+MAGIC = b"HEARTH/2"
 MAGIC_OTHER = b"HEARTH/?"
 ZERO32 = bytes(32)
+ZERO64 = bytes(64)
+NO_SID = bytes(8)
 MAX_COUNTER = 2 ** 48 - 1          # §1: counters are below 2^48
 MAX_TIME = 2 ** 53 - 1             # §1: times are below 2^53
 MIN_RECORD_BYTES, MAX_RECORD_BYTES = 17, 16400
 MAX_PLAINTEXT = MAX_RECORD_BYTES - 16
 MAX_PAYLOAD_BYTES = 16000
+MAX_PADDED = MAX_PAYLOAD_BYTES - 16
 MAX_TEXT_BYTES = 8192
-MAX_CT_TRANSPORT, MAX_CT_PEER = 1067, 1581
+MAX_NOTICE_BYTES = 1024
+MAX_CT2, MAX_CT3_TRANSPORT, MAX_CT3_PEER = 1163, 1067, 1677
+M1_BYTES = {"transport": 1224, "peer": 1256}
+BOX_BYTES, MIN_COMMON, MAX_COMMON, MAX_CAST = 57, 28, 8720, 236
 SPAN = 1024                        # §4: records under one key
 
 
@@ -145,7 +157,7 @@ class PublicIdentity:
         return self.key.encrypt(s, OAEP)
 
 
-OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), b"hearth/1 kem")
+OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), b"hearth/2 kem")
 
 
 class PrivateIdentity(PublicIdentity):
@@ -189,6 +201,36 @@ class PrivateIdentity(PublicIdentity):
         return s if len(s) == 32 else fallback
 
 
+class SessionKey:
+    """§3: an Ed25519 key in memory, certified by an RSA identity."""
+
+    def __init__(self, identity, ctx, context, seed=None, cert=None):
+        self.sk = Ed25519PrivateKey.from_private_bytes(seed or os.urandom(32))
+        self.pk = self.sk.public_key().public_bytes_raw()
+        self.cert = cert or identity.sign(ctx, context + self.pk)
+
+    @classmethod
+    def of_relay(cls, identity, **given):
+        return cls(identity, "hearth/2 relay session", b"", **given)
+
+    @classmethod
+    def of_member(cls, identity, fp_s, room, sid, **given):
+        return cls(identity, "hearth/2 member session", fp_s + room + sid, **given)
+
+    def sign(self, ctx, message):
+        """ED(sk, ctx, m)."""
+        return self.sk.sign(ctx.encode("ascii") + b"\0" + message)
+
+
+def ed_verify(pk, ctx, message, signature):
+    try:
+        Ed25519PublicKey.from_public_bytes(pk).verify(
+            signature, ctx.encode("ascii") + b"\0" + message)
+        return True
+    except (InvalidSignature, ValueError):
+        return False
+
+
 def load_identity(path, bits=2048, fits=None):
     """PKCS#8 PEM at `path`; made there when missing, until it `fits`."""
     if not os.path.exists(path):
@@ -226,14 +268,15 @@ def peer_prologue(fp_s, room, fp_i, fp_r, sid_i, sid_r):
     return out
 
 
-def split_fields(plaintext, count):
-    """`count` times L(x), filling the text exactly."""
+def split_fields(plaintext, spec):
+    """`spec`: of each field its length, or None for L(x).  They fill the text exactly."""
     fields, at = [], 0
-    for _ in range(count):
-        if len(plaintext) < at + 2:
-            raise HandshakeError("fields")
-        size = struct.unpack_from(">H", plaintext, at)[0]
-        at += 2
+    for size in spec:
+        if size is None:
+            if len(plaintext) < at + 2:
+                raise HandshakeError("fields")
+            size = struct.unpack_from(">H", plaintext, at)[0]
+            at += 2
         if len(plaintext) < at + size:
             raise HandshakeError("fields")
         fields.append(plaintext[at:at + size])
@@ -243,38 +286,76 @@ def split_fields(plaintext, count):
     return fields
 
 
-class Handshake:
-    """What both roles share.  Every intermediate value is kept for the known answers."""
+SESSION_FIELDS = (None, 32, None, 64)              # ID, pk, CERT, ED
+PEER_M3_FIELDS = (None, None, 32, None, 64)        # ID, c, pk, CERT, ED
+TRANSPORT_M3_FIELDS = (None, None)                 # ID, SIG
 
-    def __init__(self, mode, key, prologue=b"", psk=ZERO32, ephemeral=None):
+
+class Handshake:
+    """What both roles share.  Every intermediate value is kept for the known answers.
+
+    Peer mode: `kroom` with a password; `session` is the own SessionKey (also of a relay).
+    `ephemeral`, `y` and the other fixed values are given only by known answers and attacks.
+    """
+
+    initiator = None
+
+    def __init__(self, mode, key, prologue=b"", kroom=None, session=None, ephemeral=None, y=None):
         assert mode in ("transport", "peer")
-        self.mode, self.key, self.prologue, self.psk = mode, key, prologue, psk
+        self.mode, self.key, self.prologue, self.session = mode, key, prologue, session
+        self.peer = mode == "peer"
+        self.kroom, self.y = kroom if self.peer else None, y
         self.ephemeral = ephemeral or os.urandom(32)
         self.public = x25519_public(self.ephemeral)
-        self.other = None
-        self.s = b""
-
-    @property
-    def max_ct3(self):
-        return MAX_CT_PEER if self.mode == "peer" else MAX_CT_TRANSPORT
+        self.label = "hearth/2 peer " if self.peer else "hearth/2 "
+        self.other = self.cpace = None
+        self.psk, self.s = ZERO64, b""
 
     def _th0(self, m1):
-        self.th0 = H(b"hearth/1 " + self.mode.encode() + b"\0", self.prologue, m1)
+        self.th0 = H(b"hearth/2 " + self.mode.encode() + b"\0", self.prologue, m1)
 
-    def _secrets(self, other, er):
+    def _own_y(self, ei):
+        """YI or YR: empty in transport mode, zeros without a password."""
+        if not self.peer:
+            return b""
+        if self.kroom is None:
+            return ZERO32
+        self.ci = H(b"hearth/2 cpace peer\0", self.prologue)
+        self.cpace = CPace(self.kroom, self.ci, ei, self.initiator, self.y)
+        return self.cpace.Y
+
+    def _fits(self, y):
+        """§7: both zeros, or both elements."""
+        if (y == ZERO32) != (self.kroom is None):
+            raise HandshakeError("Y does not fit")
+        if self.kroom is not None:
+            try:
+                ristretto.decode(y)
+            except ValueError:
+                raise HandshakeError("Y") from None
+
+    def _secrets(self, other, er, kss, own_kct, y_r, y_other):
+        """th1, prk, kR, kI; `own_kct` is the kct of M2."""
         self.ee = x25519(self.ephemeral, other)
-        self.th1 = H(self.th0, er)
-        self.prk = Ext(self.th1, self.ee + self.psk)
-        self.kR = Exp(self.prk, "hearth/1 hs responder", 32)
-        self.kI = Exp(self.prk, "hearth/1 hs initiator", 32)
+        self.kct = own_kct
+        self.kss = kss() if callable(kss) else kss
+        if self.cpace:
+            try:
+                self.psk = self.cpace.result(y_other)
+            except ValueError:
+                raise HandshakeError("Y") from None
+        self.th1 = H(self.th0, er, own_kct, y_r)
+        self.prk = Ext(self.th1, self.ee + self.kss + self.psk)
+        self.kR = Exp(self.prk, "hearth/2 hs responder", 32)
+        self.kI = Exp(self.prk, "hearth/2 hs initiator", 32)
 
     def _finish(self, ct3):
         self.th3 = H(self.th2, L(ct3))
         self.prk2 = Ext(self.th3, self.prk + self.s)
-        self.ckI = Exp(self.prk2, "hearth/1 ap initiator", 32)
-        self.ckR = Exp(self.prk2, "hearth/1 ap responder", 32)
+        self.ckI = Exp(self.prk2, "hearth/2 ap initiator", 32)
+        self.ckR = Exp(self.prk2, "hearth/2 ap responder", 32)
 
-    def _opened(self, key, ad, message, limit, fields):
+    def _opened(self, key, ad, message, limit, spec):
         """Length bounds, AEAD, exact fields: the first checks of both sides."""
         if len(message) < 2:
             raise HandshakeError("length")
@@ -285,53 +366,75 @@ class Handshake:
             plaintext = aead_open(key, 0, ad, message[2:])
         except ValueError:
             raise HandshakeError("AEAD") from None
-        return plaintext, split_fields(plaintext, fields)
+        return plaintext, split_fields(plaintext, spec)
 
-    def _identity(self, blob, sig_len):
+    def _identity(self, blob, expected_fp):
+        """ID form, then the FP that is claimed in a room (a pin is the caller's)."""
         try:
             other = PublicIdentity(blob)
         except ValueError:
             raise HandshakeError("ID") from None
-        if sig_len != other.k:
-            raise HandshakeError("length of the signature")
+        if expected_fp is not None and other.fp != expected_fp:
+            raise HandshakeError("fingerprint")
         return other
+
+    def _certified(self, other, pk, cert):
+        """CERT: of a relay, or of a member at the place that one's own prologue names."""
+        if self.peer:
+            fp_s_room, sid_i, sid_r = self.prologue[:64], self.prologue[128:136], self.prologue[136:]
+            ctx = "hearth/2 member session"
+            context = fp_s_room + (sid_r if self.initiator else sid_i)
+        else:
+            ctx, context = "hearth/2 relay session", b""
+        if not other.verify(ctx, context + pk, cert):
+            raise HandshakeError("CERT")
 
 
 class Initiator(Handshake):
     """I of §3: m1(), read_m2(), m3(); then ckI, ckR, th3."""
 
-    def m1(self):
-        self.M1 = MAGIC + self.public
+    initiator = True
+
+    def m1(self, dk_seed=None):
+        self.dk = kem.Key(dk_seed or os.urandom(64))
+        self.ek = self.dk.ek
+        self.M1 = MAGIC + self.public + self.ek + self._own_y(self.public)
         self._th0(self.M1)
         return self.M1
 
     def read_m2(self, m2, expected_fp=None):
-        """Returns the responder's PublicIdentity.  `expected_fp`: claimed (peer) or pinned."""
-        if len(m2) < 34:
+        """Returns the responder's PublicIdentity.  `expected_fp`: the claimed one of a peer."""
+        head = 32 + kem.KCT_BYTES
+        if len(m2) < head + 34:
             raise HandshakeError("length")
-        er, rest = m2[:32], m2[32:]
-        self._secrets(er, er)
-        self.ct2_plaintext, (blob, sig) = self._opened(
-            self.kR, self.th1, rest, MAX_CT_TRANSPORT, 2)
-        other = self._identity(blob, len(sig))
-        if not other.verify("hearth/1 responder", self.th1 + other.id, sig):
-            raise HandshakeError("signature")
-        if expected_fp is not None and other.fp != expected_fp:
-            raise HandshakeError("fingerprint")
+        er, kct, rest = m2[:32], m2[32:head], m2[head:]
+        y = b""
+        if self.peer:
+            y, rest = rest[:32], rest[32:]
+            self._fits(y)
+        self._secrets(er, er, lambda: self.dk.decapsulate(kct), kct, y, y)
+        self.ct2_plaintext, (blob, pk, cert, ed) = self._opened(
+            self.kR, self.th1, rest, MAX_CT2, SESSION_FIELDS)
+        other = self._identity(blob, expected_fp)
+        self._certified(other, pk, cert)
+        if not ed_verify(pk, self.label + "responder", self.th1 + other.id + pk, ed):
+            raise HandshakeError("ED")
         self.th2 = H(self.th1, rest)
         self.other = other
         return other
 
-    def m3(self, s=None, c=None, sig=None):
-        """`s`, `c` and `sig` are given only by the known-answer test."""
-        signed, fields = self.th2 + self.key.id, L(self.key.id)
-        if self.mode == "peer":
+    def m3(self, s=None, c=None, sig=None, plaintext=None):
+        """Known answers give `s`, `c` and `sig`, attacks the whole `plaintext`."""
+        if self.peer:
             self.s = s or os.urandom(32)
             self.c = c or self.other.encapsulate(self.s)
-            signed += self.c
-            fields += L(self.c)
-        sig = sig or self.key.sign("hearth/1 initiator", signed)
-        self.ct3_plaintext = fields + L(sig)
+            signed = self.th2 + self.key.id + self.c + self.session.pk
+            own = (L(self.key.id) + L(self.c) + self.session.pk + L(self.session.cert)
+                   + (sig or self.session.sign(self.label + "initiator", signed)))
+        else:
+            own = L(self.key.id) + L(
+                sig or self.key.sign(self.label + "initiator", self.th2 + self.key.id))
+        self.ct3_plaintext = plaintext or own
         ct3 = aead_seal(self.kI, 0, self.th2, self.ct3_plaintext)
         self._finish(ct3)
         return L(ct3)
@@ -340,35 +443,50 @@ class Initiator(Handshake):
 class Responder(Handshake):
     """R of §3: read_m1(), m2(), read_m3()."""
 
-    def read_m1(self, m1):
-        if len(m1) != 40 or m1[:8] != MAGIC:
-            raise HandshakeError("M1")
-        self._th0(m1)
-        self._secrets(m1[8:], self.public)
+    initiator = False
 
-    def m2(self, sig=None):
-        sig = sig or self.key.sign("hearth/1 responder", self.th1 + self.key.id)
-        self.ct2_plaintext = L(self.key.id) + L(sig)
+    def read_m1(self, m1, kct=None, kss=None):
+        """`kct` and `kss` are given only by known answers."""
+        if len(m1) != M1_BYTES[self.mode] or m1[:8] != MAGIC:
+            raise HandshakeError("M1")
+        ei, ek, y = m1[8:40], m1[40:1224], m1[1224:]
+        if not kem.good_ek(ek):
+            raise HandshakeError("ek")
+        if self.peer:
+            self._fits(y)
+        self._th0(m1)
+        if kct is None:
+            kct, kss = kem.encapsulate(ek)
+        self.Y = self._own_y(ei)
+        self._secrets(ei, self.public, kss, kct, self.Y, y)
+
+    def m2(self, sig=None, plaintext=None):
+        signed = self.th1 + self.key.id + self.session.pk
+        self.ct2_plaintext = plaintext or (
+            L(self.key.id) + self.session.pk + L(self.session.cert)
+            + (sig or self.session.sign(self.label + "responder", signed)))
         ct2 = aead_seal(self.kR, 0, self.th1, self.ct2_plaintext)
         self.th2 = H(self.th1, L(ct2))
-        return self.public + L(ct2)
+        return self.public + self.kct + self.Y + L(ct2)
 
     def read_m3(self, m3, expected_fp=None):
         """Returns the initiator's PublicIdentity."""
-        peer = self.mode == "peer"
-        self.ct3_plaintext, fields = self._opened(
-            self.kI, self.th2, m3, self.max_ct3, 3 if peer else 2)
-        blob, sig = fields[0], fields[-1]
-        if peer and len(fields[1]) != self.key.k:
-            raise HandshakeError("length of c")
-        other = self._identity(blob, len(sig))
-        signed = self.th2 + other.id + (fields[1] if peer else b"")
-        if not other.verify("hearth/1 initiator", signed, sig):
-            raise HandshakeError("signature")
-        if expected_fp is not None and other.fp != expected_fp:
-            raise HandshakeError("fingerprint")
-        if peer:
-            self.s = self.key.decapsulate(fields[1])
+        if not self.peer:
+            self.ct3_plaintext, (blob, sig) = self._opened(
+                self.kI, self.th2, m3, MAX_CT3_TRANSPORT, TRANSPORT_M3_FIELDS)
+            other = self._identity(blob, expected_fp)
+            if not other.verify(self.label + "initiator", self.th2 + other.id, sig):
+                raise HandshakeError("SIG")
+        else:
+            self.ct3_plaintext, (blob, c, pk, cert, ed) = self._opened(
+                self.kI, self.th2, m3, MAX_CT3_PEER, PEER_M3_FIELDS)
+            if len(c) != self.key.k:
+                raise HandshakeError("length of c")
+            other = self._identity(blob, expected_fp)
+            self._certified(other, pk, cert)
+            if not ed_verify(pk, self.label + "initiator", self.th2 + other.id + c + pk, ed):
+                raise HandshakeError("ED")
+            self.c, self.s = c, self.key.decapsulate(c)
         self._finish(m3[2:])
         self.other = other
         return other
@@ -381,32 +499,57 @@ class Chain:
 
     def __init__(self, ck):
         self.ck, self.n = ck, 0
-        self.key = Exp(ck, "hearth/1 key", 32)
+        self.key = Exp(ck, "hearth/2 key", 32)
 
     def _advance(self):
         self.n += 1
         if self.n % SPAN == 0:
-            self.ck = Exp(self.ck, "hearth/1 next", 32)
-            self.key = Exp(self.ck, "hearth/1 key", 32)
+            self.ck = Exp(self.ck, "hearth/2 next", 32)
+            self.key = Exp(self.ck, "hearth/2 key", 32)
 
     def _check(self):
         if self.n > MAX_COUNTER:
             raise ProtocolError("the counter is used up")
 
-    def seal(self, plaintext):
+    def seal(self, plaintext, ad=b""):
         self._check()
-        ct = aead_seal(self.key, self.n, b"", plaintext)
+        ct = aead_seal(self.key, self.n, ad, plaintext)
         self._advance()
         return ct
 
-    def open(self, ct):
+    def open(self, ct, ad=b""):
         self._check()
         try:
-            plaintext = aead_open(self.key, self.n, b"", ct)
+            plaintext = aead_open(self.key, self.n, ad, ct)
         except ValueError:
             raise ProtocolError("record") from None
         self._advance()
         return plaintext
+
+
+def padded_bytes(size):
+    """Padmé: the length of the plaintext of a message of `size` bytes (its 80 is counted here)."""
+    m = size + 1
+    e = m.bit_length() - 1
+    s = e.bit_length()
+    mask = (1 << e - s) - 1
+    return min(m + mask & ~mask, MAX_PADDED)
+
+
+def pad(message):
+    size = padded_bytes(len(message))
+    assert len(message) < size
+    return message + b"\x80" + bytes(size - len(message) - 1)
+
+
+def unpad(plaintext):
+    message = plaintext.rstrip(b"\0")
+    if not message.endswith(b"\x80"):
+        raise ProtocolError("padding")
+    message = message[:-1]
+    if not message or len(plaintext) != padded_bytes(len(message)):
+        raise ProtocolError("padding")
+    return message
 
 
 def frame(kind, body):
@@ -431,24 +574,20 @@ def frames(plaintext):
         at += size
 
 
-def pack_frames(queue):
-    """Takes frames off the front of `queue` (a deque) into one plaintext (§4)."""
-    out = bytearray()
-    while queue and len(out) + len(queue[0]) <= MAX_PLAINTEXT:
-        out += queue.popleft()
-    return bytes(out)
-
-
 # --- §5: transport frames ---------------------------------------------------------
 
-(CLOSE, PING, PONG, JOIN, WELCOME, JOINED, LEFT, SEND, RECV) = (
-    0x00, 0x01, 0x02, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15)
+(CLOSE, PING, PONG, JOIN, WELCOME, JOINED, LEFT, SEND, RECV, SHARE, PROOF, ADMIN, RESULT, NOTICE,
+ CAST, PART) = (0x00, 0x01, 0x02, *range(0x10, 0x1D))
 FRAME_NAMES = {CLOSE: "CLOSE", PING: "PING", PONG: "PONG", JOIN: "JOIN", WELCOME: "WELCOME",
-               JOINED: "JOINED", LEFT: "LEFT", SEND: "SEND", RECV: "RECV"}
+               JOINED: "JOINED", LEFT: "LEFT", SEND: "SEND", RECV: "RECV", SHARE: "SHARE",
+               PROOF: "PROOF", ADMIN: "ADMIN", RESULT: "RESULT", NOTICE: "NOTICE", CAST: "CAST",
+               PART: "PART"}
 REASONS = {0: "normal", 1: "password", 2: "not allowed", 3: "protocol error", 4: "timeout",
            5: "full", 6: "replaced", 7: "shutting down", 8: "removed", 9: "key too weak",
            10: "too slow"}
 FINAL_REASONS = {0, 1, 2, 6, 8, 9}
+KICK, BAN, UNBAN, BANS, ANNOUNCE, MOTD = range(1, 7)
+DONE, NOT_ALLOWED, UNKNOWN_VERB, BAD_ARGUMENT, NOTHING_THERE, TOO_MUCH = range(6)
 
 Frame = namedtuple("Frame", "kind fields")
 
@@ -460,40 +599,76 @@ def _need(condition, what):
 
 def parse_frame(kind, body, receiver):
     """Form of a frame for `receiver` ("relay" or "client"); no state."""
-    n = len(body)
+    n, relay = len(body), receiver == "relay"
     if kind == CLOSE:
         _need(n == 1, "CLOSE")
         return Frame(kind, {"reason": body[0]})
     if kind in (PING, PONG):
         _need(n == 8, "PING")
         return Frame(kind, {"data": body})
-    if receiver == "relay" and kind == JOIN:
+    if relay and kind == JOIN:
         _need(n == 80, "JOIN")
-        return Frame(kind, {"proof": body[:32], "room": body[32:64], "instance": body[64:]})
-    if receiver == "client" and kind == WELCOME:
+        return Frame(kind, {"ya": body[:32], "room": body[32:64], "instance": body[64:]})
+    if kind == PROOF or kind == SHARE and not relay:
+        _need(n == 32, "PROOF or SHARE")
+        return Frame(kind, {"data": body})
+    if not relay and kind == WELCOME:
         _need(n >= 12, "WELCOME")
         sid, (capacity, count) = body[:8], struct.unpack_from(">HH", body, 8)
         _need(n == 12 + 40 * count, "WELCOME")
         members = [[body[i:i + 8], body[i + 8:i + 40]] for i in range(12, n, 40)]
         return Frame(kind, {"sid": sid, "capacity": capacity, "members": members})
-    if receiver == "client" and kind == JOINED:
+    if not relay and kind == JOINED:
         _need(n == 40, "JOINED")
         return Frame(kind, {"sid": body[:8], "fp": body[8:]})
-    if receiver == "client" and kind == LEFT:
+    if not relay and kind == LEFT:
         _need(n == 9, "LEFT")
         return Frame(kind, {"sid": body[:8], "why": body[8]})
-    if kind == (SEND if receiver == "relay" else RECV):
+    if kind == (SEND if relay else RECV):
         _need(13 < n <= 13 + MAX_PAYLOAD_BYTES, "payload")
         _need(1 <= body[8] <= 4, "kind")
         return Frame(kind, {"sid": body[:8], "kind": body[8], "tag": body[9:13],
                             "payload": body[13:]})
+    if relay and kind == ADMIN:
+        _need(n >= 5, "ADMIN")
+        return Frame(kind, {"request": body[:4], "verb": body[4], "argument": body[5:]})
+    if not relay and kind == RESULT:
+        _need(n >= 5, "RESULT")
+        return Frame(kind, {"request": body[:4], "status": body[4], "data": body[5:]})
+    if not relay and kind == NOTICE:
+        _need(2 <= n <= 1 + MAX_NOTICE_BYTES, "NOTICE")
+        return Frame(kind, {"what": body[0], "text": _utf8(body[1:], "NOTICE")})
+    if relay and kind == CAST:
+        _need(n >= 1 and 1 <= body[0] <= MAX_CAST, "CAST: count")
+        size = 12 + BOX_BYTES
+        at = 1 + size * body[0]
+        _need(MIN_COMMON <= n - at <= MAX_COMMON, "CAST: size")
+        entries = [[body[i:i + 8], body[i + 8:i + 12], body[i + 12:i + size]]
+                   for i in range(1, at, size)]
+        return Frame(kind, {"entries": entries, "common": body[at:]})
+    if not relay and kind == PART:
+        _need(MIN_COMMON <= n - 69 <= MAX_COMMON, "PART: size")
+        return Frame(kind, {"sid": body[:8], "tag": body[8:12], "box": body[12:69],
+                            "common": body[69:]})
     raise ProtocolError(f"frame type {kind:02x}")
 
 
-class ClientRoster:
-    """What a client may be told in which order (§5)."""
+def build_cast(entries, common):
+    """`entries`: (sid, tag, box)."""
+    return bytes([len(entries)]) + b"".join(map(b"".join, entries)) + common
 
-    def __init__(self):
+
+def cast_room(common):
+    """How many entries one CAST holds beside this common (one record)."""
+    return min(MAX_CAST, (MAX_PLAINTEXT - 3 - 1 - len(common)) // (12 + BOX_BYTES))
+
+
+class ClientRoster:
+    """What a client may be told in which order (§5).  `asks`: its Ya was no zeros."""
+
+    def __init__(self, asks=False):
+        self.asks = asks
+        self.share = self.answer = None
         self.sid, self.capacity, self.members = None, 0, {}
 
     def take(self, kind, body):
@@ -502,20 +677,34 @@ class ClientRoster:
         v = f.fields
         if kind in (CLOSE, PING, PONG):
             return f
+        if kind in (SHARE, PROOF):
+            _need(self.sid is None, "after WELCOME")
+            if kind == SHARE:
+                _need(self.asks and self.share is None, "SHARE")
+                try:
+                    _need(v["data"] != ZERO32, "SHARE of zeros")
+                    ristretto.decode(v["data"])
+                except ValueError:
+                    raise ProtocolError("SHARE") from None
+                self.share = v["data"]
+            else:
+                _need(self.share is not None and self.answer is None, "PROOF")
+                self.answer = v["data"]
+            return f
         if kind == WELCOME:
             _need(self.sid is None, "a second WELCOME")
             _need(1 <= v["capacity"] <= 256 and len(v["members"]) < v["capacity"], "capacity")
             sids = [sid for sid, _ in v["members"]] + [v["sid"]]
-            _need(len(set(sids)) == len(sids) and bytes(8) not in sids, "sids")
+            _need(len(set(sids)) == len(sids) and NO_SID not in sids, "sids")
             self.sid, self.capacity = v["sid"], v["capacity"]
             self.members = {sid: fp for sid, fp in v["members"]}
             return f
         _need(self.sid is not None, "before WELCOME")
         if kind == JOINED:
-            _need(v["sid"] not in self.members and v["sid"] not in (self.sid, bytes(8)), "sid")
+            _need(v["sid"] not in self.members and v["sid"] not in (self.sid, NO_SID), "sid")
             _need(len(self.members) + 1 < self.capacity, "beyond the capacity")
             self.members[v["sid"]] = v["fp"]
-        else:
+        elif kind in (LEFT, RECV, PART):
             _need(v["sid"] in self.members, "unknown sid")
             if kind == LEFT:
                 del self.members[v["sid"]]
@@ -523,10 +712,11 @@ class ClientRoster:
 
 
 class RelayReader:
-    """What a relay may be told in which order (§5): JOIN or CLOSE first, JOIN once."""
+    """What a relay may be told in which order (§5): JOIN or CLOSE first, JOIN once; between its
+    SHARE and the PROOF (`proving`, set by the relay) only PROOF, CLOSE, PING and PONG."""
 
     def __init__(self):
-        self.joined = False
+        self.joined = self.proving = False
 
     def take(self, kind, body):
         f = parse_frame(kind, body, "relay")
@@ -535,6 +725,11 @@ class RelayReader:
             self.joined = True
         elif kind != CLOSE:
             _need(self.joined, "the first frame is no JOIN")
+            if kind == PROOF:
+                _need(self.proving, "PROOF")
+                self.proving = False
+            else:
+                _need(not self.proving or kind in (PING, PONG), "something else than PROOF")
         return f
 
 
@@ -559,15 +754,19 @@ def room_name(name):
 
 
 def room_tag(name):
-    return H(b"hearth/1 room\0", room_name(name).encode("utf-8"))
+    return H(b"hearth/2 room\0", room_name(name).encode("utf-8"))
 
 
 # --- §6: peer messages --------------------------------------------------------------
 
-HELLO, CHAT, NICK, ACK, GAP, AWAY = 0x20, 0x21, 0x22, 0x23, 0x24, 0x41
+HELLO, CHAT, NICK, ACK, GAP, NOTE, KEY, AWAY, TOPIC = *range(0x20, 0x27), 0x41, 0x42
 FLAG_ACTION, FLAG_PRIVATE, FLAG_LATE = 1, 2, 4
+NO_REF = bytes(8)
+REACTION, UNREACTION, EDIT, RETRACTION = 1, 2, 3, 4
+NOTE_BYTES = {REACTION: (1, 32), UNREACTION: (0, 0), EDIT: (1, MAX_TEXT_BYTES), RETRACTION: (0, 0)}
+DAY_MS = 86400000
 
-Message = namedtuple("Message", "kind fields")
+Message = namedtuple("Message", "kind fields body", defaults=(b"",))   # body: of an extension
 
 
 def _u64(data, what, limit=MAX_COUNTER):
@@ -593,8 +792,14 @@ def received_nick(data):
     return nick
 
 
+def _seq(data):
+    seq = _u64(data, "seq")
+    _need(seq > 0, "seq 0")
+    return seq
+
+
 def parse_message(data):
-    """The plaintext of a peer record (§6); form only."""
+    """The message of a peer record (§6), its padding taken off; form only."""
     _need(len(data) >= 1, "empty message")
     kind, body = data[0], data[1:]
     if kind == CLOSE:
@@ -605,40 +810,86 @@ def parse_message(data):
         return Message(kind, {"features": int.from_bytes(body[:4], "big"),
                               "instance": body[4:20], "nick": received_nick(body[21:])})
     if kind == CHAT:
-        _need(57 < len(body) <= 57 + MAX_TEXT_BYTES, "CHAT: length")
-        seq = _u64(body[:8], "seq")
-        _need(seq > 0, "seq 0")
+        _need(65 < len(body) <= 65 + MAX_TEXT_BYTES, "CHAT: length")
+        _need(body[8:16] != NO_REF, "id zeros")
         _need(body[24] & ~7 == 0, "flags")
-        return Message(kind, {"seq": seq, "id": body[8:16],
+        return Message(kind, {"seq": _seq(body[:8]), "id": body[8:16],
                               "time": _u64(body[16:24], "time", MAX_TIME),
-                              "flags": body[24], "view": body[25:57],
-                              "text": _utf8(body[57:], "text")})
+                              "flags": body[24], "view": body[25:57], "reply": body[57:65],
+                              "text": _utf8(body[65:], "text")})
     if kind == NICK:
         _need(len(body) >= 8, "NICK")
-        seq = _u64(body[:8], "seq")
-        _need(seq > 0, "seq 0")
-        return Message(kind, {"seq": seq, "nick": received_nick(body[8:])})
+        return Message(kind, {"seq": _seq(body[:8]), "nick": received_nick(body[8:])})
     if kind in (ACK, GAP):
         _need(len(body) == 8, "ACK")
         return Message(kind, {"n": _u64(body, "counter")})
+    if kind == NOTE:
+        _need(17 <= len(body) <= 17 + MAX_TEXT_BYTES, "NOTE: length")
+        fields = {"seq": _seq(body[:8]), "ref": body[8:16], "what": body[16]}
+        if body[16] in NOTE_BYTES:
+            low, high = NOTE_BYTES[body[16]]
+            _need(low <= len(body) - 17 <= high, "NOTE: text")
+            fields["text"] = _utf8(body[17:], "NOTE")
+        return Message(kind, fields)
     if kind == AWAY:
         try:
             _need(len(body) <= 200, "AWAY")
-            return Message(kind, {"text": _utf8(body, "AWAY")})
+            return Message(kind, {"away": _utf8(body, "AWAY")})
+        except ProtocolError:
+            return Message(kind, {})       # malformed: ignored
+    if kind == TOPIC:
+        try:
+            _need(8 <= len(body) <= 208, "TOPIC")
+            return Message(kind, {"time": _u64(body[:8], "time", MAX_TIME),
+                                  "text": _utf8(body[8:], "TOPIC")})
         except ProtocolError:
             return Message(kind, {})       # malformed: ignored
     if 0x40 <= kind <= 0x7F:
-        return Message(kind, {})
-    raise ProtocolError(f"message type {kind:02x}")
+        return Message(kind, {}, body)     # 50 to 53: see files.py
+    raise ProtocolError(f"message type {kind:02x}")        # KEY too: only in a box
 
 
-def check_state(message, hello_in, sent):
-    """§6: nothing but CLOSE before HELLO, one HELLO, no ACK above what was sent."""
+def check_state(message, hello_in, given_out):
+    """§6: nothing but CLOSE before HELLO, one HELLO, no ACK above the numbers given out."""
     if message.kind == CLOSE:
         return
     _need((message.kind == HELLO) != hello_in, "HELLO first, and once")
     if message.kind == ACK:
-        _need(message.fields["n"] <= sent, "ACK above what was sent")
+        _need(message.fields["n"] <= given_out, "ACK above what was given out")
+
+
+# --- §6: one envelope for many
+
+def build_key(seq, k):
+    return bytes([KEY]) + u64(seq) + k
+
+
+def seal_common(k, content):
+    return aead_seal(k, 0, b"", pad(content))
+
+
+def seal_box(chain, common, seq, k):
+    return chain.seal(build_key(seq, k), H(common))
+
+
+def open_part(chain, box, common):
+    """The Message of a PART; ProtocolError for everything that §6 calls a failed record."""
+    data = chain.open(box, H(common))
+    _need(len(data) == 41 and data[0] == KEY, "KEY in a box")
+    _seq(data[1:9])
+    try:
+        content = unpad(aead_open(data[9:], 0, b"", common))
+    except ValueError:
+        raise ProtocolError("common") from None
+    _need(content[0] in (CHAT, NOTE), "type of a content")
+    message = parse_message(content[:1] + data[1:9] + content[1:])
+    _need(message.fields.get("flags", 0) & ~FLAG_ACTION == 0, "flags of a content")
+    return message
+
+
+def content_of(message):
+    """The content of a CHAT or NOTE: without its seq."""
+    return message[:1] + message[9:]
 
 
 def u64(n):
@@ -654,9 +905,17 @@ def build_hello(instance, nick, features=0):
     return bytes([HELLO]) + struct.pack(">I", features) + instance + bytes([len(data)]) + data
 
 
-def build_chat(seq, ident, time_ms, flags, view, text):
-    return (bytes([CHAT]) + u64(seq) + ident + u64(time_ms) + bytes([flags]) + view
+def build_chat(seq, ident, time_ms, flags, view, text, reply=NO_REF):
+    return (bytes([CHAT]) + u64(seq) + ident + u64(time_ms) + bytes([flags]) + view + reply
             + text.encode("utf-8"))
+
+
+def build_note(seq, ref, what, text=""):
+    return bytes([NOTE]) + u64(seq) + ref + bytes([what]) + text.encode("utf-8")
+
+
+def build_topic(time_ms, text):
+    return bytes([TOPIC]) + u64(time_ms) + text.encode("utf-8")
 
 
 def build_nick(seq, nick):
@@ -675,30 +934,58 @@ def build_away(text):
     return bytes([AWAY]) + text.encode("utf-8")
 
 
+def reference(fp, ident):
+    """How a message is referred to: its sender's FP is part of it."""
+    return H(b"hearth/2 ref\0", fp, ident)[:8]
+
+
 def view_hash(fp_s, room, members):
     """§6.  `members`: pairs (sid, FP), oneself among them."""
-    return H(b"hearth/1 view\0", fp_s, room, *[sid + fp for sid, fp in sorted(members)])
+    return H(b"hearth/2 view\0", fp_s, room, *[sid + fp for sid, fp in sorted(members)])
 
 
 # --- §7, §8: password, safety number ------------------------------------------------
 
 def password_keys(password, fp_s):
     """(Kjoin, Kroom)."""
-    k = hashlib.scrypt(nfc(password).encode("utf-8"), salt=H(b"hearth/1 pw\0", fp_s),
+    k = hashlib.scrypt(nfc(password).encode("utf-8"), salt=H(b"hearth/2 pw\0", fp_s),
                        n=2 ** 17, r=8, p=1, maxmem=256 * 2 ** 20, dklen=64)
     return k[:32], k[32:]
 
 
-def join_proof(kjoin, th3):
-    return hmac.new(kjoin, b"hearth/1 join\0" + th3, hashlib.sha256).digest()
+class Join:
+    """§7 towards the relay: Y to send; take(other's Y), ValueError where it has no ISK."""
+
+    def __init__(self, kjoin, fp_i, fp_s, th3, initiator, y=None):
+        self.th3 = th3
+        self.ci = H(b"hearth/2 cpace transport\0", fp_i, fp_s)
+        self.cpace = CPace(kjoin, self.ci, th3, initiator, y)
+        self.Y = self.cpace.Y
+
+    def take(self, other):
+        self.isk = self.cpace.result(other)
+        self.kp = Ext(self.th3, self.isk)
+        self.proof = Exp(self.kp, "hearth/2 join client", 32)
+        self.answer = Exp(self.kp, "hearth/2 join relay", 32)
 
 
 def join_text(kjoin):
-    return "hearth-join:" + base64.b64encode(kjoin).decode().rstrip("=")
+    return "hearth2-join:" + base64.b64encode(kjoin).decode().rstrip("=")
+
+
+def join_key(text):
+    """Kjoin of a `hearth2-join:` line."""
+    if not text.startswith("hearth2-join:"):
+        raise ValueError("no join key")
+    body = text.removeprefix("hearth2-join:")
+    kjoin = base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+    if len(kjoin) != 32:
+        raise ValueError("no join key")
+    return kjoin
 
 
 def safety_number(ident):
-    d = hashlib.sha512(b"hearth/1 safety\0" + ident).digest()
+    d = hashlib.sha512(b"hearth/2 safety\0" + ident).digest()
     return " ".join(f"{int.from_bytes(d[i:i + 5], 'big') % 100000:05d}" for i in range(0, 30, 5))
 
 

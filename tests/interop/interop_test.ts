@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Commands, FROM_SOURCE } from "../support/programs.ts";
+import { FROM_SOURCE } from "../support/programs.ts";
 
 const FOLDER = new URL("./", import.meta.url);
 
@@ -25,21 +25,36 @@ function python(...args: string[]): Promise<Deno.CommandOutput> {
 }
 
 /** A command line as a shell reads it. */
-function quote(words: Commands["client"]): string {
+function quote(words: readonly string[]): string {
   return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
 }
 
-const OUR_SERVER = ["--relay", quote(FROM_SOURCE.server)];
+const OUR_SERVER = [
+  "--relay",
+  quote([...FROM_SOURCE.server, "--host", "127.0.0.1", "--no-announce"]),
+];
 
 function ourClients(...nicks: string[]): string[] {
-  return ["--client", quote(FROM_SOURCE.client), "--for", nicks.join(",")];
+  return ["--client", quote([...FROM_SOURCE.client, "--no-announce"]), "--for", nicks.join(",")];
 }
 
 /**
- * What needs clients of both kinds to be worth more than clients of one kind; all of it takes long. Ann begins with
- * eve, and bob with ann.
+ * What needs clients of both kinds to be worth more than clients of one kind. Ann begins with eve, and bob with ann.
  */
-const MIXED = ["test_room", "test_restart", "test_two_terminals", "test_restarted_client"];
+const MIXED = [
+  "test_room",
+  "test_restart",
+  "test_two_terminals",
+  "test_restarted_client",
+  "test_newcomer",
+  "test_notes",
+  "test_ghost",
+  "test_operators",
+  "test_offline",
+  "test_files",
+  "test_files_resumed",
+  "test_files_relay_gone",
+];
 
 /** Who is played by these programs; everybody else is Python. */
 const PAIRINGS: readonly (readonly [name: string, runs: readonly (readonly string[])[]])[] = [
@@ -62,7 +77,7 @@ for (const [name, runs] of PAIRINGS) {
     ignore: missing !== undefined,
     async fn() {
       await Promise.all(runs.map(async (switches) => {
-        const { success, stdout, stderr } = await python("selftest.py", ...switches);
+        const { success, stdout, stderr } = await python("selftest.py", "--jobs", "2", ...switches);
         const decoder = new TextDecoder();
         if (!success) throw new Error(decoder.decode(stdout) + decoder.decode(stderr));
       }));

@@ -1,21 +1,29 @@
-/** The compiled programs, as a stranger's computer runs them: all conversations once more, and how they are made. */
+/** The compiled programs as they run on another computer: all conversations again, and how the programs are made. */
 
 import assert from "node:assert/strict";
 import { CHAT } from "../conversations/chat.ts";
 import { ERRORS } from "../conversations/errors.ts";
+import { FILES } from "../conversations/files.ts";
+import { HISTORY } from "../conversations/history.ts";
+import { MOVES } from "../conversations/moves.ts";
+import { NOTES } from "../conversations/notes.ts";
+import { OPERATORS } from "../conversations/operators.ts";
 import { PIPE } from "../conversations/pipe.ts";
 import { RECONNECT } from "../conversations/reconnect.ts";
+import { ROOMS } from "../conversations/rooms.ts";
 import { SERVER } from "../conversations/server.ts";
 import { STARTING } from "../conversations/starting.ts";
 import settings from "../../deno.json" with { type: "json" };
 import { type Binaries, findToolchain, makeBinaries, removeBinaries } from "../support/binaries.ts";
+import { MovingRoom } from "../support/moving_room.ts";
+import { NO_NETWORKS } from "../support/netns.ts";
 import { FROM_SOURCE, World } from "../support/programs.ts";
 import { Tmux, tmuxMissing } from "../support/tmux.ts";
 
 /**
- * Compiles the programs: where HEARTH_TEST_BINARIES is set with the Deno that runs this.
+ * Compiles the programs, with the Deno that runs this if HEARTH_TEST_BINARIES is set.
  *
- * @returns The reason when there can be none.
+ * @returns The reason if they cannot be made.
  */
 async function make(): Promise<Binaries | string> {
   if (Deno.build.os === "windows") return "there is no sh on Windows";
@@ -33,6 +41,9 @@ else {
   if (noTmux !== undefined) console.log(`binary_test.ts: terminal skipped, ${noTmux}`);
 }
 
+/** Runs of minutes, for `HEARTH_LONG_TESTS=1`. */
+const isLong = Deno.env.get("HEARTH_LONG_TESTS") !== undefined;
+
 function test(name: string, run: (made: Binaries) => Promise<void>, ignore: boolean = false): void {
   Deno.test({
     name,
@@ -43,14 +54,36 @@ function test(name: string, run: (made: Binaries) => Promise<void>, ignore: bool
   });
 }
 
-for (const [name, run] of [...CHAT, ...PIPE, ...SERVER, ...STARTING, ...ERRORS, ...RECONNECT]) {
+const CONVERSATIONS = [
+  CHAT,
+  FILES,
+  HISTORY,
+  NOTES,
+  OPERATORS,
+  PIPE,
+  ROOMS,
+  SERVER,
+  STARTING,
+  ERRORS,
+  RECONNECT,
+]
+  .flat();
+
+for (const [name, run] of CONVERSATIONS) {
   test(`compiled: ${name}`, async ({ commands }) => {
     await using world = await World.open(commands);
     await run(world);
   });
 }
 
-test("compiled and script clients talk to each other, whoever serves", async ({ commands }) => {
+for (const { name, options, run } of isLong ? MOVES : MOVES.slice(0, 1)) {
+  test(`compiled: ${name}`, async ({ commands }) => {
+    await using room = await MovingRoom.make({ ...options, commands });
+    await run(room);
+  }, NO_NETWORKS !== undefined);
+}
+
+test("compiled and script clients talk to each other over either server", async ({ commands }) => {
   await using compiled = await World.open(commands);
   await using script = await World.open(FROM_SOURCE);
   for (const [serving, other] of [[compiled, script], [script, compiled]] as const) {
@@ -69,7 +102,7 @@ test("compiled and script clients talk to each other, whoever serves", async ({ 
   }
 });
 
-test("--version and --help of a compiled program say what the script's do", async ({ commands }) => {
+test("--version and --help print the same from a compiled program as from the script", async ({ commands }) => {
   await using compiled = await World.open(commands);
   await using script = await World.open(FROM_SOURCE);
   for (const program of ["server", "client"] as const) {
@@ -86,11 +119,14 @@ test("--version and --help of a compiled program say what the script's do", asyn
       await ask(compiled, "--version"),
       new RegExp(`^${program} ${settings.version} \\(Deno [\\d.]+, ${Deno.build.target}\\)\n$`),
     );
-    assert.equal(await ask(compiled, "--help"), await ask(script, "--help"));
+    // But for the lines to type, which name the program as it was started.
+    const words = (help: string) =>
+      help.split(/\s+/).join(" ").replaceAll(/(npx --yes deno@\S+|deno) task /g, "./");
+    assert.deepEqual(words(await ask(compiled, "--help")), words(await ask(script, "--help")));
   }
 });
 
-test("a compiled program runs as nobody, without PATH and home, and keeps its state", async ({ commands, server, folder }) => {
+test("a compiled program runs as user nobody, without PATH and home, and keeps its state", async ({ commands, server, folder }) => {
   await using world = await World.open(commands);
   const home = await world.emptyHome("somebody");
   const env = { HEARTH_HOME: "", STRANGER_HOME: home };
@@ -129,12 +165,13 @@ test("a compiled program runs as nobody, without PATH and home, and keeps its st
   assert.match(stderr, /^server: error: .*\.config.*$/m);
 });
 
-test("a compiled client chats on a terminal, and leaves it as it was", async ({ commands }) => {
+test("a compiled client chats on a terminal and restores it", async ({ commands }) => {
   await using world = await World.open(commands);
   const { port } = await world.server();
   const home = await world.home("ann");
   const words = [
     ...commands.client,
+    "--plain",
     "--host",
     "127.0.0.1",
     "--port",
@@ -178,7 +215,7 @@ test("a compiled client chats on a terminal, and leaves it as it was", async ({ 
   }
 }, noTmux !== undefined);
 
-test("a compiled server asks on a terminal for its password", async ({ commands }) => {
+test("a compiled server asks for its password on a terminal", async ({ commands }) => {
   await using world = await World.open(commands);
   const home = await world.home("server", { file: "server.pem" });
   const script = `trap : INT; cd '${home}'; ${

@@ -1,12 +1,21 @@
 /**
- * Finding servers between computers: real programs in networks of their own, and Avahi as another implementation of
- * the same standards. Needs root on Linux.
+ * Finding servers between computers: real programs in network namespaces, and Avahi as another implementation of the
+ * same standards. Needs root on Linux.
  */
 import assert from "node:assert/strict";
 import { Avahi, NO_AVAHI } from "../support/avahi.ts";
 import { type Computer, Network, NO_NETWORKS } from "../support/netns.ts";
 import { Tmux, tmuxMissing } from "../support/tmux.ts";
-import { fingerprintOf, FROM_SOURCE, type Outcome, poll, type World } from "../support/programs.ts";
+import type { FlooderActions } from "../bench/flooder.ts";
+import { Remote } from "../bench/remote.ts";
+import {
+  fingerprintOf,
+  FROM_SOURCE,
+  type Outcome,
+  poll,
+  type Program,
+  type World,
+} from "../support/programs.ts";
 
 if (NO_NETWORKS) console.log(`${NO_NETWORKS}: tests between computers are skipped`);
 else if (NO_AVAHI) console.log(`${NO_AVAHI}: tests with Avahi are skipped`);
@@ -20,7 +29,7 @@ const HOST = Deno.hostname().split(".", 1)[0]!;
 
 type Row = Record<string, unknown>;
 
-/** What `client --list --json` finds. */
+/** The output of `client --list --json`. */
 async function list(world: World): Promise<Row[]> {
   const args = ["--list", "--json"];
   const { code, stdout } = await world.run("client", { args, home: await world.home("ann") });
@@ -40,7 +49,7 @@ async function serve(world: World, other: World, ...args: string[]): Promise<Row
   );
 }
 
-/** Starts a client that has to find a server by itself. */
+/** Starts a client that must find a server itself. */
 async function seek(world: World, ...args: string[]): Promise<Outcome> {
   const home = await world.home("ann");
   return await world.run("client", { args: ["--json", "--wait", "0", ...args], home });
@@ -52,7 +61,7 @@ function fail(outcome: Outcome): string {
 }
 
 Deno.test(
-  "a server is found from another computer, joined once it is known, and gone when it stops",
+  "a server is found from another computer, joined once it is known, and disappears when it stops",
   networks,
   async () => {
     await using network = await Network.make(2);
@@ -85,10 +94,10 @@ Deno.test(
       /^\S+ +10\.77\.0\.1:40623 +SHA256:\S{16} +\(new, needs a password\)\n$/,
     );
 
-    // New: there is nobody to ask. With its fingerprint, or once it is known, there is nothing to ask.
+    // A new server needs a question, and there is no terminal; with its fingerprint, or once it is known, it does not.
     const refused = fail(await seek(clients));
     assert.match(refused, /a new server was found/);
-    assert.match(refused, /hint: \.\/client --host 10\.77\.0\.1 /);
+    assert.match(refused, /hint: .*client --host 10\.77\.0\.1 --password /);
     const env = { HEARTH_PASSWORD: "between friends" };
     const home = await clients.home("ann");
     for (const args of [["--fingerprint", fingerprint], []]) {
@@ -129,7 +138,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a server that has not the key that was announced is refused, and remembered as nothing",
+  "a server with another key than the announced one is refused and not pinned",
   networks,
   async () => {
     await using network = await Network.make(2);
@@ -169,7 +178,7 @@ Deno.test(
     await using clients = await here.world();
     const client = async (home: string, ...args: string[]) => {
       const env = { HEARTH_HOME: await clients.home(home), LC_ALL: "C.UTF-8", USER: home };
-      const command = here.command(...FROM_SOURCE.client, ...args);
+      const command = here.command(...FROM_SOURCE.client, "--plain", ...args);
       return await Tmux.start(command, { columns: 100, rows: 24, env });
     };
     const see = (tmux: Tmux, pattern: RegExp) =>
@@ -208,19 +217,23 @@ Deno.test(
   },
 );
 
-Deno.test("--no-announce keeps a server to those who know its address", networks, async () => {
-  await using network = await Network.make(2);
-  const [there, here] = network.computers as [Computer, Computer];
-  await using servers = await there.world();
-  await using clients = await here.world();
-  const hidden = await servers.server(); // as all tests do
-  const found = await serve(servers, clients, "--port", "7777");
-  assert.notEqual(hidden.port, found.port);
-  assert.deepEqual((await list(clients)).map(({ port }) => port), [7777]);
-});
+Deno.test(
+  "--no-announce: only clients that know the address find the server",
+  networks,
+  async () => {
+    await using network = await Network.make(2);
+    const [there, here] = network.computers as [Computer, Computer];
+    await using servers = await there.world();
+    await using clients = await here.world();
+    const hidden = await servers.server(); // as all tests do
+    const found = await serve(servers, clients, "--port", "7777");
+    assert.notEqual(hidden.port, found.port);
+    assert.deepEqual((await list(clients)).map(({ port }) => port), [7777]);
+  },
+);
 
 Deno.test(
-  "a server is found and joined where there is nothing but IPv6 on the link",
+  "a server is found and joined on a link with IPv6 only",
   networks,
   async () => {
     await using network = await Network.make(2, { ipv4: false });
@@ -282,7 +295,7 @@ Deno.test(
   },
 );
 
-Deno.test("a server is found again after the network was gone", networks, async () => {
+Deno.test("a server is found again after the network was down", networks, async () => {
   await using network = await Network.make(2);
   const [there, here] = network.computers as [Computer, Computer];
   await using servers = await there.world();
@@ -349,7 +362,7 @@ Deno.test("Avahi finds a server, and a server that Avahi announces is found", av
   );
 });
 
-Deno.test("a server takes another name where Avahi has announced its own", avahi, async () => {
+Deno.test("a server takes another name if Avahi has announced the same one", avahi, async () => {
   await using network = await Network.make(2);
   const [there, here] = network.computers as [Computer, Computer];
   await using servers = await there.world();
@@ -359,3 +372,122 @@ Deno.test("a server takes another name where Avahi has announced its own", avahi
   await poll(async () => (await list(clients)).length === 1, () => "what Avahi announces");
   assert.equal((await serve(servers, clients)).name, `${HOST} (2)`);
 });
+
+Deno.test(
+  "a flood of multicast DNS keeps nobody from chatting, and the server is found after it",
+  networks,
+  async () => {
+    await using network = await Network.make(3);
+    const [there, attacker, here] = network.computers as [Computer, Computer, Computer];
+    await using servers = await there.world();
+    await using clients = await here.world();
+    await serve(servers, clients);
+    const flooder = new Remote<FlooderActions>("flooder.ts", attacker.command());
+    try {
+      const flooding = flooder.tell("flood", {
+        address: "10.77.0.2",
+        label: HOST,
+        bytesPerSecond: 2_000_000,
+        seconds: 4,
+      });
+      const args = ["--json", "--host", "10.77.0.1"];
+      const [ann, bob] = await Promise.all(["ann", "bob"].map(async (nick) => {
+        const home = await clients.home(nick);
+        const client = clients.start("client", { args: [...args, "--nick", nick], home });
+        await client.waitFor("joined");
+        return client;
+      })) as [Program, Program];
+      await ann.say({ type: "chat", text: "through all of it" });
+      await bob.waitFor("chat", { text: "through all of it" });
+      await flooding;
+    } finally {
+      await flooder.stop();
+    }
+    await poll(async () => (await list(clients)).length === 1, () => "the server");
+  },
+);
+
+for (const host of ["0.0.0.0", "::1"]) {
+  Deno.test(
+    `where IPv6 sockets are separate, --serve joins another person's server on ${host}`,
+    networks,
+    async () => {
+      await using network = await Network.make(1);
+      const [computer] = network.computers as [Computer];
+      await computer.run("sysctl", "-qw", "net.ipv6.bindv6only=1");
+      await using world = await computer.world();
+      const { port } = await world.server(["--host", host]);
+      const home = await world.home("ann");
+      await world.home("ann", { file: "server.pem" });
+      const args = ["--serve", "--port", String(port)];
+      const ann = world.start("client", { args: [...args, "--json"], home });
+      await ann.waitFor("welcome");
+      const theirs = await fingerprintOf("server");
+      assert.equal(ann.first("connected").fingerprint, theirs);
+      await ann.command("/info");
+      const info = await ann.waitFor("result", { command: "info" });
+      assert.deepEqual([info.serving, info.server], [false, theirs]);
+      assert.ok(String(info.line).endsWith(` --fingerprint ${theirs}`), String(info.line));
+      await ann.leave();
+
+      const server = world.start("server", {
+        args: ["--port", String(port)],
+        home: await world.home("second", { file: "server.pem" }),
+      });
+      assert.equal(await server.ended(), 1);
+      assert.match(server.stderr, /port \d+ is taken by a HEARTH server \(SHA256:/);
+      const shown = host === "::1" ? host : "localhost";
+      assert.ok(server.stderr.includes(`client --host ${shown} --port ${port}`), server.stderr);
+    },
+  );
+}
+
+Deno.test(
+  "where IPv6 sockets are separate, a free port is served for IPv4 and IPv6",
+  networks,
+  async () => {
+    await using network = await Network.make(1);
+    const [computer] = network.computers as [Computer];
+    await computer.run("sysctl", "-qw", "net.ipv6.bindv6only=1");
+    await using world = await computer.world();
+    const { port } = await world.server();
+    for (const host of ["127.0.0.1", "::1"]) {
+      const args = ["--host", host, "--port", String(port), "--json"];
+      const ann = world.start("client", { args, home: await world.home("ann") });
+      await ann.waitFor("welcome");
+      await ann.leave();
+    }
+  },
+);
+
+Deno.test(
+  "without a network, --serve and /invite say that only this computer can join",
+  terminals,
+  async () => {
+    await using network = await Network.make(1, { ipv4: false });
+    const [computer] = network.computers as [Computer];
+    await computer.run("ip", "link", "set", computer.link, "down");
+    await using world = await computer.world();
+    const home = await world.home("ann");
+    await world.home("ann", { file: "server.pem" });
+    const tmux = await Tmux.start(
+      computer.command(...FROM_SOURCE.client, "--plain", "--serve", "--port", "0"),
+      {
+        columns: 150,
+        rows: 40,
+        env: { HEARTH_HOME: home, LC_ALL: "C", NO_COLOR: "1", USER: "ann" },
+      },
+    );
+    const shown = (text: string) =>
+      tmux.waitFor((rows) => rows.some((row) => row.includes(text)), text);
+    try {
+      await shown("this computer is the server, without a network; on it, type: ");
+      await shown("ann> ");
+      await tmux.type("/invite");
+      await tmux.press("Enter");
+      await shown("only on this computer: no other can reach the server:");
+    } finally {
+      await tmux.close();
+    }
+  },
+);

@@ -1,9 +1,10 @@
 /**
- * `doctor` with every fault really made: files, ports and servers on the loopback interface, and the network's own in
+ * `doctor` with each fault made for real: of files, ports and servers on the loopback interface, of networks in
  * namespaces.
  */
 import assert from "node:assert/strict";
 import { findFirewalls } from "../../lib/cli/doctor/firewalls.ts";
+import { KnownServers } from "../../lib/session/mod.ts";
 import { areInstalled, type Computer, Network, NO_NETWORKS } from "../support/netns.ts";
 import { Tmux, tmuxMissing } from "../support/tmux.ts";
 import { fingerprintOf, FROM_SOURCE, poll, type Program, type World } from "../support/programs.ts";
@@ -61,7 +62,7 @@ function levels({ rows }: Report): Record<string, string> {
   return Object.fromEntries(rows.map(({ check, level }) => [check, level]));
 }
 
-/** What is there of everything below a folder, to see that nothing changes. */
+/** Everything below a folder with sizes, times and modes, to check that nothing changes. */
 async function listAll(folder: string): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
@@ -122,7 +123,7 @@ async function lookIntoTheStateFolder(world: World): Promise<void> {
   await Deno.chmod(`${home}/identity.pem`, 0o644);
   const open = (await examine(world, args)).of("state");
   assert.equal(open.level, "problem");
-  assert.match(open.text, /others than its owner may read/);
+  assert.match(open.text, /readable by others than its owner/);
   assert.match(open.hints[0]!, /^chmod 600 /);
   await Deno.chmod(`${home}/identity.pem`, 0o600);
 
@@ -133,9 +134,12 @@ async function lookIntoTheStateFolder(world: World): Promise<void> {
     ]]
   ) {
     await Deno.writeTextFile(`${home}/${name}`, content!);
-    const { level, text } = (await examine(world, args)).of("state");
-    assert.equal(level, "problem", name);
-    assert.ok(text.includes(name!), text);
+    const { level, text, hints } = (await examine(world, args)).of("state");
+    assert.equal(level, "warning", name);
+    assert.ok(hints.some((hint) => hint.includes(name!)), text);
+    await Deno.chmod(`${home}/${name}`, 0o606);
+    const writable = (await examine(world, args)).of("state");
+    assert.ok(writable.hints.some((hint) => hint.startsWith("others may write ")));
     await Deno.remove(`${home}/${name}`);
   }
   const lost = await examine(world, ["--key", "nowhere.pem", ...args]);
@@ -150,7 +154,7 @@ async function lookAtTheTerminal(world: World): Promise<void> {
   assert.ok(report.rows.every(({ check }) => check !== "connection" && check !== "key"));
 }
 
-/** Somebody else's program, who closes every connection at once. */
+/** Another program, which closes every connection at once. */
 const FOREIGN = `const [hostname] = Deno.args;
 for await (const connection of Deno.listen({ hostname, port: 40999 })) connection.close();`;
 
@@ -174,10 +178,10 @@ async function findThePortTaken(world: World, computer: Computer): Promise<void>
     if (hostname === "::1") continue;
     assert.equal(client.of("connection").level, "ok");
     assert.equal(client.of("handshake").level, "problem");
-    assert.match(client.of("handshake").text, /no HEARTH server/);
+    assert.match(client.of("handshake").text, /not a HEARTH server/);
   }
   const elsewhere = await examine(world, ["--host", "192.0.2.77"], { program: "server", home });
-  assert.match(elsewhere.of("port").text, /192\.0\.2\.77 is no address of this computer/);
+  assert.match(elsewhere.of("port").text, /192\.0\.2\.77 is not an address of this computer/);
 }
 
 async function findAnotherKey(world: World): Promise<void> {
@@ -213,6 +217,16 @@ async function tryThePassword(world: World): Promise<void> {
   const server = await world.server(["--password-file", secret, "--allow", allow]);
   const args = addressOf(server);
   const options = { home: await world.home("bob") };
+  // A key that is not pinned gets no proof, even if it is the one of an invitation.
+  for (const more of [[], ["--fingerprint", await fingerprintOf("server")]]) {
+    const early = await examine(world, [...args, "--password-file", secret, ...more], options);
+    assert.equal(early.of("password").level, "warning");
+    assert.match(early.of("password").text, /was not tried/);
+  }
+  for (const home of [options.home, await world.home("ann")]) {
+    const servers = await KnownServers.load(home);
+    await servers.pin(`127.0.0.1:${server.port}`, await fingerprintOf("server"));
+  }
   const given = await examine(world, [...args, "--password-file", secret], options);
   assert.equal(given.of("password").level, "ok");
   assert.equal(given.code, 0);
@@ -247,20 +261,20 @@ async function findNobodyThere(world: World): Promise<void> {
 }
 
 const ALONE: readonly [name: string, run: (world: World, computer: Computer) => Promise<void>][] = [
-  ["doctor finds nothing wrong where nothing is, and changes nothing", findNothingWrong],
-  ["doctor looks into the state folder: no key, open key, damaged files", lookIntoTheStateFolder],
-  ["server doctor looks at no server, and needs no terminal", lookAtTheTerminal],
-  ["doctor finds a foreign program on the port", findThePortTaken],
-  ["doctor tells a changed key from the right one", findAnotherKey],
-  ["doctor tries the password that it is given, and no other", tryThePassword],
-  ["doctor finds a name that nobody has", findNoSuchName],
-  ["doctor finds that nothing is listening", findNobodyThere],
+  ["doctor finds no fault where there is none, and changes nothing", findNothingWrong],
+  ["doctor checks the state folder: no key, readable key, damaged files", lookIntoTheStateFolder],
+  ["server doctor checks no other server, and needs no terminal", lookAtTheTerminal],
+  ["doctor finds another program on the port", findThePortTaken],
+  ["doctor distinguishes a changed key from the right one", findAnotherKey],
+  ["doctor tries the password it is given, and no other", tryThePassword],
+  ["doctor reports a name that cannot be resolved", findNoSuchName],
+  ["doctor reports that nothing is listening", findNobodyThere],
 ];
 
 const networks = { ignore: NO_NETWORKS !== undefined };
 const filters = { ignore: NO_FILTER !== undefined };
 
-// It looks around in the networks that there are: here there is but one, and nobody else in it.
+// doctor looks for servers on every network: here there is one, with no other computer on it.
 for (const [name, act] of ALONE) {
   Deno.test(name, networks, async () => {
     await using network = await Network.make(1);
@@ -270,7 +284,7 @@ for (const [name, act] of ALONE) {
   });
 }
 
-Deno.test("doctor looks at the terminal", {
+Deno.test("doctor checks the terminal", {
   ignore: (NO_NETWORKS ?? await tmuxMissing()) !== undefined,
 }, async () => {
   await using network = await Network.make(1);
@@ -299,7 +313,7 @@ Deno.test("doctor looks at the terminal", {
   }
 });
 
-// --- firewalls by their files ---
+// --- firewalls ---
 
 async function withRoot(files: Record<string, string>, action: (root: string) => Promise<void>) {
   const root = `${await Deno.makeTempDir()}/`;
@@ -329,7 +343,7 @@ ${rules}
 }
 `;
 
-Deno.test("findFirewalls() recognises them by their files, and gives the command that opens the port", async () => {
+Deno.test("findFirewalls() recognizes firewalls by their files, and gives the command that opens the port", async () => {
   const unit = "etc/systemd/system/multi-user.target.wants/firewalld.service";
   const zone = "etc/firewalld/zones/public.xml";
   const cases: [Record<string, string>, [string, boolean, string][]][] = [
@@ -392,7 +406,7 @@ async function twoComputers() {
 }
 
 Deno.test(
-  "doctor tells the faults of the way: no network, no route, filtered, refused",
+  "doctor reports why there is no connection: no network, no route, filtered, refused",
   filters,
   async () => {
     const { network, there, here } = await twoComputers();
@@ -419,7 +433,7 @@ Deno.test(
     const nobody = (await examineIt("10.77.0.9")).of("connection");
     assert.match(nobody.text, /no route to it/);
     const elsewhere = (await examineIt("192.0.2.1")).of("connection");
-    assert.match(elsewhere.text, /in no network that leads there/);
+    assert.match(elsewhere.text, /not on a network that leads there/);
     const refused = await examine(clients, ["--host", "10.77.0.1", "--port", "7"]);
     assert.match(refused.of("connection").text, /nothing is listening there/);
 
@@ -431,12 +445,12 @@ Deno.test(
     const alone = await examineIt();
     assert.equal(alone.of("addresses").level, "warning");
     assert.equal(alone.of("multicast").level, "warning");
-    assert.match(alone.of("connection").text, /in no network that leads there/);
+    assert.match(alone.of("connection").text, /not on a network that leads there/);
   },
 );
 
 Deno.test(
-  "doctor finds that multicast does not get through, which keeps nobody from a named server",
+  "doctor reports blocked multicast, which does not prevent a connection to a named server",
   filters,
   async () => {
     const { network, there, here } = await twoComputers();
@@ -469,7 +483,7 @@ Deno.test("doctor knows from the announcement whether a password is needed", net
     const server = servers.start("server", { args: ["--json", ...args], home, announce: true });
     await server.waitFor("listening");
     let report = await examine(clients, ["--host", "10.77.0.1"]);
-    // It takes a moment until the name is sure.
+    // The server needs a moment to claim its name.
     for (let i = 0; i < 10 && report.of("announced").text.startsWith("no server"); i++) {
       report = await examine(clients, ["--host", "10.77.0.1"]);
     }

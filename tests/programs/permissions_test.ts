@@ -1,9 +1,9 @@
 /**
- * What the programs may do: the flags of the tasks, which the compiled programs take over, and what is given up while
- * they run.
+ * The permissions of the programs: the flags of the tasks, which are compiled in, and what is dropped while they run.
  */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { runFlags } from "../../scripts/build.ts";
+import { FILES, listProject, readProject } from "../support/project.ts";
 import { FROM_SOURCE, poll, World } from "../support/programs.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -12,10 +12,11 @@ const { tasks, unstable } = JSON.parse(await Deno.readTextFile(new URL("deno.jso
   unstable: readonly string[];
 };
 
-/** Permissions of a program beyond the whole network and all files, which Deno cannot name more narrowly here. */
+/** Permissions of a program besides the network and all files, which cannot be restricted further here. */
 interface Narrow {
   readonly env: readonly string[];
   readonly run: readonly string[];
+  readonly sys: readonly string[];
   /** For the engine, not about permissions. */
   readonly engine?: string;
 }
@@ -23,23 +24,33 @@ interface Narrow {
 const PLACES = ["HEARTH_HOME", "XDG_CONFIG_HOME", "HOME", "APPDATA"];
 const SECRETS = ["HEARTH_PASSWORD", "HEARTH_KEY_PASSPHRASE"];
 const LOCALE = ["LC_ALL", "LC_CTYPE", "LANG"];
-const TERMINAL = ["NO_COLOR", "TERM", "COLORTERM", "WT_SESSION"];
+const TERMINAL = [
+  ...["NO_COLOR", "TERM", "COLORTERM", "WT_SESSION"],
+  ...["TMUX", "TERM_PROGRAM", "VTE_VERSION", "KITTY_WINDOW_ID"],
+];
 const LOGIN = ["USER", "LOGNAME", "USERNAME"];
-/** A package of sshpk looks at it when it is loaded, and fails without the permission. */
+/** Where systemd waits to hear that a service is ready. */
+const SERVICE = ["NOTIFY_SOCKET"];
+/** A dependency of sshpk reads it when it is loaded, and fails without the permission. */
 const PACKAGE = ["NODE_NDEBUG"];
+/** Tells whether npx has started the program, for the lines that people type. */
+const STARTED = ["npm_command"];
 const SYS = ["networkInterfaces", "hostname"];
 
 const CLIENT: Narrow = {
-  env: [...PLACES, ...SECRETS, ...TERMINAL, ...LOCALE, ...LOGIN, ...PACKAGE],
-  run: ["kill"],
+  env: [...PLACES, ...SECRETS, ...STARTED, ...TERMINAL, ...LOCALE, ...LOGIN, ...PACKAGE],
+  run: ["kill", "ps"],
+  sys: [...SYS, "statfs"], // whether a file that is offered fits on the disk
+  engine: "--v8-flags=--max-semi-space-size=4", // files that go through the relay are garbage soon: less memory
 };
 const NARROW: Readonly<Record<string, Narrow>> = {
   client: CLIENT,
   chat: CLIENT,
   server: {
-    env: [...PLACES, ...SECRETS, ...LOCALE, ...PACKAGE],
+    env: [...PLACES, ...SECRETS, ...SERVICE, ...STARTED, ...LOCALE, ...PACKAGE],
     run: [],
-    engine: "--v8-flags=--max-semi-space-size=1", // garbage is small and young: less memory a member
+    sys: SYS,
+    engine: "--v8-flags=--max-semi-space-size=1", // garbage is small and short-lived: less memory per member
   },
 };
 
@@ -50,7 +61,7 @@ function flagsOf(task: string): string[] {
   return words.slice(0, words.findIndex((word) => word.endsWith(".ts")));
 }
 
-for (const [task, { env, run, engine }] of Object.entries(NARROW)) {
+for (const [task, { env, run, sys, engine }] of Object.entries(NARROW)) {
   Deno.test(`deno task ${task} has the permissions it needs, and no others`, () => {
     deepEqual(
       flagsOf(task).toSorted(),
@@ -60,7 +71,7 @@ for (const [task, { env, run, engine }] of Object.entries(NARROW)) {
         "--allow-read",
         "--allow-write",
         `--allow-env=${env.join()}`,
-        `--allow-sys=${SYS.join()}`,
+        `--allow-sys=${sys.join()}`,
         ...(run.length > 0 ? [`--allow-run=${run.join()}`] : []),
         ...(engine ? [engine] : []),
       ].toSorted(),
@@ -69,7 +80,7 @@ for (const [task, { env, run, engine }] of Object.entries(NARROW)) {
 }
 
 for (const program of ["client", "server"] as const) {
-  Deno.test(`compiled, the ${program} has the flags of its task`, () => {
+  Deno.test(`the compiled ${program} has the flags of its task`, () => {
     deepEqual(runFlags(program), [
       ...flagsOf(program),
       ...unstable.map((feature) => `--unstable-${feature}`),
@@ -77,7 +88,7 @@ for (const program of ["client", "server"] as const) {
   });
 }
 
-Deno.test("no task may load native code, and only those for tests and measuring may do everything", () => {
+Deno.test("no task can load native code, and only those for tests and measurements have all permissions", () => {
   for (const [name, command] of Object.entries(tasks)) {
     ok(!/--allow-ffi|(^|\s)-[A-Za-z]*A/.test(command), name);
     const isForTests = /\btests\b/.test(command) || name === "ok";
@@ -85,18 +96,18 @@ Deno.test("no task may load native code, and only those for tests and measuring 
   }
 });
 
-Deno.test("no variable is named that nothing reads", async () => {
+Deno.test("every environment variable in the permissions is read somewhere", async () => {
   const read = new Set<string>();
-  for await (const { name } of Deno.readDir(new URL("lib", ROOT))) {
-    const text = await Deno.readTextFile(new URL(`lib/${name}`, ROOT));
-    for (const [, variable] of text.matchAll(/"([A-Z][A-Z_]+)"/g)) read.add(variable!);
+  for (const path of await listProject("lib/")) {
+    const text = await readProject(path);
+    for (const [, variable] of text.matchAll(/"([A-Z][A-Z_]+|npm_[a-z]+)"/g)) read.add(variable!);
   }
   for (const variable of CLIENT.env) ok(read.has(variable) || PACKAGE.includes(variable), variable);
 });
 
-// --- What the flags keep from whoever gets code to run ---
+// --- What an attacker who can run code cannot do ---
 
-/** Tries what no program of ours does; says what it got. */
+/** Tries what our programs never do, and prints what worked. */
 const PROBE = `
 const tries = {
   dlopen: () => Deno.dlopen("libc.so.6", { getpid: { parameters: [], result: "i32" } }),
@@ -105,6 +116,7 @@ const tries = {
   deno: () => new Deno.Command(Deno.execPath()).outputSync(),
   spawn: async () => (await import("node:child_process")).execFileSync("/bin/true"),
   kill: () => new Deno.Command("kill", { args: ["-0", String(Deno.pid)] }).outputSync(),
+  ps: () => new Deno.Command("ps", { args: ["-A"] }).outputSync(),
   signal: () => Deno.kill(Deno.ppid, "SIGCONT"),
   PATH: () => Deno.env.get("PATH"),
   "all variables": () => Deno.env.toObject(),
@@ -130,7 +142,7 @@ for (const [name, attempt] of Object.entries(tries)) {
 }
 `;
 
-/** Runs the probe with a program's flags, behind `before`. @returns What it could do. */
+/** Runs the probe with a program's flags after `before`. @returns What it could do. */
 async function probe(program: "client" | "server", before = ""): Promise<string[]> {
   const script = await Deno.makeTempFile({ suffix: ".ts" });
   try {
@@ -153,19 +165,20 @@ async function probe(program: "client" | "server", before = ""): Promise<string[
 const ALWAYS = ["interfaces", "read", "write", "net"];
 
 Deno.test({
-  name: "client and server cannot load native code, run anything but kill, or read other variables",
+  name:
+    "client and server cannot load native code, run anything but kill and ps, or read other variables",
   ignore: Deno.build.os === "windows",
   fn: async () => {
-    deepEqual(await probe("client"), ["kill", "HOME", ...ALWAYS]);
+    deepEqual(await probe("client"), ["kill", "ps", "HOME", ...ALWAYS]);
     deepEqual(await probe("server"), ["HOME", ...ALWAYS]);
   },
 });
 
 Deno.test({
-  name: "dropPermissions() gives up what it is told, for good",
+  name: "dropPermissions() drops the given permissions for good",
   ignore: Deno.build.os === "windows",
   fn: async () => {
-    const cli = JSON.stringify(new URL("lib/cli.ts", ROOT).href);
+    const cli = JSON.stringify(new URL("lib/cli/process.ts", ROOT).href);
     const drop = (...names: string[]) =>
       `const { dropPermissions } = await import(${cli});
       await dropPermissions(${names.map((name) => JSON.stringify(name)).join()});\n`;
@@ -174,7 +187,7 @@ Deno.test({
   },
 });
 
-Deno.test("a server that has given up what it can goes on as before", async () => {
+Deno.test("a server that has dropped its permissions still works", async () => {
   await using world = await World.open(FROM_SOURCE);
   const allow = await world.file("allow", "# nobody yet\n");
   for (const args of [[], ["--allow", allow]]) {
@@ -182,9 +195,9 @@ Deno.test("a server that has given up what it can goes on as before", async () =
     const ann = await world.client("ann");
     if (args.length > 0) {
       await ann.waitFor("disconnected", { reason: "not allowed" });
-      await world.file("allow", `${server.first("refused").fingerprint}\n`);
+      const { fingerprint } = await server.waitFor("refused");
+      await world.file("allow", `${fingerprint}\n`);
       server.signal("SIGHUP");
-      await server.waitFor("refused");
       await poll(async () => {
         const again = await world.client("ann");
         return await again.waitFor("welcome", {}, { timeoutMs: 5000 }).catch(() => undefined);
@@ -200,29 +213,45 @@ Deno.test("a server that has given up what it can goes on as before", async () =
 interface Lock {
   readonly specifiers: Record<string, string>;
   readonly npm: Record<string, { integrity?: string; scripts?: boolean; bin?: boolean }>;
+  readonly jsr?: Record<string, { integrity: string }>;
   readonly remote?: Record<string, string>;
 }
+
+/** Packages that are not pinned, or not locked to the pinned version. */
+function findUnlocked(specifiers: Iterable<string>, lock: Pick<Lock, "specifiers">): string[] {
+  return [...specifiers].filter((specifier) => {
+    const [, whole, version] = /^((?:npm|jsr):(?:@[^/]+\/)?[^/@]+@(\d+\.\d+\.\d+))(?:\/|$)/
+      .exec(specifier) ?? [];
+    return whole === undefined || lock.specifiers[whole] !== version;
+  });
+}
+
+Deno.test("packages of npm and of JSR count as locked only at the pinned version", () => {
+  const lock = { specifiers: { "npm:a@1.0.0": "1.0.0", "jsr:@b/c@2.0.0": "2.0.0" } };
+  deepEqual(findUnlocked(["npm:a@1.0.0/x.js", "jsr:@b/c@2.0.0/y"], lock), []);
+  const unlocked = ["npm:a@1.0.1", "jsr:@b/c@2.0.1", "jsr:@b/d@2.0.0", "./a.ts"];
+  deepEqual(findUnlocked(unlocked, lock), unlocked);
+});
 
 Deno.test("deno.lock names every package of the programs and the tests with its checksum, and none has install scripts", async () => {
   const lock: Lock = JSON.parse(await Deno.readTextFile(new URL("deno.lock", ROOT)));
   const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
   const named = new Set<string>(Object.values(imports));
-  for (const folder of ["", "lib/", "tests/", "tests/support/", "scripts/"]) {
-    for await (const { name } of Deno.readDir(new URL(`./${folder}`, ROOT))) {
-      if (!name.endsWith(".ts")) continue;
-      const text = await Deno.readTextFile(new URL(folder + name, ROOT));
-      for (const [, specifier] of text.matchAll(/from "(npm:[^"]+)"/g)) named.add(specifier!);
+  for (const [path, text] of FILES) {
+    if (!path.endsWith(".ts")) continue;
+    for (const [, specifier] of text.matchAll(/from "((?:npm|jsr):[^"]+)"/g)) {
+      named.add(specifier!);
     }
   }
-  for (const specifier of named) {
-    const [, whole, version] = /^(npm:(?:@[^/]+\/)?[^/@]+@([^/]+))/.exec(specifier)!;
-    equal(lock.specifiers[whole!], version, specifier); // pinned, and locked to just that
-  }
+  deepEqual(findUnlocked(named, lock), []);
   const packages = Object.entries(lock.npm);
   ok(packages.length >= 20);
   for (const [name, { integrity, scripts }] of packages) {
     ok(integrity?.startsWith("sha512-"), name);
     ok(!scripts, `${name} wants to run something when it is installed`);
+  }
+  for (const [name, { integrity }] of Object.entries(lock.jsr ?? {})) {
+    match(integrity, /^[0-9a-f]{64}$/, name);
   }
   deepEqual(lock.remote ?? {}, {}); // no code straight from the web
   for (const [name, command] of Object.entries(tasks)) ok(!command.includes("scripts="), name);

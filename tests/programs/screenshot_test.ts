@@ -1,18 +1,27 @@
 import assert from "node:assert/strict";
-import { drawScreen, plainScreen } from "../../scripts/screenshot.ts";
+import { COLUMNS, drawScreen } from "../../scripts/screenshot.ts";
 
 const readFile = (path: string) => Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
 
-Deno.test("drawScreen() draws docs/chat.ansi as docs/chat.svg has it", async () => {
-  assert.equal(drawScreen(await readFile("docs/chat.ansi"), 80), await readFile("docs/chat.svg"));
+for (const theme of ["dark", "light"] as const) {
+  Deno.test(`drawScreen() draws docs/chat-${theme}.ansi as docs/chat-${theme}.svg`, async () => {
+    const drawn = drawScreen(await readFile(`docs/chat-${theme}.ansi`), COLUMNS, theme);
+    assert.equal(drawn, await readFile(`docs/chat-${theme}.svg`));
+  });
+}
+
+Deno.test("drawScreen() draws what is behind a text, and swaps colours", () => {
+  const svg = drawScreen("\x1b[48;5;236;38;5;231mab\x1b[0;7mc\x1b[0;4md\n", 10);
+  const rects = [...svg.matchAll(/<rect x="(\S+)" .*width="(\S+)" .*fill="(\S+)"/g)];
+  assert.deepEqual(rects.map(([, ...rest]) => rest), [
+    ["14", "16.8", "#303030"],
+    ["30.8", "8.4", "#d6d9e0"],
+  ]);
+  assert.match(svg, /fill="#16181d".*>c</);
+  assert.match(svg, /text-decoration="underline".*>d</);
 });
 
-Deno.test("plainScreen() gives docs/chat.ansi as README.md has it", async () => {
-  const screen = plainScreen(await readFile("docs/chat.ansi"));
-  assert.ok((await readFile("README.md")).includes("```text\n" + screen + "```\n"));
-});
-
-Deno.test("drawScreen() gives every piece its place, its columns and its look", () => {
+Deno.test("drawScreen() gives every piece its position, width and style", () => {
   const svg = drawScreen(
     "\x1b[2mdim\ndim\x1b[0m a<b \x1b[1;38;5;196mb日x\x1b[0m\x1b[39m\x1b[49m y‸\n",
     20,
@@ -33,6 +42,6 @@ Deno.test("drawScreen() gives every piece its place, its columns and its look", 
   assert.equal(svg.match(/<rect x="131.6" y="32"/g)?.length, 1);
 });
 
-Deno.test("drawScreen() refuses a look it does not know", () => {
-  assert.throws(() => drawScreen("\x1b[7mx", 10), TypeError);
+Deno.test("drawScreen() refuses an unknown style", () => {
+  assert.throws(() => drawScreen("\x1b[3mx", 10), TypeError);
 });

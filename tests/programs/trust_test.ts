@@ -1,12 +1,12 @@
 /**
- * Who is believed to be whom, with real programs, across restarts. The first conflict, `--strict`, the digits and a
- * list that is read again while people are on are in conversations/chat.ts and conversations/server.ts; a server with
- * another key in conversations/reconnect.ts.
+ * Identities and conflicts with real programs, across restarts. The first conflict, `--strict`, the digits and an allow
+ * list that is reread are in conversations/chat.ts and conversations/server.ts; a server with another key is in
+ * conversations/reconnect.ts.
  */
 import assert from "node:assert/strict";
 import { fingerprintOf, type Program, testConversations, type World } from "../support/programs.ts";
 
-/** `?` and the start of the key: the name of who uses a nick that nobody may. */
+/** `?` and the start of the key: shown for a member whose nick is in conflict. */
 function keyName(fingerprint: unknown): string {
   return `?${String(fingerprint).slice(7, 11)}`;
 }
@@ -15,7 +15,7 @@ async function changeAKey(world: World): Promise<void> {
   await world.server();
   const [ann, bob] = await world.gather("ann", "bob") as [Program, Program];
   await ann.command("/verify bob yes");
-  await ann.waitFor("notice", { text: "bob is verified from now on" });
+  await ann.waitFor("notice", { text: "bob is now verified" });
   assert.deepEqual(await Promise.all([ann.leave(), bob.leave()]), [0, 0]);
 
   const strict = await world.client("ann", { args: ["--strict"] });
@@ -37,7 +37,7 @@ async function changeAKey(world: World): Promise<void> {
   const again = await world.client("ann", { args: ["--strict"] });
   assert.equal((await again.waitFor("joined")).trust, "conflict");
   await again.command("/trust bob");
-  await again.waitFor("notice", { text: `bob is now the one with the key ${key}` });
+  await again.waitFor("notice", { text: `bob now has the key ${key}` });
   await again.say({ type: "private", to: "bob", text: "alone", ref: "accepted" });
   assert.match(
     String((await again.waitFor("error", { ref: "accepted" })).message),
@@ -53,6 +53,55 @@ async function changeAKey(world: World): Promise<void> {
   const back = await again.waitFor("joined", { fingerprint: await fingerprintOf("bob") });
   assert.equal(back.trust, "conflict");
   await old.leave();
+}
+
+async function useTwoComputers(world: World): Promise<void> {
+  await world.server();
+  const [ann, first] = await world.gather("ann", "bob") as [Program, Program];
+  const [one, two] = [await fingerprintOf("bob"), await fingerprintOf("bob_at_home")];
+  await ann.command("/verify bob");
+  await ann.command("/verify bob yes");
+  const second = await world.client("bob", { home: "bob_at_home" });
+  assert.equal((await ann.waitFor("joined", { fingerprint: two })).trust, "conflict");
+  await ann.command(`/verify ${two}`);
+  await ann.command(`/verify ${two} yes`);
+  await ann.waitFor("trust", { fingerprint: two, trust: "verified" });
+  const check = async (client: Program) => {
+    for (const [key, bob] of [[one, first], [two, second]] as const) {
+      await client.say({ type: "private", to: key, text: `for ${key}` });
+      await bob.waitFor("chat", { text: `for ${key}`, private: true });
+    }
+  };
+  await check(ann);
+  assert.deepEqual(ann.all("trust").map(({ trust }) => trust), ["verified", "verified"]);
+  await ann.leave();
+
+  const again = await world.client("ann");
+  for (const key of [one, two]) {
+    assert.equal((await again.waitFor("joined", { fingerprint: key })).trust, "verified");
+  }
+  // Both are verified, so /trust asks; it takes the nick only if told to.
+  await again.say({ type: "command", text: `/trust ${two}`, ref: "ask" });
+  const asked = await again.waitFor("result", { ref: "ask" });
+  assert.equal(asked.trust, "verified");
+  assert.ok(again.all("notice").some(({ text }) => String(text).includes(`verified: ${one}`)));
+  await again.say({ type: "command", text: `/trust ${two} only`, ref: "only" });
+  await again.waitFor("trust", { fingerprint: one, trust: "conflict" });
+  await again.say({ type: "command", text: `/trust ${one} yes`, ref: "yes" });
+  await again.waitFor("trust", { fingerprint: one, trust: "verified" });
+}
+
+async function moveAServer(world: World): Promise<void> {
+  const server = await world.server();
+  const ann = await world.client("ann");
+  assert.deepEqual(ann.all("notice").filter(({ text }) => /new address/.test(String(text))), []);
+  await ann.leave();
+  const args = ["--host", "localhost", "--port", `${server.port}`, "--json"];
+  const moved = world.start("client", { args, home: world.path("ann") });
+  assert.equal((await moved.waitFor("connected")).server, "known");
+  const text = `localhost:${server.port} is a new address of a known server: ` +
+    `its key is that of 127.0.0.1:${server.port}`;
+  await moved.waitFor("notice", { text });
 }
 
 async function takeANick(world: World): Promise<void> {
@@ -114,12 +163,14 @@ async function lookAlike(world: World): Promise<void> {
 
 testConversations([
   [
-    "a key that changed is a conflict, also for --strict and after restarts, until its digits are compared",
+    "a changed key is a conflict, also with --strict and after restarts, until its digits are compared",
     changeAKey,
   ],
-  ["a nick in another case belongs to whom it belonged, and nobody gets it by using it", takeANick],
+  ["the keys of two computers share a nick once both are verified", useTwoComputers],
+  ["a known key at a new address is announced", moveAServer],
+  ["a nick in another case belongs to its first owner, and using it does not take it", takeANick],
   [
-    "nicks that look alike are shown as keys, and nothing meant for one goes to the other",
+    "nicks that look alike are shown as keys, and messages for one do not go to the other",
     lookAlike,
   ],
 ]);

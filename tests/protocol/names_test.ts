@@ -3,12 +3,14 @@ import { UsageError } from "../../lib/base/errors.ts";
 import {
   checkNick,
   foldNick,
+  isLookalike,
   isReceivableNick,
   MAX_NICK_BYTES,
   MAX_NICK_COLUMNS,
   MAX_ROOM_NAME_BYTES,
   nickFromLogin,
   normalizeRoom,
+  parseRoom,
   showNick,
   showNicks,
 } from "../../lib/protocol/names.ts";
@@ -26,7 +28,7 @@ function accepts(nick: string): boolean {
   }
 }
 
-Deno.test("checkNick(), isReceivableNick() and showNick() answer every known nick as PROTOCOL.md §9 does", () => {
+Deno.test("checkNick(), isReceivableNick() and showNick() treat every known nick as PROTOCOL.md §9 says", () => {
   let cases = 0;
   for (const { nick, own, receipt, shown } of kat.nicks.cases) {
     assert.equal(accepts(nick), own, `own: ${JSON.stringify(nick)}`);
@@ -60,7 +62,7 @@ Deno.test("checkNick() names the broken rule", () => {
   }
 });
 
-Deno.test("checkNick() takes 64 bytes and 24 columns and no more", () => {
+Deno.test("checkNick() accepts up to 64 bytes and 24 columns", () => {
   for (const [length, ok] of [[23, true], [24, true], [25, false]] as const) {
     assert.equal(accepts("a".repeat(length)), ok);
   }
@@ -94,7 +96,7 @@ Deno.test("checkNick() knows the script of every letter", () => {
   assert(letters > 100_000);
 });
 
-Deno.test("showNicks() tells members with one nick apart as the known answer does", () => {
+Deno.test("showNicks() distinguishes members with one nick as the known answer does", () => {
   const members = kat.nicks.same.members.map(([nick, fingerprint, sid]) => ({
     nick: nick!,
     fingerprint: fingerprint!,
@@ -104,7 +106,7 @@ Deno.test("showNicks() tells members with one nick apart as the known answer doe
   assert.deepEqual(showNicks([...members].reverse()), [...kat.nicks.same.shown].reverse());
 });
 
-Deno.test("showNicks() gives every member a name of its own", () => {
+Deno.test("showNicks() gives every member a unique name", () => {
   const member = (nick: string, fingerprint: string, sid: string) => ({ nick, fingerprint, sid });
   const table: [members: Parameters<typeof showNicks>[0], shown: string[]][] = [
     [[], []],
@@ -154,6 +156,25 @@ Deno.test("showNicks() gives every member a name of its own", () => {
       ],
       ["anna#aaaa", "anna#AAAA"],
     ],
+    [
+      // Latin, Cyrillic, Greek.
+      [
+        member("coco", ANNA, "0102030405060708"),
+        member("сосо", BOB, "2102030405060708"),
+        member("ϲοϲο", "SHA256:aaaaX", "3102030405060708"),
+        member("bob", BOB, "4102030405060708"),
+      ],
+      ["coco#c2FI", "сосо#QFhv", "ϲοϲο#aaaa", "bob"],
+    ],
+    [
+      // One by its case, the other by its look.
+      [
+        member("ivan", ANNA, "0102030405060708"),
+        member("Ivan", BOB, "2102030405060708"),
+        member("lvan", "SHA256:aaaaX", "3102030405060708"),
+      ],
+      ["ivan#c2FI", "Ivan#QFhv", "lvan#aaaa"],
+    ],
   ];
   for (const [members, shown] of table) {
     const names = showNicks(members);
@@ -162,7 +183,7 @@ Deno.test("showNicks() gives every member a name of its own", () => {
   }
 });
 
-Deno.test("foldNick() gives one form to nicks that differ only in case", () => {
+Deno.test("foldNick() maps nicks that differ only in case to one form", () => {
   const same: [string, string][] = [
     ["anna", "ANNA"],
     ["Zoë", "zOË"],
@@ -179,7 +200,16 @@ Deno.test("foldNick() gives one form to nicks that differ only in case", () => {
   }
 });
 
-Deno.test("nickFromLogin() makes every login name fit", () => {
+Deno.test("isLookalike() knows nicks that only look the same", () => {
+  for (const [a, b] of [["coco", "сосо"], ["coco#c2FI", "СОСО#QFhv"], ["Ivan", "lvan"]]) {
+    assert.ok(isLookalike(a!, b!) && isLookalike(b!, a!), `${a} ${b}`);
+  }
+  for (const [a, b] of [["coco", "COCO"], ["coco#c2FI", "coco#QFhv"], ["coco", "cocos"]]) {
+    assert.ok(!isLookalike(a!, b!), `${a} ${b}`);
+  }
+});
+
+Deno.test("nickFromLogin() turns every login name into a valid nick", () => {
   const table: [login: string | undefined, nick: string][] = [
     ["anna", "anna"],
     ["john doe", "johndoe"],
@@ -200,6 +230,12 @@ Deno.test("nickFromLogin() makes every login name fit", () => {
   }
 });
 
+Deno.test("parseRoom() takes the name of a room with and without #", () => {
+  assert.deepEqual(["#Lobby", "lobby", "##lobby"].map(parseRoom), ["lobby", "lobby", "lobby"]);
+  assert.equal(parseRoom("c#"), "c#");
+  assert.throws(() => parseRoom("#"), /this room name is empty/);
+});
+
 Deno.test("normalizeRoom() gives the known normalized names", () => {
   let cases = 0;
   for (const { name, r } of kat.rooms.tags) {
@@ -210,7 +246,7 @@ Deno.test("normalizeRoom() gives the known normalized names", () => {
   assert.equal(cases, 39);
 });
 
-Deno.test("normalizeRoom() refuses what no room can be called", () => {
+Deno.test("normalizeRoom() rejects what is not allowed as a room name", () => {
   let cases = 0;
   for (const { name, reason } of kat.rooms.refused) {
     assert.throws(() => normalizeRoom(name), UsageError, reason);

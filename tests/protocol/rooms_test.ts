@@ -15,7 +15,7 @@ Deno.test("roomTag() gives the known tags", () => {
   assert.equal(count, 39);
 });
 
-Deno.test("computeView() gives the known views, in whatever order the members come", () => {
+Deno.test("computeView() gives the known views, whatever the order of the members", () => {
   const relay = decodeHex(kat.views.fp_s);
   const room = decodeHex(kat.views.room);
   let count = 0;
@@ -51,7 +51,7 @@ Deno.test("computeView() changes with the relay, the room and every member", () 
   assert.equal(new Set(views.map(encodeHex)).size, views.length);
 });
 
-Deno.test("computeView() leaves the list of members as it is", () => {
+Deno.test("computeView() does not change the list of members", () => {
   const members = [2, 1].map((n) => ({ sid: Uint8Array.of(n), fingerprint: new Uint8Array(32) }));
   computeView(new Uint8Array(32), new Uint8Array(32), members);
   assert.deepEqual(members.map(({ sid }) => sid[0]), [2, 1]);

@@ -15,13 +15,15 @@ async function load(content: string): Promise<string[]> {
   }
 }
 
-Deno.test("loadAllowList() reads fingerprints, public keys, comments and blank rows", async () => {
+Deno.test("loadAllowList() reads fingerprints, public keys, comments and blank lines", async () => {
   for (const end of ["\n", "\r\n"]) {
     const rows = [
       "# who may join",
       "",
       `  ${alice.text}  # Alice's laptop`,
+      `${bob.text} bob`,
       `${bob.ssh} bob@example #1`,
+      `${weak.text}\tWilma's old computer`,
       "\t",
       weak.ssh,
       alice.ssh,
@@ -34,16 +36,16 @@ Deno.test("loadAllowList() reads fingerprints, public keys, comments and blank r
   assert.deepEqual(await load(""), []);
 });
 
-Deno.test("loadAllowList() names the file and the line of what it cannot read", async () => {
+Deno.test("loadAllowList() names the file and the line it cannot read", async () => {
   for (
     const row of [
       "alice",
       alice.text.slice(0, -1),
       alice.text + "A",
-      `${alice.text} alice`,
       `${alice.text}#alice`,
       alice.text.replace("SHA256", "sha256"),
       `${alice.text} ${bob.text}`,
+      `${alice.text} and ${bob.ssh}`,
       "ssh-rsa",
       "ssh-rsa !!!",
       alice.ssh.slice(0, -4),
@@ -61,6 +63,25 @@ Deno.test("loadAllowList() names the file and the line of what it cannot read", 
   }
 });
 
-Deno.test("loadAllowList() passes on that there is no such file", async () => {
+Deno.test({
+  name: "loadAllowList() refuses a list that every user of the computer may write",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const path = await Deno.makeTempFile();
+    await Deno.writeTextFile(path, `${alice.text}\n`);
+    await Deno.chmod(path, 0o602);
+    await assert.rejects(loadAllowList(path), (error) => {
+      assert.ok(error instanceof UsageError);
+      assert.equal(error.message, `${path}: every user of this computer may write it`);
+      assert.deepEqual(error.hints, [`chmod o-w ${path}`]);
+      return true;
+    });
+    await Deno.chmod(path, 0o664);
+    assert.deepEqual([...await loadAllowList(path)], [alice.text]);
+    await Deno.remove(path);
+  },
+});
+
+Deno.test("loadAllowList() throws NotFound for a missing file", async () => {
   await assert.rejects(loadAllowList("/no/such/file"), Deno.errors.NotFound);
 });

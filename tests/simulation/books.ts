@@ -1,16 +1,21 @@
 /**
- * What a state folder remembers, in memory: the same answers as ServerBook and PeerBook give, without a disk.
+ * What a state folder remembers, in memory: the same answers as KnownServers and KnownPeers give, without a disk.
  *
  * @module
  */
 
-import { UsageError } from "../../lib/base/errors.ts";
+import type { Bytes } from "../../lib/base/bytes.ts";
+import { decodeFingerprint } from "../../lib/protocol/identity.ts";
 import type { Trust } from "../../lib/session/events.ts";
-import { foldNick } from "../../lib/protocol/names.ts";
-import type { ServerBook } from "../../lib/session/known_servers.ts";
-import type { PeerBook } from "../../lib/session/known_peers.ts";
+import { ChangedKeyError, type KnownServers } from "../../lib/session/known_servers.ts";
+import type { KnownPeers } from "../../lib/session/known_peers.ts";
+import { PeerTable } from "../../lib/session/peer_table.ts";
 
-class Pins implements Pick<ServerBook, "judge" | "find" | "pin" | "changedKey"> {
+const DAY = "2026-01-01";
+
+class Pins
+  implements
+    Pick<KnownServers, "judge" | "find" | "addressOf" | "pin" | "findKey" | "bind" | "changedKey"> {
   #pins = new Map<string, string>();
 
   judge(address: string, fingerprint: string): "new" | "known" | "changed" {
@@ -24,52 +29,99 @@ class Pins implements Pick<ServerBook, "judge" | "find" | "pin" | "changedKey"> 
     return fingerprint === undefined ? undefined : { fingerprint };
   }
 
+  addressOf(fingerprint: string): string | undefined {
+    return [...this.#pins].find(([, pin]) => pin === fingerprint)?.[0];
+  }
+
   pin(address: string, fingerprint: string): Promise<void> {
     this.#pins.set(address, fingerprint);
     return Promise.resolve();
   }
 
-  changedKey(): UsageError {
-    return new UsageError("the key has changed");
+  findKey(fingerprint: string): Bytes | undefined {
+    const isPinned = this.#pins.values().some((pin) => pin === fingerprint);
+    return isPinned ? decodeFingerprint(fingerprint) : undefined;
+  }
+
+  /** No relay of the simulation has another key. */
+  bind(): void {}
+
+  changedKey(): ChangedKeyError {
+    return new ChangedKeyError("the key has changed");
   }
 }
 
-class Acquaintances implements Pick<PeerBook, "judge" | "remember" | "isVerified" | "ownerOf"> {
-  readonly #verified: ReadonlySet<string>;
-  #known = new Set<string>();
-  #owners = new Map<string, string>();
+class Acquaintances implements
+  Pick<
+    KnownPeers,
+    "judge" | "remember" | "isVerified" | "isFamiliar" | "owners" | "meet" | "see"
+  > {
+  readonly #table: PeerTable;
+  readonly #onRemember: (fingerprint: string, nick: string) => void;
+  /** Remembered before this process began. */
+  readonly #before: ReadonlySet<string>;
 
-  constructor(verified: ReadonlySet<string>) {
-    this.#verified = verified;
+  constructor(table: PeerTable, onRemember: (fingerprint: string, nick: string) => void) {
+    this.#table = table;
+    this.#onRemember = onRemember;
+    this.#before = new Set(Iterator.from(table.entries()).map(({ fingerprint }) => fingerprint));
+  }
+
+  /** The same for another process. */
+  reopen(): Acquaintances {
+    return new Acquaintances(this.#table, this.#onRemember);
   }
 
   judge(fingerprint: string, nick: string): Trust {
-    const owner = this.ownerOf(nick);
-    if (owner !== undefined && owner !== fingerprint) return "conflict";
-    if (this.#verified.has(fingerprint)) return "verified";
-    return this.#known.has(fingerprint) ? "known" : "new";
+    return this.#table.judge(fingerprint, nick);
   }
 
-  ownerOf(nick: string): string | undefined {
-    return this.#owners.get(foldNick(nick));
+  owners(nick: string): string[] {
+    return this.#table.owners(nick);
   }
 
   isVerified(fingerprint: string): boolean {
-    return this.#verified.has(fingerprint);
+    return this.#table.isVerified(fingerprint);
+  }
+
+  isFamiliar(fingerprint: string): boolean {
+    return this.#before.has(fingerprint) || this.#table.isFamiliar(fingerprint);
   }
 
   remember(fingerprint: string, nick: string): void {
-    this.#known.add(fingerprint);
-    if (this.ownerOf(nick) === undefined) this.#owners.set(foldNick(nick), fingerprint);
+    this.#onRemember(fingerprint, nick);
+    this.#table.remember(fingerprint, nick, DAY);
+  }
+
+  meet(fingerprint: string): void {
+    this.#table.meet(fingerprint, DAY);
+  }
+
+  see(present: ReadonlySet<string>, ms: number): void {
+    this.#table.see(present, ms);
   }
 }
 
 /** An empty `known_servers`. */
-export function memoryServers(): ServerBook {
-  return new Pins() as unknown as ServerBook;
+export function memoryServers(): KnownServers {
+  return new Pins() as unknown as KnownServers;
 }
 
-/** A `known_peers` in which nothing stands but those whose digits were compared, `SHA256:…`. */
-export function memoryPeers(verified: ReadonlySet<string>): PeerBook {
-  return new Acquaintances(verified) as unknown as PeerBook;
+/**
+ * A `known_peers` that holds only those whose digits were compared, `SHA256:…`.
+ *
+ * @param onRemember Called before a key is remembered with a nick.
+ */
+export function memoryPeers(
+  verified: ReadonlySet<string>,
+  onRemember: (fingerprint: string, nick: string) => void = () => {},
+): KnownPeers {
+  const table = new PeerTable();
+  for (const fingerprint of verified) table.verify(fingerprint, DAY);
+  return new Acquaintances(table, onRemember) as unknown as KnownPeers;
+}
+
+/** What another process of the same person has of it: what was remembered so far is from before. */
+export function reopenPeers(book: KnownPeers): KnownPeers {
+  return (book as unknown as Acquaintances).reopen() as unknown as KnownPeers;
 }

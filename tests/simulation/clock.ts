@@ -15,6 +15,8 @@ interface Alarm {
 
 /** More alarms in one go mean that something goes round in circles. */
 const MAX_STEPS = 1_000_000;
+/** Less than this is lost where it is added to a time, and then time would stand still. */
+const MIN_DELAY_MS = 1e-6;
 
 /** Virtual time: a heap of alarms, run one after the other, whatever they cause in between. */
 export class WorldClock {
@@ -33,7 +35,7 @@ export class WorldClock {
 
   /** Calls `action` in `delay` milliseconds; equal times in the order they were set. */
   after(delay: number, action: () => void): number {
-    return this.at(this.now + Math.max(0, delay), action);
+    return this.at(this.now + (delay > 0 ? Math.max(MIN_DELAY_MS, delay) : 0), action);
   }
 
   /** Calls `action` at this time. */
@@ -151,6 +153,11 @@ export class HostClock implements Clock, Host {
   /** The process is stopped, or gone. */
   get asleep(): boolean {
     return this.#dead || this.#missed !== undefined;
+  }
+
+  /** The process is gone. */
+  get isDead(): boolean {
+    return this.#dead;
   }
 
   /** How many timers the process has. */

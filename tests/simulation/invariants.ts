@@ -4,15 +4,13 @@
  * @module
  */
 
-import { KEEP_MS } from "../../lib/session/outbox.ts";
-import { MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/target.ts";
-import type { Sent } from "./ledger.ts";
+import { MAX_KEPT_BYTES, MAX_KEPT_MESSAGES } from "../../lib/session/streams.ts";
+import { isGreater } from "../../lib/session/topic.ts";
 import type { Place } from "./place.ts";
 import type { World } from "./world.ts";
 
-/** What arrives so long after it was written has waited for somebody who was gone. */
-const LONG_AFTER_MS = 1_000;
-
+/** Lost instances of one person that get copies, §6. */
+const MAX_LOST = 4;
 /** Changes of nick, and what comes from an instance that is gone, are kept beyond the bounds. */
 const SLACK_MESSAGES = 200;
 const SLACK_BYTES = 64 * 1024;
@@ -20,10 +18,19 @@ const SLACK_BYTES = 64 * 1024;
 /** No sender keeps more for anybody than §6 says. */
 export function checkBounds(world: World): void {
   for (const place of world.alive) {
-    for (const { items, bytes } of place.session.membership.outbox.targets()) {
-      if (
-        items.length > MAX_KEPT_MESSAGES + SLACK_MESSAGES || bytes > MAX_KEPT_BYTES + SLACK_BYTES
-      ) {
+    const { membership } = place.session;
+    const lost = membership.people.addressed().filter(({ shown }) => !shown);
+    if (lost.length > world.capacity) return world.fail(`${place.name} keeps too many people`);
+    for (const { streams } of lost) {
+      const terminals = [...streams].filter(({ lostAt }) => lostAt !== undefined);
+      if (terminals.length > MAX_LOST) return world.fail(`${place.name} keeps too many terminals`);
+    }
+    for (const { items, bytes, waived } of membership.people.streams()) {
+      // What has waited is accepted at once, whatever an instance that is waited for still holds.
+      const shares = waived ? 1 : 2;
+      const isTooMuch = items.length > shares * MAX_KEPT_MESSAGES + SLACK_MESSAGES ||
+        bytes > shares * MAX_KEPT_BYTES + SLACK_BYTES;
+      if (isTooMuch) {
         return world.fail(`${place.name} keeps ${items.length} messages for one other`);
       }
     }
@@ -35,20 +42,30 @@ export function findRift(world: World): string | undefined {
   const { alive } = world;
   if (!world.relayHolds(alive.length)) return "the relay has others in its room";
   for (const place of alive) {
-    const { membership } = place.session;
-    if (!membership.joined) return `${place.name} is not connected`;
-    if (membership.awaited) return `${place.name} waits for somebody`;
+    const { session } = place;
+    if (!session.joined) return `${place.name} is not connected`;
+    if (session.waiting > 0) return `${place.name} waits for people to be shown`;
     const expected = alive.filter((other) => sees(place, other) && !place.refuses(other))
       .map(describe).sort().join(", ");
-    const seen = membership.people().map(({ fingerprint, usedNick, away }) =>
+    const seen = session.people().map(({ fingerprint, usedNick, away }) =>
       `${nameOf(world, fingerprint)} ${usedNick} ${away}`
     ).sort().join(", ");
     if (seen !== expected) return `${place.name} sees ${seen} instead of ${expected}`;
     if (place.roster.size !== alive.filter((other) => sees(place, other)).length) {
       return `${place.name} has ghosts in its roster`;
     }
-    for (const { downAt, lostAt, items, fingerprint } of membership.outbox.targets()) {
-      if (items.length === 0 || lostAt !== undefined || downAt !== undefined) continue;
+    const { topic } = place;
+    if (topic && session.topic !== topic.text) return `${place.name} knows another topic`;
+    for (const { channels } of place.company.sights()) {
+      for (const channel of channels) {
+        const owed = place.topicsOwed.get(channel);
+        if (owed && isGreater(owed, place.topicsSent.get(channel))) {
+          return `${place.name} keeps the topic to itself`;
+        }
+      }
+    }
+    for (const { holder, items, fingerprint } of session.membership.people.streams()) {
+      if (items.length === 0 || !holder) continue;
       return `${place.name} waits for an ACK of ${nameOf(world, fingerprint)}`;
     }
     for (const [id, { shown }] of place.taken) {
@@ -56,7 +73,6 @@ export function findRift(world: World): string | undefined {
     }
   }
   for (const debt of world.ledger.owed()) return debt;
-  for (const gap of findGaps(world)) return gap;
   return undefined;
 }
 
@@ -66,49 +82,10 @@ function sees(place: Place, other: Place): boolean {
 }
 
 function describe(place: Place): string {
-  const { nick, away } = place.session.membership;
+  const { nick, away } = place.session;
   return `${place.identity.name} ${nick} ${away}`;
 }
 
 function nameOf(world: World, fingerprint: string): string {
   return world.identities.find((identity) => identity.fingerprint === fingerprint)?.name ?? "?";
-}
-
-/** A message was for this person, at whatever place. */
-function concerns({ places, unsure }: Sent, { fingerprint }: Place): boolean {
-  return [...places, ...unsure].some((place) => place.fingerprint === fingerprint);
-}
-
-/**
- * Why somebody has not been told yet how much they miss: a GAP is shown to whoever has had messages before and after
- * those that are missing, and it never tells of more.
- */
-function* findGaps(world: World): Iterable<string> {
-  for (const to of world.alive) {
-    for (const from of world.alive) {
-      if (from === to) continue;
-      const theirs = [...world.ledger.messages.values()].filter((sent) => sent.from === from);
-      const addressed = theirs.filter(({ places }) => places.has(to));
-      const missing = addressed.filter(({ id }) => !to.taken.has(id));
-      // What came from another instance, and went on to a third, leaves a gap, too.
-      let most = theirs.filter((sent) => !to.taken.has(sent.id) && concerns(sent, to)).length;
-      const wasGivenUp = from.longestAbsence(to) > KEEP_MS;
-      // What was given up in a stream may still wait for whoever says HELLO under another sid, and come after all.
-      if (wasGivenUp) {
-        most += theirs.filter(({ id, at }) =>
-          (to.taken.get(id)?.at ?? at) - at > LONG_AFTER_MS
-        ).length;
-      }
-      const first = addressed.findIndex(({ id }) => to.taken.has(id));
-      // From then on only the person is addressed, and one of their processes gets it.
-      const within = missing.filter((sent) =>
-        first >= 0 && addressed.indexOf(sent) > first && sent.met.has(to) &&
-        !(wasGivenUp && world.ledger.hasTaker(sent, to))
-      );
-      const told = to.gaps.get(from) ?? 0;
-      if (told < within.length || told > most + from.nickChanges) {
-        yield `${to.name} misses ${missing.length} messages of ${from.name}, and was told ${told}`;
-      }
-    }
-  }
 }

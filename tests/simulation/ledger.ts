@@ -1,23 +1,45 @@
 /**
- * What was promised to whom: every message that was accepted, and what is said about it. Breaches are found as soon as
- * they happen, or at the end of the run.
+ * What was promised to whom: every message that was accepted, and what is said about it (PROTOCOL.md §6). Breaches are
+ * found as soon as they happen, or at the end of the run.
  *
  * @module
  */
 
 import { encodeHex } from "../../lib/base/bytes.ts";
+import type { ChatMessage, Message } from "../../lib/protocol/messages.ts";
 import type { ChatEvent, SessionEvent } from "../../lib/session/events.ts";
-import type { ChatMessage } from "../../lib/protocol/messages.ts";
-import { KEEP_MS } from "../../lib/session/outbox.ts";
-import { VIEW_WINDOW_MS } from "../../lib/view.ts";
+import type { OutgoingChat } from "../../lib/session/outgoing.ts";
+import type { PeerChannel } from "../../lib/session/peer_channel.ts";
+import { VIEW_WINDOW_MS } from "../../lib/session/view_log.ts";
+import type { Item } from "../../lib/session/streams.ts";
+import { type Sight, TICK_SLACK_MS } from "./company.ts";
 import type { Place } from "./place.ts";
 
-/** Limits are looked at about once a second. */
-const TICK_SLACK_MS = 1_500;
-/** Somebody may be gone for so long before the relay finds out. */
-const SILENT_MS = 125_000;
-/** Two members who were connected for so long, with nothing wrong anywhere, have sent each other everything. */
-export const CALM_MS = 100_000;
+/** What was written so long before a sid came is late for it, §6. */
+const LATE_MS = 5_000;
+/** A CLOSE(4) is due after this, and sent within the tick after it. */
+const SLOW_MS = 30_000;
+/** An ACK goes out within 1 s, §6. */
+const ACK_MS = 1_000;
+
+/** A copy for one instance. */
+interface Holder {
+  /** It was given to this instance because no other had acknowledged it. */
+  readonly moved: boolean;
+  /** Both to give it and not to is right. */
+  readonly unsure: boolean;
+}
+
+/** A message at one person. */
+interface Due {
+  readonly isOwn: boolean;
+  /** Both to send it and not to is right. */
+  readonly unsure: boolean;
+  readonly holders: Map<Place, Holder>;
+  acked: boolean;
+  /** When it was reported. */
+  undelivered: number | undefined;
+}
 
 /** A message that was accepted. */
 export interface Sent {
@@ -29,29 +51,24 @@ export interface Sent {
   readonly from: Place;
   /** The one fingerprint of a private message. */
   readonly to: string | undefined;
-  readonly at: number;
-  /** Its place among what the sender has seen. */
-  readonly order: number;
-  /** Processes that have to get it. */
-  readonly places: Set<Place>;
-  /** Processes lost some 10 minutes ago, of which either is right. */
-  readonly unsure: Set<Place>;
-  /** Processes that get nothing, since one of the two refuses the other's key. */
-  readonly refused: Set<Place>;
-  /** Processes whose instance the sender knew. */
-  readonly met: ReadonlySet<Place>;
+  /** When the user wrote it. */
+  readonly writtenAt: number;
+  /** In connected time. */
+  readonly acceptedAt: number;
+  readonly reply: string | undefined;
+  /** By fingerprint. */
+  readonly people: Map<string, Due>;
   delivered: number | undefined;
-  /** When which fingerprint was given up. */
-  readonly undelivered: Map<string, number>;
   /** There was nobody to send to. */
   nobody: boolean;
+  /** What the session queued. */
+  outgoing?: OutgoingChat;
+  /** Who is sent it once more, against the rules. */
+  readonly repeated: Set<Place>;
 }
 
 /** What the user is about to send. */
-export type Draft = Pick<Sent, "text" | "number" | "action" | "to"> & Addressees;
-
-/** Whom a message has to reach. */
-export type Addressees = Pick<Sent, "places" | "unsure" | "refused">;
+export type Draft = Pick<Sent, "text" | "number" | "action" | "to" | "reply">;
 
 /** What the ledger has to know of the run. */
 export interface Course {
@@ -60,151 +77,313 @@ export interface Course {
   fail(what: string): void;
   /** So much was sent that limits of what is kept may have been reached. */
   readonly flooded: boolean;
+  /** More to be looked at of a place that runs, once in a while. */
+  look(place: Place): void;
 }
+
+type Waiting = Draft & { readonly writtenAt: number };
 
 /** All messages of a run. */
 export class Ledger {
   readonly messages: Map<string, Sent> = new Map();
   #course: Course;
-  #draft: Draft | undefined;
+  /** What is being handed to the session. */
+  #draft: Waiting | undefined;
+  /** By id, what the session has taken and not accepted yet. */
+  readonly #waiting = new Map<string, Waiting>();
+  /** What somebody has not acknowledged yet, by sender. */
+  readonly #pending = new Map<Place, Set<Sent>>();
+  /** Every process there ever was. */
+  readonly #places: Place[] = [];
 
   constructor(course: Course) {
     this.#course = course;
   }
 
-  /** Runs something that may accept a message. */
-  accept(draft: Draft, say: () => void): void {
-    this.#draft = draft;
+  /** There is one more process. */
+  add(place: Place): void {
+    this.#places.push(place);
+    this.#pending.set(place, new Set());
+  }
+
+  #fail(what: string): void {
+    this.#course.fail(what);
+  }
+
+  // --- Accepting ---
+
+  /** Hands a message to the session of a place. @param say Returns its id; undefined if it was refused. */
+  accept(from: Place, draft: Draft, say: () => string | undefined): void {
+    const written = { ...draft, writtenAt: this.#course.now() };
+    this.#draft = written;
     try {
-      say();
+      const id = say();
+      if (id !== undefined && !this.messages.has(id)) {
+        this.#waiting.set(id, written);
+        from.settling.waits(id);
+      }
     } finally {
       this.#draft = undefined;
     }
   }
 
-  /** Whom a room message of this moment has to reach, as the sender's frames tell it. */
-  addressees(from: Place): Addressees {
-    const places = new Set(from.present());
-    const unsure = new Set<Place>();
-    for (const [place, since] of from.lost) {
-      const over = this.#course.now() - since - KEEP_MS;
-      if (over > TICK_SLACK_MS) continue;
-      // Somebody of whom no instance is known counts by fingerprint only.
-      const sure = over < -TICK_SLACK_MS && from.met.has(place);
-      (sure ? places : unsure).add(place);
-    }
-    // Before its last connection it was lost, and the sender may not know that it was the same process that left.
-    for (const place of from.left) {
-      if (from.absences.has(place) || from.absence > 0) unsure.add(place);
-    }
-    for (const place of unsure) if (places.has(place)) unsure.delete(place);
-    const refused = new Set<Place>();
-    for (const place of [...places, ...unsure]) {
-      const { strict } = from.identity;
-      const isRefused = from.refuses(place);
-      if (!isRefused && (!strict || strict.has(place.fingerprint))) continue;
-      places.delete(place);
-      unsure.delete(place);
-      if (isRefused) refused.add(place);
-    }
-    return { places, unsure, refused };
-  }
-
   /** Something was told to a user. */
   tell(place: Place, event: SessionEvent): void {
+    place.settling.look();
     switch (event.event) {
       case "sent":
-        return this.#accepted(place, event.id);
+        return this.#accepted(place, event.id, event.to);
       case "chat":
         return this.#shown(place, event);
       case "delivered":
         return this.#delivered(place, event.id, event.to);
       case "undelivered":
         return this.#undelivered(place, event.id, event.to);
+      case "lost":
+        return this.#lost(place, event);
+      case "error":
+        return this.#refused(place, event.ref);
     }
   }
 
-  #accepted(from: Place, id: string): void {
-    const draft = this.#draft;
-    if (!draft) return this.#fail(`${from.name} sends ${id} by itself`);
-    this.messages.set(id, {
+  #accepted(from: Place, id: string, to: readonly string[]): void {
+    const isWaiting = this.#waiting.has(id);
+    const draft = this.#waiting.get(id) ?? this.#draft;
+    this.#waiting.delete(id);
+    if (!draft || this.messages.has(id)) return this.#fail(`${from.name} sends ${id} by itself`);
+    const what = `#${draft.number} of ${from.name}`;
+    const wrong = from.settling.accepted(id, isWaiting);
+    if (wrong) return this.#fail(`${what} ${wrong}`);
+    const people = this.#addressees(from, draft.to);
+    const told = new Set(to);
+    for (const [fingerprint, { unsure, isOwn }] of people) {
+      if (told.delete(fingerprint)) {
+        if (isOwn) return this.#fail(`${what} is for its own sender`);
+      } else if (unsure) people.delete(fingerprint);
+      else if (!isOwn) return this.#fail(`${what} is not for somebody who is shown or lost`);
+    }
+    if (told.size > 0) return this.#fail(`${what} is for somebody who is neither shown nor lost`);
+    const sent: Sent = {
       ...draft,
       id,
       from,
-      met: new Set(
-        // What is private goes to the roster's entry: to a process only if that has said which one it is.
-        draft.to === undefined ? from.met : [...from.met].filter((place) => from.hasHeard(place)),
-      ),
-      at: this.#course.now(),
-      order: from.nextOrder(),
+      acceptedAt: from.company.now(),
+      people,
       delivered: undefined,
-      undelivered: new Map(),
       nobody: false,
-    });
+      repeated: new Set(),
+    };
+    this.messages.set(id, sent);
+    this.#pending.get(from)!.add(sent);
   }
 
-  /** A message was taken out of its stream by a place. */
-  taken(at: Place, from: Place | undefined, message: ChatMessage): void {
+  /** A private message that waited may not be sent to the one that it is for. */
+  #refused(from: Place, ref: string | undefined): void {
+    if (ref === undefined) return; // a NOTE about such a message
+    const found = this.#waiting.entries().find(([, { text, to }]) => to && text === ref);
+    if (!found) return this.#fail(`${from.name} refuses what was not written`);
+    this.#waiting.delete(found[0]);
+    from.settling.refused(found[0]);
+  }
+
+  /** Whom a message of this moment is for. */
+  #addressees(from: Place, to: string | undefined): Map<string, Due> {
+    const people = new Map<string, Due>();
+    for (const sight of from.company.sights()) {
+      const { fingerprint } = sight.place;
+      const { strict } = from.identity;
+      const certainty = from.company.counts(sight);
+      if (certainty === "no" || (to !== undefined && fingerprint !== to)) continue;
+      if (strict && !strict.has(fingerprint)) continue;
+      const isUnsure = certainty === "unsure";
+      const due = people.get(fingerprint) ?? {
+        isOwn: fingerprint === from.fingerprint,
+        unsure: true,
+        holders: new Map(),
+        acked: false,
+        undelivered: undefined,
+      };
+      due.holders.set(sight.place, { moved: false, unsure: isUnsure });
+      people.set(fingerprint, { ...due, unsure: due.unsure && isUnsure });
+    }
+    return people;
+  }
+
+  // --- Sending ---
+
+  /** HELLO was taken: what no instance of the person has acknowledged is for this one, too. */
+  greeted(from: Place, { place }: Sight): void {
+    for (const sent of this.#pending.get(from)!) {
+      const due = sent.people.get(place.fingerprint);
+      if (!due || due.acked || due.undelivered !== undefined || due.holders.has(place)) continue;
+      this.#sweep(sent, due);
+      if (due.holders.size === 0) continue; // it is being given up
+      due.holders.set(place, { moved: true, unsure: this.#isDying(sent, place.fingerprint) });
+    }
+  }
+
+  /** It is about to be given up for its age. */
+  #isDying({ from, acceptedAt }: Sent, fingerprint: string): boolean {
+    const { least } = from.company.keptMs(fingerprint);
+    return from.company.now() - acceptedAt > least - TICK_SLACK_MS;
+  }
+
+  /** An item goes into a record for an instance. */
+  sealing(
+    from: Place,
+    sight: Sight,
+    { message, item, channel }: { message: Message; item: Item; channel: PeerChannel },
+  ): void {
+    if (!("seq" in message)) return;
+    const { seq } = message;
+    const { place: to } = sight;
+    const id = message.type === "chat" ? message.id : undefined;
+    if (sight.ids.has(seq) && sight.ids.get(seq) !== id) {
+      return this.#fail(`${from.name} uses the number ${seq} for ${to.name} twice`);
+    }
+    sight.ids.set(seq, id);
+    const written = sight.written.get(seq);
+    if (written) written.at ??= sight.shownMs(this.#course.now());
+    else {
+      const at = sight.shownMs(this.#course.now());
+      sight.written.set(seq, { id, acceptedAt: item.acceptedAt, at });
+    }
+    if (message.type === "chat") this.#checkSealed(from, sight, { message, item, channel });
+  }
+
+  #checkSealed(
+    from: Place,
+    { place: to }: Sight,
+    { message, item, channel }: { message: ChatMessage; item: Item; channel: PeerChannel },
+  ): void {
+    const sent = this.messages.get(message.id);
+    const what = `#${sent?.number} of ${from.name} for ${to.name}`;
+    if (!sent || sent.from !== from) return this.#fail(`${what}: nobody wrote that`);
+    sent.outgoing = item.message as OutgoingChat;
+    if (sent.repeated.has(to)) return;
+    const due = sent.people.get(to.fingerprint);
+    const holder = due?.holders.get(to);
+    if (!due) return this.#fail(`${what}: not addressed`);
+    if (due.undelivered !== undefined) return this.#fail(`${what}: sent after it was given up`);
+    if (!holder) return this.#fail(`${what}: another instance has it already`);
+    const listedAt = from.listed.get(from.company.sidOf(channel) ?? "") ?? -Infinity;
+    const isLate = holder.moved || sent.writtenAt < listedAt - LATE_MS;
+    if (holder.unsure) return;
+    if (message.late !== isLate) this.#fail(`${what}: ${isLate ? "not " : ""}late`);
+  }
+
+  /** GAP: what is skipped must have been given up. */
+  skipping(from: Place, sight: Sight, next: number): void {
+    for (const [seq, { id }] of [...sight.written]) {
+      if (seq >= next) continue;
+      const sent = id === undefined ? undefined : this.messages.get(id);
+      const due = sent?.people.get(sight.place.fingerprint);
+      if (sent && due?.holders.has(sight.place) && !this.#mayBeGivenUp(sent, sight)) {
+        return this.#fail(`#${sent.number} of ${from.name} is left out for ${sight.place.name}`);
+      }
+      sight.written.delete(seq);
+    }
+  }
+
+  /** ACK was taken. */
+  acked(from: Place, sight: Sight, received: number): void {
+    const now = this.#course.now();
+    for (const [seq, { id }] of [...sight.written]) {
+      if (seq > received) continue;
+      sight.written.delete(seq);
+      const sent = id === undefined ? undefined : this.messages.get(id);
+      const due = sent?.people.get(sight.place.fingerprint);
+      if (!due) continue;
+      const { place } = sight;
+      const taken = place.taken.get(id!);
+      if (!taken?.shown && now > 0) {
+        return this.#fail(`#${sent!.number} of ${from.name}: ${place.name} has not shown it`);
+      }
+      due.acked ||= due.undelivered === undefined;
+      due.holders.delete(place);
+    }
+  }
+
+  /** CLOSE(4) is sent: something was not acknowledged in time. */
+  givingUpOn(from: Place, channel: PeerChannel): void {
+    const sight = from.company.with(channel);
+    const now = this.#course.now();
+    const isLive = sight?.live.has(channel) ?? false;
+    if (!isLive && now - channel.startedAt < SLOW_MS) {
+      return this.#fail(`${from.name} ends a channel too early`);
+    }
+    if (!sight) return; // HELLO has not arrived
+    sight.everSlow = true;
+    if (isLive && sight.oldestMs(now) < SLOW_MS && !this.#course.flooded) {
+      this.#fail(`${from.name} waits for ${sight.place.name} for less than 30 s`);
+    }
+    for (const written of sight.written.values()) written.at = undefined;
+  }
+
+  // --- Receiving ---
+
+  /** A message with a seq is about to be taken by a place. */
+  taking(at: Place, from: Place, message: Message): void {
+    const inbox = at.inbox(from);
+    if (message.type === "gap") {
+      if (message.next <= inbox.taken) return;
+      if (inbox.ever) inbox.missed += message.next - 1 - inbox.taken;
+      inbox.taken = message.next - 1;
+      return;
+    }
+    if (!("seq" in message)) return;
+    const what = `${message.type} ${message.seq} of ${from.name} at ${at.name}`;
+    if (message.seq > inbox.taken + 1) return this.#fail(`${what}: numbers are missing before it`);
+    if (message.seq <= inbox.taken) return;
+    inbox.taken = message.seq;
+    inbox.ever = true;
+    if (message.type === "chat") this.#taken(at, from, message);
+  }
+
+  #taken(at: Place, from: Place, message: ChatMessage): void {
     const sent = this.messages.get(message.id);
     const what = `#${sent?.number} at ${at.name}`;
     if (!sent || sent.text !== message.text) return this.#fail(`${what}: nobody wrote that`);
-    if (sent.from !== from) return this.#fail(`${what}: not from ${from?.name}`);
-    if (at.taken.has(message.id)) return this.#fail(`${what}: twice`);
-    const now = this.#course.now();
+    if (sent.from !== from) return this.#fail(`${what}: not from ${from.name}`);
+    if (sent.action !== message.action || (sent.to !== undefined) !== message.private) {
+      return this.#fail(`${what}: other flags`);
+    }
+    if (at.taken.has(message.id)) {
+      if (!sent.repeated.has(at)) this.#fail(`${what}: twice`);
+      return;
+    }
     at.taken.set(message.id, {
-      at: now,
+      at: this.#course.now(),
+      seq: message.seq,
       view: encodeHex(message.view),
       late: message.late,
       shown: false,
     });
-    if (sent.action !== message.action || (sent.to !== undefined) !== message.private) {
-      return this.#fail(`${what}: other flags`);
-    }
-    this.#checkAddressed(sent, at, message.late);
-    this.#checkLate(sent, at, message.late);
-    this.#checkOrder(sent, at, message.late);
-    const givenUp = sent.undelivered.get(at.fingerprint);
-    if (givenUp !== undefined && this.#isFirm(sent, at)) {
-      this.#fail(`${what}: delivered after it was reported as not delivered`);
-    }
+    at.inbox(from).chats.push({ seq: message.seq, id: message.id });
+    if (!message.late) this.#checkOrder(sent, at);
   }
 
-  /** Whoever was addressed; or another process of the same person, if theirs was gone. */
-  #checkAddressed(sent: Sent, at: Place, late: boolean): void {
-    if (sent.places.has(at) || sent.unsure.has(at)) return;
-    const twin = [...sent.places, ...sent.unsure].some((place) =>
-      place.fingerprint === at.fingerprint && this.#mayMove(sent, place)
-    );
-    const isTheirs = sent.to === undefined || sent.to === at.fingerprint;
-    if (twin && isTheirs && late) return;
-    this.#fail(`#${sent.number} at ${at.name}: not addressed${late ? "" : ", and not late"}`);
-  }
-
-  /** Late is what was written before the receiver's sid came, or for another process; nothing else. */
-  #checkLate(sent: Sent, at: Place, late: boolean): void {
-    const entered = sent.from.entered.get(at.sid ?? "");
-    if (entered === undefined) return; // what was on its way when the sender lost sight
-    const isOld = sent.order < entered;
-    const isMoved = sent.from.hasMissed(at, sent.at) || !sent.places.has(at);
-    if (isOld ? late : !late || isMoved) return;
-    this.#fail(`#${sent.number} at ${at.name}: ${late ? "" : "not "}late`);
-  }
-
-  #checkOrder(sent: Sent, at: Place, late: boolean): void {
-    // What moved from another process comes after what was written later.
-    const twins = this.#places.filter(({ fingerprint }) => fingerprint === at.fingerprint);
-    if (late && twins.length > 1) return;
-    for (const [id] of [...at.taken].slice(-100)) {
+  #checkOrder(sent: Sent, at: Place): void {
+    for (const [id, { late }] of [...at.taken].slice(-100)) {
       const other = this.messages.get(id)!;
-      if (other.from === sent.from && other.number > sent.number) {
+      if (other.from === sent.from && other.number > sent.number && !late) {
         return this.#fail(`#${sent.number} at ${at.name}: after #${other.number}`);
       }
     }
   }
 
-  /** A report of not being delivered is final, unless what was on its way could no longer be called back. */
-  #isFirm(sent: Sent, at: Place): boolean {
-    return sent.from.alive && !sent.from.left.has(at) && !this.#course.flooded;
+  /** An ACK goes out. */
+  acknowledging(at: Place, from: Place, received: number): void {
+    const inbox = at.inbox(from);
+    const what = `${at.name} acknowledges ${received} of ${from.name}`;
+    if (received > inbox.taken) return this.#fail(`${what}, but has taken ${inbox.taken}`);
+    while (inbox.chats.length > 0 && inbox.chats[0]!.seq <= received) {
+      const { id } = inbox.chats.shift()!;
+      if (at.taken.get(id)!.seenAt === undefined) {
+        return this.#fail(`${what}, but has not shown #${this.messages.get(id)!.number}`);
+      }
+    }
+    inbox.acked = Math.max(inbox.acked, received);
   }
 
   #shown(at: Place, event: ChatEvent): void {
@@ -214,8 +393,14 @@ export class Ledger {
     if (!taken || !sent) return this.#fail(`${event.id} at ${at.name}: shown, never received`);
     if (taken.shown) return this.#fail(`${what}: shown twice`);
     taken.shown = true;
+    taken.shownAt = this.#course.now();
     const wrong = event.text !== sent.text || event.fingerprint !== sent.from.fingerprint;
     if (wrong) return this.#fail(`${what}: shown as something else`);
+    const isForgotten = this.#course.flooded && event.reply === undefined;
+    const isKnown = sent.reply !== undefined && at.knows(sent.reply, this.messages);
+    if (!isForgotten && event.reply !== (isKnown ? sent.reply : undefined)) {
+      return this.#fail(`${what}: shown as an answer to ${event.reply}`);
+    }
     this.#checkView(sent, at, event);
   }
 
@@ -231,7 +416,6 @@ export class Ledger {
       this.#fail(`#${sent.number} at ${at.name}: shown too late`);
     }
     const same = at.sawView(view, takenAt - VIEW_WINDOW_MS, now);
-    // Who ends shows what it has before the time for it is over.
     if (same !== (event.view === "same")) {
       this.#fail(
         `#${sent.number} at ${at.name}: view ${event.view}, but ${same ? "" : "never "}seen`,
@@ -239,72 +423,37 @@ export class Ledger {
     }
   }
 
+  #lost(at: Place, event: { fingerprint: string; count: number }): void {
+    at.gaps.set(event.fingerprint, (at.gaps.get(event.fingerprint) ?? 0) + event.count);
+    const missed = this.#missed(at, event.fingerprint);
+    if (at.gaps.get(event.fingerprint)! > missed) {
+      this.#fail(`${at.name} is told of more than the ${missed} messages that are lost`);
+    }
+  }
+
+  /** What a place was skipped of a person. */
+  #missed(at: Place, fingerprint: string): number {
+    return this.#places.filter((from) => from.fingerprint === fingerprint)
+      .reduce((sum, from) => sum + at.inbox(from).missed, 0);
+  }
+
+  // --- Reports ---
+
   #delivered(from: Place, id: string, to: readonly string[]): void {
     const sent = this.messages.get(id);
     const what = `#${sent?.number} of ${from.name} is "delivered"`;
     if (!sent || sent.from !== from) return this.#fail(`${what}, but was not written`);
     if (sent.delivered !== undefined) return this.#fail(`${what} twice`);
-    if (sent.undelivered.size > 0 || sent.nobody) return this.#fail(`${what}, but also not`);
+    if (sent.nobody) return this.#fail(`${what}, but also not`);
     sent.delivered = this.#course.now();
-    const sure = new Set([...sent.places].map(({ fingerprint }) => fingerprint));
-    const possible = new Set([...sent.unsure].map(({ fingerprint }) => fingerprint));
-    for (const fingerprint of to) {
-      if (!sure.has(fingerprint) && !possible.has(fingerprint)) {
-        return this.#fail(`${what} to somebody who was not addressed`);
-      }
+    const told = new Set(to);
+    for (const [fingerprint, { isOwn, acked, undelivered }] of sent.people) {
+      if (isOwn) continue;
+      if (undelivered !== undefined) return this.#fail(`${what}, but also not`);
+      if (!told.delete(fingerprint)) return this.#fail(`${what}, but not to everybody`);
+      if (!acked) return this.#fail(`${what}, but somebody has not acknowledged it`);
     }
-    for (const place of sent.places) {
-      if (!to.includes(place.fingerprint)) return this.#fail(`${what}, not to ${place.name}`);
-      if (place.taken.has(id)) continue;
-      const excused = this.#isThere(from, place)
-        ? this.#isExcused(sent, place)
-        : this.hasTaker(sent, place);
-      if (!excused) return this.#fail(`${what}, but ${place.name} does not have it`);
-    }
-  }
-
-  /** Some process of a place's person has a message. */
-  hasTaker(sent: Sent, { fingerprint }: Place): boolean {
-    return this.#takers(sent, fingerprint).length > 0;
-  }
-
-  /**
-   * A message went to another process of the same person: one that had not been addressed, or any if this one's
-   * instance was not known, so that it was only the person who was addressed.
-   */
-  #hasMoved(sent: Sent, place: Place): boolean {
-    return this.#mayMove(sent, place) &&
-      this.#takers(sent, place.fingerprint).some((twin) =>
-        !sent.places.has(twin) || !sent.met.has(twin) || !sent.met.has(place)
-      );
-  }
-
-  /** A place was gone since then; or it was before, and it was or is not known which process has come back. */
-  #mayMove({ from, met, at }: Sent, place: Place): boolean {
-    const isUnknown = !met.has(place) || !from.hasHeard(place);
-    return from.hasMissed(place, at) ||
-      isUnknown && (from.absence > 0 || from.everLost.has(place));
-  }
-
-  /** Messages flow from `from` to `place`. */
-  #isThere(from: Place, place: Place): boolean {
-    return from.alive && place.alive && from.session.membership.joined &&
-      (from.peers.get(place.sid ?? "")?.live ?? false);
-  }
-
-  /** The places of a person that have taken a message. */
-  #takers(sent: Sent, fingerprint: string): Place[] {
-    return this.#places.filter((place) =>
-      place.fingerprint === fingerprint && place.taken.has(sent.id)
-    );
-  }
-
-  /** Every process there ever was. */
-  readonly #places: Place[] = [];
-
-  /** There is one more process. */
-  add(place: Place): void {
-    this.#places.push(place);
+    if (told.size > 0) return this.#fail(`${what} to somebody who was not addressed`);
   }
 
   #undelivered(from: Place, id: string, to: readonly string[]): void {
@@ -313,116 +462,150 @@ export class Ledger {
     if (!sent || sent.from !== from) return this.#fail(`${what}, but was not written`);
     if (sent.delivered !== undefined) return this.#fail(`${what} after "delivered"`);
     if (to.length === 0) {
-      if (sent.places.size > 0) this.#fail(`${what} to nobody, but there was somebody`);
+      if ([...sent.people.values()].some(({ isOwn, unsure }) => !isOwn && !unsure)) {
+        this.#fail(`${what} to nobody, but there was somebody`);
+      }
       sent.nobody = true;
       return;
     }
     for (const fingerprint of to) {
-      const all = [...sent.places, ...sent.unsure, ...sent.refused];
-      const theirs = all.filter((place) => place.fingerprint === fingerprint);
-      if (theirs.length === 0) return this.#fail(`${what} to somebody who was not addressed`);
-      sent.undelivered.set(fingerprint, this.#course.now());
-      if (!from.alive || this.#course.flooded) continue;
-      this.#checkGivenUp(sent, theirs.filter((place) => !sent.refused.has(place)), what);
+      const due = sent.people.get(fingerprint);
+      if (!due || due.isOwn) return this.#fail(`${what} to somebody who was not addressed`);
+      if (due.acked) return this.#fail(`${what}, but was acknowledged`);
+      if (due.undelivered !== undefined) return this.#fail(`${what} twice`);
+      due.undelivered = this.#course.now();
+      for (const [place, { unsure }] of due.holders) {
+        const sight = from.company.of(place)!;
+        if (unsure || this.#mayGiveUp(sent, sight)) continue;
+        return this.#fail(`${what}, but ${place.name} may still get it`);
+      }
+      due.holders.clear();
     }
   }
 
-  /** Nothing is given up for somebody who was there within the last 10 minutes, unless they left for good. */
-  #checkGivenUp(sent: Sent, theirs: readonly Place[], what: string): void {
+  /** A copy may be given up now. */
+  #mayGiveUp(sent: Sent, sight: Sight): boolean {
+    const { from, acceptedAt } = sent;
+    if (!from.alive || isOver(from, sight)) return true;
+    const { least } = from.company.keptMs(sight.place.fingerprint);
+    if (from.company.now() - acceptedAt >= least) return true;
+    return this.#course.flooded && (!sight.shown || sight.everSlow);
+  }
+
+  /** A copy may have been given up by now. Only of the last one of a person, not one's own, is anything said. */
+  #mayBeGivenUp(sent: Sent, sight: Sight): boolean {
+    const wasLost = this.#course.flooded && sent.acceptedAt <= sight.foundAt;
+    return wasLost || this.#mayGiveUp(sent, sight);
+  }
+
+  /** A process keeps nothing for an instance any more. */
+  gaveUp(from: Place, { place }: Sight): void {
+    for (const { people } of this.#pending.get(from)!) {
+      people.get(place.fingerprint)?.holders.delete(place);
+    }
+  }
+
+  /** Forgets the copies of those who have left for good, or were crowded out. */
+  #sweep({ from }: Sent, due: Due): void {
+    for (const place of [...due.holders.keys()]) {
+      const sight = from.company.of(place)!;
+      if (isOver(from, sight)) due.holders.delete(place);
+    }
+  }
+
+  // --- What is late ---
+
+  /** What had to be said or sent by now. */
+  check(): void {
+    for (const place of this.#places) {
+      const { alive, clock } = place;
+      const isAwake = !clock.asleep && this.#course.now() - clock.wokenAt > TICK_SLACK_MS;
+      if (!alive || !isAwake) continue;
+      const late = place.settling.check();
+      if (late) this.#fail(`${place.name} ${late}`);
+      for (const sent of this.#pending.get(place)!) this.#checkSent(sent);
+      for (const sight of place.company.sights()) this.#checkSight(place, sight);
+      if (place.company.connected) this.#checkAcks(place);
+      this.#course.look(place);
+    }
+  }
+
+  #checkSent(sent: Sent): void {
+    const { from, people } = sent;
+    const what = `#${sent.number} of ${from.name}`;
+    const others = [...people.values()].filter(({ isOwn }) => !isOwn);
+    const isDone = others.every(({ acked }) => acked) && others.length > 0;
+    if (isDone && sent.delivered === undefined) {
+      return this.#fail(`${what} is with everybody, and not reported as delivered`);
+    }
+    const age = from.company.now() - sent.acceptedAt;
+    let isOver = true;
+    for (const [fingerprint, due] of people) {
+      const isOld = age > from.company.keptMs(fingerprint).most + TICK_SLACK_MS;
+      if (!isOld && due.holders.size > 0) isOver = false;
+      if (due.acked || due.undelivered !== undefined) continue;
+      this.#sweep(sent, due);
+      if (due.isOwn || this.#course.flooded) continue;
+      if (due.holders.size === 0) return this.#fail(`${what} is with nobody, and not reported`);
+      if (isOld) return this.#fail(`${what} is kept for too long`);
+    }
+    if (isOver) this.#pending.get(from)!.delete(sent);
+  }
+
+  #checkSight(from: Place, sight: Sight): void {
     const now = this.#course.now();
-    if (theirs.length === 0) return; // never anybody's, as far as was known
-    const { fingerprint } = theirs[0]!;
-    if ([...sent.from.left].some((place) => place.fingerprint === fingerprint)) return;
-    const since = now - KEEP_MS + TICK_SLACK_MS;
-    const seemsLost = (place: Place) =>
-      sent.from.lost.has(place) || sent.from.everLost.has(place) && !sent.from.hasHeard(place);
-    if (sent.at > since && !theirs.some(seemsLost)) {
-      return this.#fail(`${what} to ${theirs[0]!.name} after ${now - sent.at} ms`);
+    const { least, most } = from.company.keptMs(sight.place.fingerprint);
+    for (const [seq, { acceptedAt }] of sight.written) {
+      if (from.company.now() - acceptedAt > most + TICK_SLACK_MS) sight.written.delete(seq);
     }
-    for (const place of theirs) {
-      const gone = sent.from.goneFor(place);
-      if (gone > 0 && gone + SILENT_MS < KEEP_MS) {
-        return this.#fail(`${what} to ${place.name}, gone for ${gone} ms only`);
-      }
-      // Who was gone for too long has lost it, whoever of the same person it was kept for beyond that.
-      const absence = sent.from.absences.get(place) ?? 0;
-      if (absence >= KEEP_MS - TICK_SLACK_MS && sent.from.hasMissed(place, sent.at)) continue;
-      if (sharedCalm(sent.from, place, { from: since, to: now }) >= CALM_MS) {
-        this.#fail(`${what}, but ${place.name} was there`);
-      }
+    if (!sight.shown || this.#course.flooded) return;
+    if (![...sight.channels].some((channel) => sight.live.has(channel))) return;
+    const isNew = now - sight.liveSince < 2 * TICK_SLACK_MS; // it may be old, and the channel new
+    const keptFrom = from.company.now() - least + TICK_SLACK_MS; // what is older may be given up
+    if (!isNew && sight.oldestMs(now, keptFrom) > SLOW_MS + 2 * TICK_SLACK_MS) {
+      this.#fail(`${from.name} goes on waiting for ${sight.place.name}`);
     }
   }
 
-  #fail(what: string): void {
-    this.#course.fail(what);
+  /** What was shown is acknowledged within a second. */
+  #checkAcks(at: Place): void {
+    const now = this.#course.now();
+    for (const [from, inbox] of at.inboxes) {
+      const sight = at.company.of(from);
+      const first = inbox.chats[0];
+      if (!first || !sight?.shown) continue;
+      const { seenAt } = at.taken.get(first.id)!;
+      const since = Math.max(seenAt ?? Infinity, at.clock.wokenAt);
+      if (now - since > ACK_MS + TICK_SLACK_MS) {
+        const { number } = this.messages.get(first.id)!;
+        return this.#fail(`#${number} was shown at ${at.name} and not acknowledged`);
+      }
+    }
   }
 
   /** What is still owed, once everybody who runs is connected again; nothing is said of the gone. */
   *owed(): Iterable<string> {
-    for (const sent of this.messages.values()) {
-      if (!sent.from.alive) continue;
-      const pending = [...sent.places].filter((place) =>
-        place.alive && !this.#isSettled(sent, place)
-      );
-      for (const place of pending) {
-        yield `#${sent.number} of ${sent.from.name} is not at ${place.name}, and nobody was told`;
-      }
-      const done = isReported(sent);
-      // Somebody lost may be waited for, also somebody refused whose refusal has not been heard again, or never was:
-      // one with another password says nothing, and a CLOSE may come when its handshake is forgotten.
-      const isAwaited = sent.unsure.size > 0 ||
-        [...sent.refused].some((place) =>
-          !place.alive || sent.from.everLost.has(place) ||
-          !sent.from.peers.get(place.sid ?? "")?.refused
-        );
-      if (done || isAwaited) continue;
-      if ([...sent.places].every((place) => this.#isDone(sent, place))) {
-        yield `#${sent.number} of ${sent.from.name} is everywhere, and not reported as delivered`;
+    for (const [from, pending] of this.#pending) {
+      if (!from.alive) continue;
+      for (const sent of pending) {
+        const { number, people } = sent;
+        for (const { holders } of people.values()) {
+          for (const [place, { unsure }] of holders) {
+            if (unsure || !place.alive || from.refuses(place)) continue;
+            if (this.#mayBeGivenUp(sent, from.company.of(place)!)) continue;
+            yield `#${number} of ${from.name} is not at ${place.name}`;
+          }
+        }
       }
     }
-  }
-
-  /** A place has a message; or it is gone, and another process of the same person has it. */
-  #isDone(sent: Sent, place: Place): boolean {
-    return place.alive ? place.taken.has(sent.id) : sent.from.lost.has(place) &&
-      this.#takers(sent, place.fingerprint).some(({ alive }) => alive);
-  }
-
-  /** Nothing is kept for longer than 10 minutes for somebody who is gone, with all their processes. */
-  checkKept(): void {
-    for (const sent of this.messages.values()) {
-      const { alive, clock } = sent.from;
-      const isAwake = !clock.asleep && this.#course.now() - clock.wokenAt > TICK_SLACK_MS;
-      if (!alive || !isAwake || isReported(sent)) continue;
-      for (const { fingerprint, name } of sent.places) {
-        const all = [...sent.places, ...sent.unsure];
-        const theirs = all.filter((place) => place.fingerprint === fingerprint);
-        if (!theirs.every((place) => this.#isOverdue(sent, place))) continue;
-        return this.#fail(`#${sent.number} is still kept for ${name}`);
+    for (const at of this.#places) {
+      if (!at.alive) continue;
+      for (const from of this.#places) {
+        const [missed, told] = [this.#missed(at, from.fingerprint), at.gaps.get(from.fingerprint)];
+        if (missed === (told ?? 0)) continue;
+        yield `${at.name} misses ${missed} messages of ${from.name}, and was told ${told}`;
       }
     }
-  }
-
-  #isOverdue(sent: Sent, place: Place): boolean {
-    const since = sent.from.keepsSince(place);
-    if (since === undefined || this.hasTaker(sent, place)) return false;
-    const from = sent.from.lost.has(place) ? since : Math.max(since, sent.at);
-    return this.#course.now() - from > KEEP_MS + 10 * TICK_SLACK_MS;
-  }
-
-  /** A place has a message, or its loss was reported, or another process of the same person has it instead. */
-  #isSettled(sent: Sent, place: Place): boolean {
-    if (place.taken.has(sent.id) || sent.undelivered.has(place.fingerprint)) return true;
-    return this.#isExcused(sent, place);
-  }
-
-  /** Another process of the same person has it, and this one need not get it any more. */
-  #isExcused(sent: Sent, place: Place): boolean {
-    // Where both were addressed, it is kept for this one for 10 minutes all the same.
-    const isGivenUp = sent.from.longestAbsence(place) >= KEEP_MS - TICK_SLACK_MS ||
-      sent.from.left.has(place) ||
-      this.#course.flooded;
-    return this.#hasMoved(sent, place) || isGivenUp && this.hasTaker(sent, place);
   }
 
   /** What is missing when every process has ended. */
@@ -430,13 +613,18 @@ export class Ledger {
     for (const sent of this.messages.values()) {
       if (sent.from.fate === "killed") continue;
       const what = `#${sent.number} of ${sent.from.name}`;
-      if (!isReported(sent)) {
-        yield `${what} was neither reported as delivered nor as not delivered`;
+      const others = [...sent.people].filter(([, { isOwn }]) => !isOwn);
+      if (others.length === 0 && !sent.nobody) {
+        yield `${what} was for nobody, and that was not said`;
       }
-      for (const { fingerprint, name } of sent.places) {
-        if (sent.undelivered.has(fingerprint)) continue;
-        if (this.#takers(sent, fingerprint).length > 0) continue;
-        yield `${what} was lost for ${name}, and nobody was told`;
+      for (const [fingerprint, { acked, undelivered, unsure }] of others) {
+        if (!acked && undelivered === undefined && !unsure) {
+          yield `${what} was neither reported as delivered nor as not delivered`;
+        }
+        const isShown = this.#places.some((place) =>
+          place.fingerprint === fingerprint && place.taken.get(sent.id)?.shown
+        );
+        if (acked && !isShown) yield `${what} was acknowledged by somebody who has not shown it`;
       }
     }
     for (const place of this.#places) {
@@ -450,24 +638,14 @@ export class Ledger {
   /** How often somebody did not get a message, and the sender was told. */
   get reported(): number {
     let count = 0;
-    for (const { undelivered } of this.messages.values()) count += undelivered.size;
+    for (const { people } of this.messages.values()) {
+      for (const { undelivered } of people.values()) if (undelivered !== undefined) count++;
+    }
     return count;
   }
 }
 
-function isReported({ delivered, undelivered, nobody }: Sent): boolean {
-  return delivered !== undefined || undelivered.size > 0 || nobody;
-}
-
-/** The longest time for which both were members and nothing was wrong. */
-function sharedCalm(a: Place, b: Place, within: { from: number; to: number }): number {
-  let longest = 0;
-  for (const mine of a.calm) {
-    for (const theirs of b.calm) {
-      const from = Math.max(mine.from, theirs.from, within.from);
-      const to = Math.min(mine.to, theirs.to, within.to);
-      longest = Math.max(longest, to - from);
-    }
-  }
-  return longest;
+/** Nothing is kept for an instance any more. */
+function isOver({ company }: Place, sight: Sight): boolean {
+  return sight.gone || sight.dropped || company.isCrowdedOut(sight);
 }

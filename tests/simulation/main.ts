@@ -6,28 +6,40 @@
 
 import { parseArgs } from "../../lib/base/std.ts";
 import { type Fault, FAULTS, isFault } from "./faults.ts";
+import { importRuns, isMoveFault, makeMutant, MOVE_FAULTS, type Mutant } from "./moves_faults.ts";
 import { runSeeds } from "./pool.ts";
-import { type Outcome, runSeed } from "./runner.ts";
-import type { Totals } from "./world.ts";
+import { runSeed } from "./runner.ts";
 
 const HELP =
   `A relay and its members in one process, with a virtual clock, seeded randomness and much trouble.
 
-usage: deno task simulate [--seeds N] [--from M] [--jobs N] [--break NAME]
-       deno task simulate --seed N [--break NAME]
+usage: deno task simulate [--moves] [--seeds N] [--from M] [--jobs N] [--break NAME]
+       deno task simulate [--moves] --seed N [--break NAME]
 
+  --moves       villages of hosts that come and go, instead of one relay
   --seeds N     run so many seeds (500)
   --from M      begin with this one (1)
   --seed N      run this one, and print what happens in it
   --jobs N      use so many processors (all)
   --break NAME  plant a fault first; it should be found:
-${
-    Object.entries(FAULTS).map(([name, text]) => `                  ${name.padEnd(18)}${text}`)
-      .join("\n")
-  }
+${describeFaults(Object.entries(FAULTS))}
+
+                with --moves:
+${describeFaults(Object.entries(MOVE_FAULTS).map(([name, { what }]) => [name, what]))}
 `;
 
+/** What the totals are called. */
+const NAMES: Readonly<Record<string, string>> = {
+  reported: "lost and reported",
+  hostless: "left with nobody who may host",
+  split: "left apart, as the rules have it",
+};
+
 class UsageFault extends Error {}
+
+function describeFaults(faults: [name: string, what: string][]): string {
+  return faults.map(([name, what]) => `                  ${name.padEnd(20)}${what}`).join("\n");
+}
 
 /** Reads a whole number of at least 1. */
 function readNumber(value: unknown, name: string): number | undefined {
@@ -38,49 +50,73 @@ function readNumber(value: unknown, name: string): number | undefined {
   return Number(value);
 }
 
-function readFault(value: unknown): Fault | undefined {
+function readFault<F extends string>(
+  value: unknown,
+  isFault: (name: string) => name is F,
+  names: string[],
+): F | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== "string" || !isFault(value)) {
-    throw new UsageFault(`--break is one of: ${Object.keys(FAULTS).join(", ")}`);
+    throw new UsageFault(`--break is one of: ${names.join(", ")}`);
   }
   return value;
 }
 
 function parse(args: readonly string[]) {
   const options = parseArgs(args, {
-    boolean: ["help"],
+    boolean: ["help", "moves"],
     string: ["seeds", "from", "seed", "jobs", "break"],
     unknown: (arg) => {
       throw new UsageFault(`unknown: ${arg}`);
     },
   });
+  const { moves, break: name } = options;
   return {
     help: options.help === true,
+    moves: moves === true,
     seeds: readNumber(options.seeds, "seeds") ?? 500,
     from: readNumber(options.from, "from") ?? 1,
     seed: readNumber(options.seed, "seed"),
     jobs: readNumber(options.jobs, "jobs"),
-    fault: readFault(options.break),
+    fault: moves ? undefined : readFault(name, isFault, Object.keys(FAULTS)),
+    moveFault: moves ? readFault(name, isMoveFault, Object.keys(MOVE_FAULTS)) : undefined,
   };
 }
 
+type Options = ReturnType<typeof parse>;
+
 async function main(args: readonly string[]): Promise<number> {
-  const { help, seed, seeds, from, jobs, fault } = parse(args);
-  if (help) {
+  const options = parse(args);
+  if (options.help) {
     console.log(HELP.trimEnd());
     return 0;
   }
-  if (seed !== undefined) return await showSeed(seed, fault);
+  if (!options.moves) return await run(options, undefined);
+  const mutant: Mutant | undefined = options.moveFault && await makeMutant(options.moveFault);
+  try {
+    return await run(options, mutant?.module ?? new URL("moves.ts", import.meta.url).href);
+  } finally {
+    await mutant?.remove();
+  }
+}
+
+/** @param moves The module of the villages, if they are meant. */
+async function run(options: Options, moves: string | undefined): Promise<number> {
+  const { seed, seeds, from, jobs, fault } = options;
+  const show = async (one: number, hasTotals: boolean) =>
+    await showSeed(one, { fault, moves, hasTotals });
+  if (seed !== undefined) return await show(seed, true);
   const { failed, totals, seeds: done } = await runSeeds({
     from,
     count: seeds,
     fault,
+    moves,
     jobs,
     onProgress: (count) => {
       if (count % 1000 === 0) console.log(`${count} seeds`);
     },
   });
-  if (failed) await showSeed(failed.seed, fault, { last: false });
+  if (failed) await show(failed.seed, false);
   console.log(describeTotals(done, totals));
   return failed ? 1 : 0;
 }
@@ -88,19 +124,24 @@ async function main(args: readonly string[]): Promise<number> {
 /** Runs one seed and prints its trace. */
 async function showSeed(
   seed: number,
-  fault: Fault | undefined,
-  { last = true } = {},
+  { fault, moves, hasTotals }: {
+    fault: Fault | undefined;
+    moves: string | undefined;
+    hasTotals: boolean;
+  },
 ): Promise<number> {
-  const { trace, failure, totals }: Outcome = await runSeed(seed, { trace: true, fault });
+  const { trace, failure, totals } = moves === undefined
+    ? await runSeed(seed, { trace: true, fault })
+    : await (await importRuns(moves))(seed);
   for (const line of trace) console.log(line);
   console.log(failure === undefined ? `seed ${seed} holds` : `seed ${seed} FAILED: ${failure}`);
-  if (last) console.log(describeTotals(1, totals));
+  if (hasTotals) console.log(describeTotals(1, { ...totals }));
   return failure === undefined ? 0 : 1;
 }
 
-function describeTotals(seeds: number, { messages, cuts, restarts, reported }: Totals): string {
-  return `${seeds} seeds, ${messages} messages, ${cuts} cuts, ${restarts} restarts, ` +
-    `${reported} lost and reported`;
+function describeTotals(seeds: number, totals: Readonly<Record<string, number>>): string {
+  const counts = Object.entries(totals).map(([name, count]) => `${count} ${NAMES[name] ?? name}`);
+  return [`${seeds} seeds`, ...counts].join(", ");
 }
 
 try {

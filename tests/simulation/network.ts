@@ -294,6 +294,13 @@ export class Wire {
     this.#up.breakWriter();
   }
 
+  /** Nothing arrives, until it may again. */
+  hold(direction: "up" | "down", isHeld: boolean): void {
+    const pipe = direction === "up" ? this.#up : this.#down;
+    pipe.stalledUntil = isHeld ? Infinity : 0;
+    pipe.advance();
+  }
+
   /** Nothing arrives for a while. */
   stall(direction: "up" | "down" | "both", until: number): void {
     if (direction !== "down") this.#up.stalledUntil = Math.max(this.#up.stalledUntil, until);

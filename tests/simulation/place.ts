@@ -4,25 +4,27 @@
  * @module
  */
 
-import type { ByteStream } from "../../lib/transport/establish.ts";
+import type { ByteStream } from "../../lib/transport/mod.ts";
 import type { SessionEvent } from "../../lib/session/events.ts";
-import type { Frame } from "../../lib/protocol/frames.ts";
-import type { Peer } from "../../lib/session/peer.ts";
+import { decodeFrame, type Frame } from "../../lib/protocol/frames.ts";
+import type { Sent } from "./ledger.ts";
 import type { PasswordKeys } from "../../lib/protocol/password.ts";
 import { computeView, roomTag } from "../../lib/protocol/rooms.ts";
 import type { PrivateKey } from "../../lib/protocol/identity.ts";
-import type { ServerBook } from "../../lib/session/known_servers.ts";
+import type { KnownServers } from "../../lib/session/known_servers.ts";
+import type { PeerChannel } from "../../lib/session/peer_channel.ts";
+import type { TopicMessage } from "../../lib/session/topic.ts";
 import { Session } from "../../lib/session/session.ts";
-import type { PeerBook } from "../../lib/session/known_peers.ts";
+import type { KnownPeers } from "../../lib/session/known_peers.ts";
 import { decodeHex, encodeHex } from "../../lib/base/bytes.ts";
-import { WHY } from "../../lib/protocol/frames.ts";
-import { decodeCheapId } from "../support/cheap_key.ts";
+import { cheapPrimitives } from "../support/cheap_key.ts";
 import { HostClock, type WorldClock } from "./clock.ts";
+import { Company, type Sight } from "./company.ts";
 import type { Wire } from "./network.ts";
+import { GuessJudge } from "./guesses.ts";
+import { reopenPeers } from "./books.ts";
 import type { Random } from "./random.ts";
-
-/** A JOINED that follows its LEFT(2) arrives within this. */
-const REPLACING_MS = 100;
+import { SettlingJudge } from "./settling.ts";
 
 /** Somebody, who may be there with several processes, one after the other or at once. */
 export interface Identity {
@@ -31,8 +33,8 @@ export interface Identity {
   readonly key: PrivateKey;
   /** `SHA256:…`. */
   readonly fingerprint: string;
-  readonly book: PeerBook;
-  readonly servers: ServerBook;
+  readonly book: KnownPeers;
+  readonly servers: KnownServers;
   readonly room: string;
   readonly password: { readonly text: string; readonly keys: PasswordKeys } | undefined;
   /** Sends only to these, `SHA256:…`: `--strict`. */
@@ -40,6 +42,10 @@ export interface Identity {
   /** Keys below this are refused. */
   readonly minKeyBits: number;
   readonly nick: string;
+  /** It has somebody's public key and fingerprint, and not their private key. */
+  readonly thief?: boolean;
+  /** The relay keeps these, by name, and this one apart: neither is ever shown to the other. */
+  readonly hidden?: ReadonlySet<string>;
 }
 
 /** What became of a process. */
@@ -56,11 +62,29 @@ export type Fate =
 /** A message that was taken. */
 export interface Taken {
   readonly at: number;
+  readonly seq: number;
   /** Hex digits. */
   readonly view: string;
   readonly late: boolean;
-  /** It was shown, too. */
+  /** It was given to the face. */
   shown: boolean;
+  shownAt?: number;
+  /** When it was on the screen. */
+  seenAt?: number;
+}
+
+/** What came from one instance. */
+export interface Inbox {
+  /** The highest seq taken or skipped. */
+  taken: number;
+  /** Something was taken, so that a GAP is a loss. */
+  ever: boolean;
+  /** How much was lost. */
+  missed: number;
+  /** The highest seq acknowledged. */
+  acked: number;
+  /** What is not acknowledged yet. */
+  readonly chats: { readonly seq: number; readonly id: string }[];
 }
 
 /** What the world is to a place. */
@@ -68,15 +92,26 @@ export interface Surroundings {
   readonly clock: WorldClock;
   /** The relay's fingerprint. */
   readonly relay: Uint8Array<ArrayBuffer>;
+  /** Most members of a room. */
+  readonly capacity: number;
   dial(place: Place, signal: AbortSignal, first: boolean): Promise<ByteStream>;
   /** Something was told to the user. */
   tell(place: Place, event: SessionEvent): void;
   /** The session has ended by itself or because it was told to. */
   over(place: Place, error: unknown): void;
   placeOf(sid: string): Place | undefined;
-  /** On whose behalf code runs just now. */
-  acting: Place | undefined;
+  fail(what: string): void;
+  /** A process keeps nothing for an instance any more. */
+  gaveUp(place: Place, sight: Sight): void;
+  /** The keys that somebody has met so far, `SHA256:…`. */
+  metBy(identity: Identity): ReadonlySet<string>;
+  /** Somebody has taken another nick, which may be known with another key. */
+  readonly renamed: boolean;
 }
+
+/** The screens of some are busy for the first part of each such time: what comes meanwhile is seen later. */
+const BUSY_EVERY_MS = 7_000;
+const BUSY_MS = 1_500;
 
 /** A client process. */
 export class Place {
@@ -99,38 +134,26 @@ export class Place {
   roster: Map<string, Uint8Array<ArrayBuffer>> = new Map();
   /** Its views of the room, and since when. */
   readonly views: { readonly view: string; readonly since: number }[] = [];
-  /** Who is out of its roster, and since when. */
-  readonly lost: Map<Place, number> = new Map();
-  /** For how long at most each was out of its roster and came back. */
-  readonly absences: Map<Place, number> = new Map();
-  /** When those who are lost were last connected together with it. */
-  readonly #seen = new Map<Place, number>();
-  /** Who was ever out of its roster without a word. */
-  readonly everLost: Set<Place> = new Set();
-  /** Who is lost, but was only replaced by itself: nothing of theirs moves. */
-  readonly #replaced = new Set<Place>();
-  /** For how long at most it was not connected itself. */
-  absence = 0;
-  #absentSince: number | undefined;
-  #connectedAt = 0;
-  /** Until when it had a channel with those with whom it has none now. */
-  readonly #heardUntil = new Map<Place, number>();
-  /** When those who had been lost came back. */
-  readonly #backAt = new Map<Place, number>();
-  /** Whose LEFT was final. */
-  readonly left: Set<Place> = new Set();
-  /** Whose HELLO it has had. */
-  readonly met: Set<Place> = new Set();
+  /** Whom it has to count as shown or lost. */
+  readonly company: Company;
+  readonly settling: SettlingJudge;
+  readonly guesses: GuessJudge;
   /** What it has taken, by id. */
   readonly taken: Map<string, Taken> = new Map();
-  /** How many messages of whom it was told that they are lost. */
-  readonly gaps: Map<Place, number> = new Map();
-  /** Pairings of the present connection, by sid. */
-  readonly peers: Map<string, Peer> = new Map();
-  nickChanges = 0;
-  /** When which sid came into its roster, as a number of its own that only rises. */
-  entered: Map<string, number> = new Map();
-  #order = 0;
+  /** Of whom it was told that they cannot be authenticated, and who was not shown since. */
+  readonly warnedOf: Set<string> = new Set();
+  readonly inboxes: Map<Place, Inbox> = new Map();
+  /** How many messages of whom, by fingerprint, it was told that they are lost. */
+  readonly gaps: Map<string, number> = new Map();
+  /** The greatest topic that it has heard of, or set. */
+  topic: TopicMessage | undefined;
+  /** The topic that it knew when a channel began, and the last that it sent there. */
+  readonly topicsOwed: WeakMap<PeerChannel, TopicMessage> = new WeakMap();
+  readonly topicsSent: WeakMap<PeerChannel, TopicMessage> = new WeakMap();
+  /** When which sid came into its roster. */
+  listed: Map<string, number> = new Map();
+  /** What waits for a busy screen. */
+  #unseen: (() => void)[] = [];
   #world: Surroundings;
   #room: Uint8Array<ArrayBuffer>;
   #dialled = false;
@@ -157,20 +180,34 @@ export class Place {
       minKeyBits: identity.minKeyBits,
       strict: identity.strict !== undefined,
       address: "relay:40623",
-      servers: identity.servers,
-      book: identity.book,
+      knownServers: identity.servers,
+      knownPeers: reopenPeers(identity.book),
+      // The ledger follows each message from its author's stream; what terminals tell each other would hide a loss.
+      keepsApart: true,
       dial: (signal) => {
         const first = !this.#dialled;
         this.#dialled = true;
         return world.dial(this, signal, first);
       },
       emit: (event) => {
-        if (this.fate !== "killed") world.tell(this, event);
+        if (this.fate === "killed") return;
+        world.tell(this, event);
+        return event.event === "chat" ? this.#see(event.id) : undefined;
       },
       clock: this.clock,
       random: options.random.bytes,
-      decodeId: decodeCheapId,
+      primitives: cheapPrimitives,
     });
+    const now = () => world.clock.now;
+    this.company = new Company(this, {
+      now,
+      capacity: world.capacity,
+      over: (sight) => world.gaveUp(this, sight),
+      known: new Set([identity.fingerprint, ...world.metBy(identity), ...identity.strict ?? []]),
+      mayConflict: () => world.renamed,
+    });
+    this.settling = new SettlingJudge(this, now);
+    this.guesses = new GuessJudge(this, now);
     this.#watch();
   }
 
@@ -178,6 +215,8 @@ export class Place {
   refuses({ identity: other }: Place): boolean {
     const { identity } = this;
     return identity.password !== other.password ||
+      identity.thief === true || other.thief === true ||
+      identity.hidden?.has(other.name) === true || other.hidden?.has(identity.name) === true ||
       other.key.publicKey.bits < identity.minKeyBits ||
       identity.key.publicKey.bits < other.minKeyBits;
   }
@@ -195,11 +234,6 @@ export class Place {
   /** It runs, and is not about to end. */
   get alive(): boolean {
     return this.fate === "alive";
-  }
-
-  /** A number that is higher each time. */
-  nextOrder(): number {
-    return this.#order++;
   }
 
   /** Begins to run. */
@@ -227,36 +261,47 @@ export class Place {
   stop(): void {
     if (!this.alive) return;
     this.fate = "stopping";
-    void this.session.stop();
+    void this.#stop();
   }
 
-  /** For how long at most it was without a place, or without everybody. */
-  longestAbsence(place: Place): number {
-    return Math.max(this.absence, this.absences.get(place) ?? 0);
+  async #stop(): Promise<void> {
+    if (this.#unseen.length > 0) await Promise.resolve(this.#seeAll());
+    await this.session.stop();
   }
 
-  /** It was without a place at some time since then. */
-  hasMissed(place: Place, since: number): boolean {
-    return this.left.has(place) || this.lost.has(place) && !this.#replaced.has(place) ||
-      (this.#backAt.get(place) ?? -1) >= since || this.#connectedAt >= since && this.absence > 0;
+  /** A message is on the screen: now, or when that is no longer busy. */
+  #see(id: string): Promise<void> | undefined {
+    const see = () => {
+      const taken = this.taken.get(id);
+      if (taken) taken.seenAt = this.#world.clock.now;
+    };
+    const wait = BUSY_MS - this.#world.clock.now % BUSY_EVERY_MS;
+    const isBusy = "BDF".includes(this.identity.name) && wait > 0 && this.alive;
+    if (!isBusy && this.#unseen.length === 0) return void see();
+    if (this.#unseen.length === 0) this.clock.after(wait, () => this.#seeAll());
+    return new Promise((resolve) => {
+      this.#unseen.push(() => {
+        see();
+        resolve();
+      });
+    });
   }
 
-  /** For how long it has been without a place, or without a channel with it; 0 if it is not. */
-  goneFor(place: Place): number {
-    const { now } = this.#world.clock;
-    const seen = this.lost.has(place) ? this.#seen.get(place)! : this.#absentSince ?? now;
-    const heard = this.hasHeard(place) ? now : this.#heardUntil.get(place) ?? -Infinity;
-    return now - Math.min(seen, heard);
+  #seeAll(): void {
+    for (const see of this.#unseen.splice(0)) see();
   }
 
-  /** Since when it may give up what it keeps for a place: the later of both being gone. */
-  keepsSince(place: Place): number | undefined {
-    return this.lost.get(place) ?? this.#absentSince;
+  /** What came from an instance. */
+  inbox(from: Place): Inbox {
+    const inbox = this.inboxes.get(from) ??
+      { taken: 0, ever: false, missed: 0, acked: 0, chats: [] };
+    this.inboxes.set(from, inbox);
+    return inbox;
   }
 
-  /** It has had the HELLO of a place under the sid of its roster. */
-  hasHeard({ sid }: Place): boolean {
-    return this.roster.has(sid ?? "") && this.peers.get(sid!)?.channel?.stream !== undefined;
+  /** A message was shown here, or is its own and was accepted. */
+  knows(id: string, messages: ReadonlyMap<string, Sent>): boolean {
+    return messages.get(id)?.from === this || this.taken.get(id)?.shown === true;
   }
 
   /** The places in its roster. */
@@ -286,99 +331,66 @@ export class Place {
   /** Follows what the relay tells, before the membership acts on it. */
   #watch(): void {
     const { membership } = this.session;
-    const { welcome, enter, leave, receive, disconnected } = membership;
+    const { welcome, enter, leave, disconnected, receive } = membership;
     membership.disconnected = () => {
-      for (const place of this.present()) this.#noteHeard(place);
-      this.#absentSince ??= this.#world.clock.now;
       disconnected.call(membership);
+      this.company.disconnected();
+      this.settling.disconnected();
     };
     membership.welcome = (frame, options) => {
       this.#takeWelcome(frame);
-      this.#act(() => welcome.call(membership, frame, options));
+      const { transport } = options;
+      const send = (bytes: Uint8Array) => {
+        this.#note(bytes);
+        transport.send(bytes);
+      };
+      const watched = {
+        send,
+        get congested() {
+          return transport.congested;
+        },
+      };
+      welcome.call(membership, frame, { ...options, transport: watched });
     };
     membership.enter = (frame) => {
-      this.#takeJoined(frame.sid, frame.fingerprint);
-      this.#act(() => enter.call(membership, frame));
+      this.roster.set(frame.sid, frame.fingerprint);
+      this.listed.set(frame.sid, this.#world.clock.now);
+      this.#changeView();
+      enter.call(membership, frame);
     };
     membership.leave = (frame) => {
-      this.#takeLeft(frame.sid, frame.why);
-      this.#act(() => leave.call(membership, frame));
+      this.roster.delete(frame.sid);
+      this.company.leaving(frame.sid, frame.why);
+      this.#changeView();
+      leave.call(membership, frame);
+      this.settling.look();
     };
-    membership.receive = (frame) => this.#act(() => receive.call(membership, frame));
+    membership.receive = (frame) => {
+      this.guesses.received(this.#fingerprintOf(frame.sid), frame);
+      receive.call(membership, frame);
+    };
   }
 
-  #act(action: () => void): void {
-    this.#world.acting = this;
-    try {
-      action();
-    } finally {
-      this.#world.acting = undefined;
-    }
+  #fingerprintOf(sid: string): string {
+    return encodeHex(this.roster.get(sid) ?? new Uint8Array(0));
+  }
+
+  #note(bytes: Uint8Array): void {
+    const frame = decodeFrame(bytes[0]!, bytes.subarray(3));
+    if (frame.type !== "send") return;
+    const wrong = this.guesses.sent(this.#fingerprintOf(frame.sid), frame);
+    if (wrong) this.#world.fail(`${this.name} ${wrong}`);
   }
 
   #takeWelcome(frame: Extract<Frame, { type: "welcome" }>): void {
     const { now } = this.#world.clock;
-    const before = this.present();
-    const seen = this.#absentSince ?? now;
-    this.absence = Math.max(this.absence, now - seen);
-    this.#connectedAt = now;
-    this.#absentSince = undefined;
-    this.peers.clear();
     this.sid = frame.sid;
     this.roster = new Map(frame.members.map(({ sid, fingerprint }) => [sid, fingerprint]));
-    const { entered } = this;
-    this.entered = new Map();
-    for (const { sid } of frame.members) {
-      this.entered.set(sid, entered.get(sid) ?? this.nextOrder());
-    }
-    const present = this.present();
-    for (const place of before) {
-      if (present.includes(place)) continue;
-      this.everLost.add(place);
-      this.#lose(place, seen);
-    }
-    for (const place of present) this.#regain(place);
+    const { listed } = this;
+    this.listed = new Map(frame.members.map(({ sid }) => [sid, listed.get(sid) ?? now]));
+    this.company.welcome();
+    this.settling.welcome();
     this.#changeView();
-  }
-
-  #takeJoined(sid: string, fingerprint: Uint8Array<ArrayBuffer>): void {
-    this.roster.set(sid, fingerprint);
-    this.entered.set(sid, this.nextOrder());
-    this.#regain(this.#world.placeOf(sid));
-    this.#changeView();
-  }
-
-  #noteHeard(place: Place): void {
-    if (this.hasHeard(place)) this.#heardUntil.set(place, this.#world.clock.now);
-  }
-
-  #takeLeft(sid: string, why: number): void {
-    const place = this.#world.placeOf(sid);
-    if (place) this.#noteHeard(place);
-    this.roster.delete(sid);
-    this.entered.delete(sid);
-    this.peers.delete(sid);
-    if (place && (why === WHY.LEFT || why === WHY.REMOVED)) this.left.add(place);
-    else if (place) {
-      if (why === WHY.REPLACED) this.#replaced.add(place);
-      else this.everLost.add(place);
-      this.#lose(place, this.#world.clock.now);
-    }
-    this.#changeView();
-  }
-
-  #lose(place: Place, seen: number): void {
-    this.lost.set(place, this.#world.clock.now);
-    this.#seen.set(place, seen);
-  }
-
-  #regain(place: Place | undefined): void {
-    if (!place || !this.lost.delete(place)) return;
-    const wasReplaced = this.#replaced.delete(place);
-    const absence = Math.max(1, this.#world.clock.now - this.#seen.get(place)!);
-    if (wasReplaced && absence < REPLACING_MS) return;
-    this.#backAt.set(place, this.#world.clock.now);
-    this.absences.set(place, Math.max(this.absences.get(place) ?? 0, absence));
   }
 
   #changeView(): void {

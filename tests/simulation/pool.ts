@@ -5,8 +5,6 @@
  */
 
 import type { Fault } from "./faults.ts";
-import type { Outcome } from "./runner.ts";
-import type { Totals } from "./world.ts";
 
 /** Seeds that a worker is given at once. */
 const PORTION = 20;
@@ -15,6 +13,15 @@ const PORTION = 20;
 export interface Order {
   readonly seeds: readonly number[];
   readonly fault: Fault | undefined;
+  /** Runs villages instead: the URL of their module. */
+  readonly moves: string | undefined;
+}
+
+/** What came of one seed. */
+export interface SeedOutcome {
+  readonly seed: number;
+  readonly failure: string | undefined;
+  readonly totals: Readonly<Record<string, number>>;
 }
 
 /** Which seeds are run. */
@@ -22,6 +29,7 @@ export interface PoolOptions {
   readonly from: number;
   readonly count: number;
   readonly fault?: Fault | undefined;
+  readonly moves?: string | undefined;
   /** Workers at once; as many as there are processors unless told. */
   readonly jobs?: number | undefined;
   /** So many seeds are done. */
@@ -32,7 +40,7 @@ export interface PoolOptions {
 export interface Result {
   /** How many seeds were run. */
   readonly seeds: number;
-  readonly totals: Totals;
+  readonly totals: Readonly<Record<string, number>>;
   /** The lowest seed that failed, and why. */
   readonly failed: { readonly seed: number; readonly failure: string } | undefined;
 }
@@ -49,7 +57,7 @@ class Pool {
   #options: PoolOptions;
   #next: number;
   #seeds = 0;
-  #totals: Totals = { messages: 0, cuts: 0, restarts: 0, reported: 0 };
+  #totals: Record<string, number> = {};
   #failed: Result["failed"];
 
   constructor(options: PoolOptions) {
@@ -81,18 +89,21 @@ class Pool {
     return seeds;
   }
 
-  #order(worker: Worker, seeds: number[]): Promise<Outcome[]> {
-    const order: Order = { seeds, fault: this.#options.fault };
+  #order(worker: Worker, seeds: number[]): Promise<SeedOutcome[]> {
+    const { fault, moves } = this.#options;
+    const order: Order = { seeds, fault, moves };
     return new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }: MessageEvent<Outcome[]>) => resolve(data);
+      worker.onmessage = ({ data }: MessageEvent<SeedOutcome[]>) => resolve(data);
       worker.onerror = (event) => reject(new Error(event.message));
       worker.postMessage(order);
     });
   }
 
-  #add({ seed, failure, totals }: Outcome): void {
+  #add({ seed, failure, totals }: SeedOutcome): void {
     this.#seeds++;
-    for (const name of Object.keys(totals) as (keyof Totals)[]) this.#totals[name] += totals[name];
+    for (const [name, count] of Object.entries(totals)) {
+      this.#totals[name] = (this.#totals[name] ?? 0) + count;
+    }
     if (failure !== undefined && seed < (this.#failed?.seed ?? Infinity)) {
       this.#failed = { seed, failure };
     }

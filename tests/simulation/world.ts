@@ -4,33 +4,33 @@
  * @module
  */
 
-import { encodeHex } from "../../lib/base/bytes.ts";
-import type { Channel } from "../../lib/session/peer_channel.ts";
-import type { ByteStream } from "../../lib/transport/establish.ts";
+import type { ByteStream } from "../../lib/transport/mod.ts";
 import type { SessionEvent } from "../../lib/session/events.ts";
-import { MAX_ROOM_MEMBERS, MAX_UNDELIVERED_BYTES } from "../../lib/protocol/limits.ts";
-import type { Member as RelayMember } from "../../lib/relay/room.ts";
-import type { ChatMessage, Message } from "../../lib/protocol/messages.ts";
+import { MAX_ROOM_MEMBERS } from "../../lib/protocol/limits.ts";
 import { REASON } from "../../lib/protocol/frames.ts";
-import type { Outbox } from "../../lib/session/outbox.ts";
-import type { Peer } from "../../lib/session/peer.ts";
-import { Relay, type RelayEvent } from "../../lib/relay/relay.ts";
-import type { Member } from "../../lib/session/roster.ts";
+import { REASON_TEXTS } from "../../lib/protocol/reasons.ts";
+import { FORGED, stealKey } from "./attacks.ts";
+import { NoteLedger } from "./notes.ts";
+import { Relay } from "../../lib/relay/relay.ts";
+import type { RelayEvent } from "../../lib/relay/relay_event.ts";
 import { encodeFingerprint } from "../../lib/protocol/identity.ts";
-import { cheapKey, decodeCheapId } from "../support/cheap_key.ts";
+import { cheapKey, cheapPrimitives } from "../support/cheap_key.ts";
 import { memoryPeers, memoryServers } from "./books.ts";
+import type { Sight } from "./company.ts";
 import { HostClock, WorldClock } from "./clock.ts";
 import { type Course, Ledger } from "./ledger.ts";
 import { type Quality, Wire } from "./network.ts";
 import { type Identity, Place, type Surroundings } from "./place.ts";
+import { Witness } from "./witness.ts";
 import { Random } from "./random.ts";
-import { forgetCharges, type Observer } from "./taps.ts";
+import { TrustJudge } from "./trust_judge.ts";
+import { forgetCharges } from "./taps.ts";
 
 const RELAY_KEY = cheapKey(1);
 /** Of the relay of every run, 32 bytes. */
 export const RELAY_FINGERPRINT: Uint8Array<ArrayBuffer> = RELAY_KEY.publicKey.fingerprint;
-/** One record may take a sender above its share of the relay's memory. */
-const SHARE_SLACK = 20_000;
+/** A channel is renewed after an hour times 0.9 to 1.1, where nothing is wrong. */
+const OLDEST_MS = 1.1 * 3_600_000 + 60_000;
 /** How long the operating system may try to connect. */
 const SLOW_DIAL_MS = 12_000;
 /** A client that was told to end has ended by then: 2 s to write, 1 s to read on. */
@@ -39,6 +39,13 @@ export const STOP_MS = 5_000;
 const FIRST_DIAL_MS = 400;
 /** Whatever was done to somebody, so much later everybody has noticed. */
 const QUIET_MS = 120_000;
+/** How the connections of those end who are kicked or banned. */
+const FINAL_ENDS = new Set(["removed", REASON_TEXTS[REASON.NOT_ALLOWED]!]);
+/** A network with no more delay, and room for at least so much under way, takes all that others can send. */
+const FAST_MS = 60;
+const FAST_BYTES = 65_536;
+/** So long after a disturbance, what had piled up is written. */
+const FAST_AFTER_MS = 5_000;
 /** What the relay may tell of a connection with nobody to blame. */
 const BLAMELESS =
   /^(protocol error: cut|no JOIN in time|silent for too long|too slow|the relay stops)$/;
@@ -50,6 +57,8 @@ export interface WorldOptions {
   readonly quality: Quality;
   /** There are keys that some do not take. */
   readonly weakKeys: boolean;
+  /** So many of them, the first, have met before. */
+  readonly acquainted: number;
   /** The first of them sends only to some. */
   readonly strict: boolean;
   /** How many rooms there are, 1 or 2. */
@@ -58,6 +67,12 @@ export interface WorldOptions {
   readonly passwords: Passwords | undefined;
   /** Of the room; as many as there are people, and ghosts keep them out. */
   readonly capacity: number;
+  /** The first of them is an operator. */
+  readonly operators: boolean;
+  /** Somebody stands in the roster of some, and is shown to others only. */
+  readonly lurker: boolean;
+  /** Somebody claims to be the first of them. */
+  readonly thief: boolean;
   readonly trace: boolean;
 }
 
@@ -82,21 +97,24 @@ export interface Totals {
 export type Crash = "reset" | "finish" | "lose";
 
 /** Everything of one run. */
-export class World implements Surroundings, Course, Observer {
+export class World implements Surroundings, Course {
   readonly clock: WorldClock = new WorldClock();
   readonly relay: Uint8Array<ArrayBuffer> = RELAY_FINGERPRINT;
   readonly identities: Identity[] = [];
   /** All processes there ever were. */
   readonly places: Place[] = [];
   readonly ledger: Ledger;
+  readonly notes: NoteLedger;
+  readonly witness: Witness = new Witness(this);
   readonly totals: Totals = { messages: 0, cuts: 0, restarts: 0, reported: 0 };
   readonly trace: string[] = [];
   quality: Quality;
+  /** What an operator announced. */
+  readonly announced: Set<string> = new Set();
   /** What went wrong first. */
   failure: string | undefined;
   flooded = false;
-  /** The place on whose behalf code runs just now. */
-  acting: Place | undefined;
+  renamed = false;
   #options: WorldOptions;
   #network: Random;
   #relay: Relay | undefined;
@@ -107,9 +125,12 @@ export class World implements Surroundings, Course, Observer {
   #backlog: (() => void)[] = [];
   #sids = new Map<string, Place>();
   #instances = new Map<string, Place>();
-  #outboxes = new WeakMap<Outbox, Place>();
-  #channels = new WeakMap<Channel, Place>();
-  #admitted = "";
+  /** The sid that the relay has given last. */
+  admitted = "";
+  /** Until when, by fingerprint. */
+  #bans = new Map<string, number>();
+  /** By fingerprint. */
+  #judges = new Map<string, TrustJudge>();
 
   constructor(options: WorldOptions) {
     this.#options = options;
@@ -117,12 +138,16 @@ export class World implements Surroundings, Course, Observer {
     this.#network = new Random(options.seed, "network");
     this.#relayClock = new HostClock(this.clock);
     this.ledger = new Ledger(this);
+    this.notes = new NoteLedger(this.ledger, {
+      now: () => this.clock.now,
+      fail: (what) => this.fail(what),
+    });
     this.#makePeople();
     this.startRelay();
   }
 
   #makePeople(): void {
-    const { seed, people, weakKeys, strict, rooms, passwords } = this.#options;
+    const { seed, people, weakKeys, strict, rooms, passwords, lurker, thief } = this.#options;
     const random = new Random(seed, "people");
     const bits = () => weakKeys ? random.pick([2048, 3072]) : 3072;
     const keys = Array.from({ length: people }, (_, i) => cheapKey(10 + i, bits()));
@@ -132,29 +157,60 @@ export class World implements Surroundings, Course, Observer {
       const verified = strict && i === 0
         ? new Set(fingerprints.filter(() => random.chance(0.5)))
         : undefined;
+      const judge = new TrustJudge(this);
+      this.#judges.set(fingerprints[i]!, judge);
       this.identities.push({
         name,
         key,
         fingerprint: fingerprints[i]!,
-        book: memoryPeers(verified ?? new Set()),
+        book: memoryPeers(verified ?? new Set(), (key, nick) => judge.remembered(key, nick)),
         servers: memoryServers(),
         strict: verified,
         room: i % rooms === 0 ? "lobby" : "attic",
         password: passwords?.ghost && i === people - 1 ? passwords.other : passwords?.shared,
         minKeyBits: weakKeys ? random.pick([2048, 2048, 3072]) : 2048,
         nick: `nick${name}`,
+        ...(lurker && i === people - 1 && {
+          hidden: new Set(["A", "B", "C"].filter((_, i) => i === 0 || random.chance(0.4))),
+        }),
       });
     }
+    const friends = this.identities.slice(0, this.#options.acquainted);
+    for (const { book } of friends) {
+      for (const { fingerprint, nick } of friends) book.remember(fingerprint, nick);
+    }
+    const [first] = this.identities;
+    if (!thief) return;
+    this.identities.push({ ...first!, name: "Z", key: stealKey(first!.key), thief });
   }
 
   now(): number {
     return this.clock.now;
   }
 
+  /** Most members of a room. */
+  get capacity(): number {
+    return this.#options.capacity;
+  }
+
   /** Something is wrong: the run ends. */
   fail(what: string): void {
     this.log(`FAILED: ${what}`);
     this.failure ??= what;
+  }
+
+  look(place: Place): void {
+    if (!this.flooded) this.notes.check(place); // or what they are about may be forgotten
+    for (const { channels, place: other } of place.company.sights()) {
+      for (const { startedAt } of channels) {
+        if (this.clock.now - startedAt <= OLDEST_MS) continue;
+        this.fail(`${place.name} does not renew its channel with ${other.name}`);
+      }
+    }
+  }
+
+  metBy({ fingerprint }: Identity): ReadonlySet<string> {
+    return this.#judges.get(fingerprint)!.known;
   }
 
   /** Notes a line for whoever reads the trace. */
@@ -166,6 +222,15 @@ export class World implements Surroundings, Course, Observer {
   /** The processes that run. */
   get alive(): Place[] {
     return this.places.filter((place) => place.alive);
+  }
+
+  gaveUp(place: Place, sight: Sight): void {
+    this.ledger.gaveUp(place, sight);
+  }
+
+  /** The process with this instance, 32 hex digits. */
+  placeWith(instance: string): Place | undefined {
+    return this.#instances.get(instance);
   }
 
   placeOf(sid: string): Place | undefined {
@@ -186,7 +251,6 @@ export class World implements Surroundings, Course, Observer {
     this.places.push(place);
     this.ledger.add(place);
     this.#instances.set(place.instance, place);
-    this.#outboxes.set(place.session.membership.outbox, place);
     this.log(`${name} starts`);
     this.#trouble();
     place.start();
@@ -237,6 +301,7 @@ export class World implements Surroundings, Course, Observer {
   /** Nothing arrives for a while. */
   stall(place: Place, direction: "up" | "down" | "both", duration: number): void {
     this.log(`${place.name} is stalled (${direction}) for ${duration} ms`);
+    this.#stalledUntil = Math.max(this.#stalledUntil, this.clock.now + duration);
     this.#disturb(this.clock.now + duration);
     place.wire?.stall(direction, this.clock.now + duration);
   }
@@ -251,9 +316,8 @@ export class World implements Surroundings, Course, Observer {
   /** A stopped process goes on. */
   wake(place: Place): void {
     this.log(`${place.name} wakes`);
-    this.#disturbedUntil = this.clock.now;
-    this.#disturb(this.clock.now);
     place.clock.wake();
+    this.#disturbNoMore();
     place.wire?.advance();
   }
 
@@ -289,13 +353,35 @@ export class World implements Surroundings, Course, Observer {
   tell(place: Place, event: SessionEvent): void {
     const { event: name, ...fields } = event;
     this.log(`${place.name} ${name} ${this.#describe(fields)}`);
-    if (event.event === "error") this.fail(`${place.name}: ${event.message}`);
-    if (event.event === "disconnected" && event.reason === "removed") place.fate = "stopping";
+    if (event.event === "error" && event.code !== "refused") {
+      this.fail(`${place.name}: ${event.message}`);
+    }
+    const isRemoved = event.event === "disconnected" && FINAL_ENDS.has(event.reason);
+    if (isRemoved) place.fate = "stopping";
     if (event.event === "disconnected") {
       if (event.reason === "protocol error") this.fail(`${place.name} finds a protocol error`);
       if (this.#quietFor > QUIET_MS) this.fail(`${place.name} is disconnected, for no cause`);
     }
+    if (event.event === "notice" && event.text.startsWith("cannot authenticate")) {
+      this.#checkWarning(place, event.about!);
+    }
+    if (event.event === "joined") place.warnedOf.delete(event.fingerprint);
+    if (event.event === "note") this.notes.shown(place, event);
+    if (event.event === "away" && event.text === FORGED) {
+      this.fail(`${place.name} takes what is padded too much`);
+    }
+    if (event.event === "server" && !this.announced.has(event.text)) {
+      this.fail(`${place.name} is told by the server what nobody announced`);
+    }
+    this.#judges.get(place.fingerprint)!.told(place, event);
     this.ledger.tell(place, event);
+  }
+
+  /** §6: once of somebody who is not shown, and again only after they were. */
+  #checkWarning(place: Place, about: string): void {
+    if (place.company.shows(about)) this.fail(`${place.name} is warned of somebody who is shown`);
+    if (place.warnedOf.has(about)) this.fail(`${place.name} is warned twice`);
+    place.warnedOf.add(about);
   }
 
   /** Fields of an event, with names instead of fingerprints and numbers instead of ids. */
@@ -318,7 +404,7 @@ export class World implements Surroundings, Course, Observer {
   over(place: Place, error: unknown): void {
     this.log(`${place.name} has ended${error ? `: ${error}` : ""}`);
     this.#closeCalm(place);
-    if (error && !(error instanceof Error && /removed/.test(error.message))) {
+    if (error && !(error instanceof Error && /refused/.test(error.message))) {
       this.fail(`${place.name} has ended: ${error}`);
     }
   }
@@ -336,15 +422,17 @@ export class World implements Surroundings, Course, Observer {
     const { passwords } = this.#options;
     const random = new Random(this.#options.seed, `relay ${this.#relayLives++}`);
     this.log("the relay starts");
+    this.#bans.clear();
     this.#trouble();
     this.#relayClock = new HostClock(this.clock);
     this.#relay = new Relay({
       key: RELAY_KEY,
       clock: this.#relayClock,
       random: random.bytes,
-      decodeId: decodeCheapId,
+      primitives: cheapPrimitives,
       minKeyBits: 2048,
       capacity: this.#options.capacity,
+      operators: new Set(this.#options.operators ? [this.identities[0]!.fingerprint] : []),
       joinKey: passwords?.ghost ? undefined : passwords?.shared?.keys.joinKey,
       onEvent: (event) => this.#follow(event),
     });
@@ -365,9 +453,8 @@ export class World implements Surroundings, Course, Observer {
   /** The relay's process goes on, if it was stopped. */
   wakeRelay(): void {
     this.log("the relay wakes");
-    this.#disturbedUntil = this.clock.now;
-    this.#disturb(this.clock.now);
     this.#relayClock.wake();
+    this.#disturbNoMore();
     for (const accept of this.#backlog.splice(0)) accept();
     for (const wire of this.#wires) wire.advance();
   }
@@ -406,24 +493,44 @@ export class World implements Surroundings, Course, Observer {
     this.#relay?.setAllow(new Set(this.identities.map(({ fingerprint }) => fingerprint)));
   }
 
+  /** An operator does something to somebody. */
+  operates(): void {
+    this.#trouble(this.clock.now + 60_000);
+  }
+
   /** Timers of the relay and of all clients. */
   get timers(): number {
     return this.places.reduce((sum, { clock }) => sum + clock.timers, this.#relayClock.timers);
   }
 
   #follow(event: RelayEvent): void {
-    const place = this.places.find(({ address }) => address === event.address);
+    const address = "address" in event ? event.address : undefined;
+    const place = this.places.find((each) => each.address === address);
     const name = place?.name;
     if (event.event === "closed") {
       this.log(`relay: ${name} closed: ${event.cause}`);
       if (!BLAMELESS.test(event.cause)) this.fail(`the relay about ${name}: ${event.cause}`);
+      if (event.cause === "too slow" && place && this.#isFast(place)) {
+        this.fail(`the relay closes ${name} as too slow, which was only busy`);
+      }
     } else if (event.event === "refused") {
       this.log(`relay: ${name} refused: ${event.reason}`);
       const isFull = event.reason === REASON.FULL && this.#options.capacity < MAX_ROOM_MEMBERS;
-      if (!isFull) this.fail(`the relay refuses ${name}: ${event.reason}`);
+      const isBanned = event.reason === REASON.NOT_ALLOWED && this.#options.operators;
+      if (!isFull && !isBanned) this.fail(`the relay refuses ${name}: ${event.reason}`);
+    } else if (event.event === "banned" || event.event === "kicked") {
+      const [first] = this.identities;
+      if (event.operator !== first!.fingerprint) this.fail("somebody else is an operator");
+      if (event.event === "banned") {
+        this.#bans.set(event.fingerprint, this.clock.now + event.seconds * 1000);
+      }
+    } else if (event.event === "unbanned") {
+      this.#bans.delete(event.fingerprint);
     } else if (event.event === "joined" && place) {
-      this.log(`relay: ${name} joined as ${this.#admitted}`);
-      this.#sids.set(this.#admitted, place);
+      const until = this.#bans.get(event.fingerprint) ?? 0;
+      if (this.clock.now < until) this.fail(`${name} joins and is banned`);
+      this.log(`relay: ${name} joined as ${this.admitted}`);
+      this.#sids.set(this.admitted, place);
       place.calm.push({ from: Math.max(this.clock.now, this.#disturbedUntil), to: Infinity });
     } else if (event.event === "left" && place) {
       this.log(`relay: ${name} left: ${event.why}`);
@@ -441,9 +548,18 @@ export class World implements Surroundings, Course, Observer {
     this.#troubledAt = Math.max(this.#troubledAt, until);
   }
 
+  /** Nothing has been wrong with a place lately, and its network takes what the others can send. */
+  #isFast({ calm }: Place): boolean {
+    const { latency, jitter, capacity } = this.#options.quality;
+    const last = calm.at(-1);
+    return latency + jitter <= FAST_MS && capacity >= FAST_BYTES &&
+      last?.to === Infinity && this.clock.now - last.from > FAST_AFTER_MS;
+  }
+
   // --- Calm: times in which nothing was wrong ---
 
   #disturbedUntil = 0;
+  #stalledUntil = 0;
   #troubledAt = 0;
 
   #disturb(until: number): void {
@@ -454,75 +570,18 @@ export class World implements Surroundings, Course, Observer {
     }
   }
 
+  /** Somebody goes on; calm returns once nobody is stopped any more. */
+  #disturbNoMore(): void {
+    const isRelayStopped = this.#relay !== undefined && this.#relayClock.asleep;
+    if (isRelayStopped || this.alive.some(({ clock }) => clock.asleep)) return;
+    this.#disturbedUntil = Math.max(this.clock.now, this.#stalledUntil);
+    this.#disturb(this.clock.now);
+  }
+
   #closeCalm(place: Place): boolean {
     const last = place.calm.at(-1);
     if (last?.to !== Infinity) return false;
     last.to = this.clock.now;
     return true;
-  }
-
-  // --- What is seen inside ---
-
-  sealing(channel: Channel, message: Message): void {
-    if (message.type === "hello") {
-      const place = this.#instances.get(message.instance);
-      if (place) this.#channels.set(channel, place);
-    }
-    const place = this.#channels.get(channel);
-    if (!place || place.fate === "killed") return;
-    if (message.type === "close") {
-      this.log(`${place.name} ends a channel: ${message.reason}`);
-      if (message.reason === REASON.PROTOCOL) this.fail(`${place.name}: a protocol error`);
-      if (message.reason === REASON.TIMEOUT && this.#quietFor > QUIET_MS && !this.flooded) {
-        this.fail(`${place.name} ends a channel, for no cause`);
-      }
-    } else if (message.type === "chat") this.#checkSealed(place, channel, message);
-  }
-
-  /** A view is that of the moment in which the message is sealed. */
-  #checkSealed(place: Place, channel: Channel, message: ChatMessage): void {
-    const view = encodeHex(message.view);
-    const other = encodeHex(channel.peer.fingerprint);
-    const views = message.private
-      ? [...place.roster].filter(([, fingerprint]) => encodeHex(fingerprint) === other)
-        .map(([sid]) => place.view(sid))
-      : [place.views.at(-1)?.view];
-    if (views.includes(view)) return;
-    const number = this.ledger.messages.get(message.id)?.number;
-    this.fail(`#${number} of ${place.name} was sealed with a view that is not of this moment`);
-  }
-
-  taken(member: Member, message: ChatMessage): void {
-    const place = this.acting;
-    if (!place) return this.fail("a message was taken by nobody");
-    if (place.fate === "killed") return;
-    const from = this.placeOf(member.sid);
-    this.log(`${place.name} takes #${this.ledger.messages.get(message.id)?.number}`);
-    this.ledger.taken(place, from, message);
-  }
-
-  lost(member: Member, count: number): void {
-    const from = this.placeOf(member.sid);
-    if (!this.acting || !from) return;
-    this.acting.gaps.set(from, (this.acting.gaps.get(from) ?? 0) + count);
-  }
-
-  pairing(peer: Peer): void {
-    this.acting?.peers.set(peer.sid, peer);
-  }
-
-  bound(outbox: Outbox, instance: string): void {
-    const other = this.#instances.get(instance);
-    if (other) this.#outboxes.get(outbox)?.met.add(other);
-  }
-
-  admitted(member: RelayMember): void {
-    this.#admitted = member.sid;
-  }
-
-  charged(undelivered: number): void {
-    if (undelivered > MAX_UNDELIVERED_BYTES + SHARE_SLACK) {
-      this.fail(`the relay holds ${undelivered} bytes of one sender`);
-    }
   }
 }

@@ -49,6 +49,7 @@ const below = (limit: number) => Math.floor(Math.random() * limit);
 const immortal = Math.ceil(size / 2);
 const blows = {
   "relay killed": 0,
+  "relay restarted in order": 0,
   "relay stopped for a while": 0,
   "client killed": 0,
   "cable cut": 0,
@@ -59,6 +60,13 @@ async function killRelay(crew: Crew): Promise<void> {
   await sleep(below(2000));
   await crew.startRelay();
   blows["relay killed"]++;
+}
+
+async function restartRelay(crew: Crew): Promise<void> {
+  const code = await crew.relay.kill("SIGTERM");
+  if (code !== 0) throw new Error(`the relay ended with ${code}`);
+  await crew.startRelay();
+  blows["relay restarted in order"]++;
 }
 
 async function stopRelay(crew: Crew): Promise<void> {
@@ -90,7 +98,8 @@ async function strike(crew: Crew, until: number): Promise<void> {
     crew.revive();
     if (turn % 4 === 3) cables.push(cutCable(crew));
     else if (turn % 8 === 2) await stopRelay(crew);
-    else if (turn % 2 === 0) await killRelay(crew);
+    else if (turn % 4 === 2) await restartRelay(crew);
+    else if (turn % 4 === 0) await killRelay(crew);
     else await killClient(crew);
   }
   await Promise.all(cables);

@@ -1,5 +1,5 @@
 /**
- * A program that announces what it is told to, true or not, until it is killed: NAME PORT FINGERPRINT.
+ * A program that announces a relay, real or not, until it is killed. Arguments: NAME PORT FINGERPRINT.
  */
 import { Announcer } from "../../lib/discovery/announcer.ts";
 

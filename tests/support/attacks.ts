@@ -1,21 +1,20 @@
 /**
- * A program that does to a relay whatever a stranger or a member on the same network can, all at once.
+ * A program that attacks a relay in every way a stranger or a member on the network can, all at once.
  *
- * Arguments: the port of a relay on this computer, its join key in hex digits. Ends by itself; what it says goes to
- * standard output, a line for each attack.
+ * Arguments: the port of a relay on this computer, its join key in hex. Prints a line per attack, then exits.
  */
 
 import { type Bytes, concat, decodeHex } from "../../lib/base/bytes.ts";
-import { type Connection, openTransport } from "../../lib/transport/establish.ts";
-import { MAGIC } from "../../lib/protocol/handshake.ts";
-import { computeProof } from "../../lib/protocol/password.ts";
+import { type Connection, openConnection } from "../../lib/transport/mod.ts";
+import { M1_BYTES, MAGIC } from "../../lib/protocol/handshake.ts";
+import { type JoinExchange, startJoin } from "../../lib/protocol/password.ts";
 import { DEFAULT_ROOM } from "../../lib/cli/programs.ts";
 import { roomTag } from "../../lib/protocol/rooms.ts";
 import { generateKey } from "../../lib/protocol/identity.ts";
 import { systemRandom } from "../../lib/base/clock.ts";
 import { decodeFrame, encodeFrame, KIND, MAX_PAYLOAD_BYTES } from "../../lib/protocol/frames.ts";
 
-/** Longer than it takes until a receiver that does not read is given up, §10. */
+/** Longer than the relay tolerates a receiver that does not read (§10). */
 const FLOOD_MS = 17_000;
 const FLOOD_BYTES = 64 * 1024 * 1024;
 const BURST = 1000;
@@ -26,14 +25,14 @@ const key = await generateKey(2048);
 
 const sleep = (delay: number) => new Promise<void>((resolve) => setTimeout(resolve, delay));
 
-/** A connection that has begun a handshake or whatever `bytes` are. */
+/** A connection that starts with `bytes`; undefined when refused. */
 async function dial(bytes?: Uint8Array): Promise<Deno.TcpConn | undefined> {
   try {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port });
     if (bytes) await connection.write(bytes);
     return connection;
   } catch {
-    return undefined; // the relay has had enough
+    return undefined; // refused
   }
 }
 
@@ -41,15 +40,16 @@ function close(connection: Deno.TcpConn | undefined): void {
   try {
     connection?.close();
   } catch {
-    // The relay was faster.
+    // The relay closed it first.
   }
 }
 
 function m1(): Bytes {
-  return concat(MAGIC, systemRandom(32));
+  // An ek of any values below 3329 is a valid one.
+  return concat(MAGIC, systemRandom(32), new Uint8Array(M1_BYTES.transport - MAGIC.length - 32));
 }
 
-/** A member, or somebody who wants to be one with another password. */
+/** A member, or a client that tries to join with a wrong password. */
 interface Intruder {
   readonly connection: Connection;
   readonly sid: Promise<string>;
@@ -58,30 +58,41 @@ interface Intruder {
   drained: () => void;
 }
 
-async function join(proofKey: Bytes, { reads = true } = {}): Promise<Intruder> {
+async function join(guessedKey: Bytes, { reads = true } = {}): Promise<Intruder> {
   const socket = await Deno.connect({ hostname: "127.0.0.1", port });
   const welcomed = Promise.withResolvers<string>();
   const ended = Promise.withResolvers<unknown>();
   const others: { sid: string }[] = [];
   let isDeaf = false;
   const intruder: { drained: () => void } = { drained: () => {} };
-  const { connection } = await openTransport({
+  let exchange: JoinExchange;
+  const opened = Promise.withResolvers<Connection>();
+  const { connection } = await openConnection({
     read: (into) => isDeaf ? new Promise(() => {}) : socket.read(into),
     write: (bytes) => socket.write(bytes),
     closeWrite: () => socket.closeWrite(),
     close: () => socket.close(),
   }, {
     key,
-    join: (_relay, th3) =>
-      Promise.resolve(encodeFrame({
-        type: "join",
-        proof: computeProof(proofKey, th3),
-        room: roomTag(DEFAULT_ROOM),
-        instance: systemRandom(16),
-      })),
+    async join({ relay, th3 }) {
+      exchange = await startJoin("client", {
+        joinKey: guessedKey,
+        client: key.publicKey.fingerprint,
+        relay: relay.fingerprint,
+        th3,
+      });
+      const { share } = exchange;
+      const [room, instance] = [roomTag(DEFAULT_ROOM), systemRandom(16)];
+      return encodeFrame({ type: "join", share, room, instance });
+    },
     handlers: {
       onFrame(type, body) {
         const frame = decodeFrame(type, body);
+        if (frame.type === "share") {
+          const { proof } = exchange.finish(frame.share);
+          const bytes = encodeFrame({ type: "proof", proof });
+          void opened.promise.then((connection) => connection.send(bytes));
+        }
         if (frame.type !== "welcome") return;
         others.push(...frame.members);
         isDeaf = !reads;
@@ -91,6 +102,7 @@ async function join(proofKey: Bytes, { reads = true } = {}): Promise<Intruder> {
       onEnd: (end) => ended.resolve(end),
     },
   });
+  opened.resolve(connection);
   return Object.assign(intruder, {
     connection,
     sid: welcomed.promise,
@@ -99,7 +111,7 @@ async function join(proofKey: Bytes, { reads = true } = {}): Promise<Intruder> {
   });
 }
 
-/** Sends as fast as it is let, to all of `targets` in turn. */
+/** Sends as fast as it can, to all of `targets` in turn. */
 async function flood(from: Intruder, targets: readonly string[]): Promise<number> {
   let over = false;
   void from.ended.then(() => over = true);
@@ -128,7 +140,7 @@ async function burst(): Promise<number> {
   return connections.filter(Boolean).length;
 }
 
-/** Bytes one by one, in a handshake that never gets on. */
+/** A handshake sent byte by byte, never completed. */
 async function drip(): Promise<number> {
   const connections = await Promise.all(Array.from({ length: 60 }, () => dial()));
   const bytes = m1();
@@ -140,7 +152,7 @@ async function drip(): Promise<number> {
   return connections.length;
 }
 
-/** An M1 that has to be answered, and nothing after it; the connection stays or is reset with M2 unread. */
+/** An M1 and nothing after it; the connection is closed or reset with M2 unread. */
 async function halve(count: number, { reset = false } = {}): Promise<number> {
   const connections = await Promise.all(Array.from({ length: count }, () => dial(m1())));
   for (const connection of connections) {
@@ -150,13 +162,14 @@ async function halve(count: number, { reset = false } = {}): Promise<number> {
   return count;
 }
 
-/** The start of a handshake, cut off after each number of bytes. */
+/** Handshakes cut off at a hundred places. */
 async function cutOff(): Promise<number> {
   const bytes = concat(m1(), systemRandom(200));
-  for (let length = 0; length < bytes.length; length += 2) {
+  const step = 14;
+  for (let length = 0; length < bytes.length; length += step) {
     close(await dial(bytes.subarray(0, length)));
   }
-  return bytes.length / 2;
+  return Math.ceil(bytes.length / step);
 }
 
 async function speakOthers(): Promise<number> {

@@ -1,5 +1,5 @@
 /**
- * Avahi on a computer of a test's own network: another implementation of the same standards.
+ * Avahi on a computer in a test network: another implementation of multicast DNS.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { areInstalled, type Computer, NO_NETWORKS } from "./netns.ts";
 import { poll } from "./programs.ts";
 
-/** Why it cannot be used; undefined when it can. */
+/** Why Avahi cannot be used; undefined when it can. */
 export const NO_AVAHI: string | undefined = NO_NETWORKS ??
   (await areInstalled("avahi-daemon", "avahi-browse", "avahi-publish", "dbus-daemon", "unshare")
     ? undefined
@@ -30,7 +30,7 @@ export interface Resolved {
   readonly fields: readonly string[];
 }
 
-/** A running Avahi. */
+/** A running Avahi daemon. */
 export class Avahi implements AsyncDisposable {
   readonly #computer: Computer;
   readonly #folder: string;
@@ -43,7 +43,7 @@ export class Avahi implements AsyncDisposable {
     this.#env = { DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${folder}/bus`, LC_ALL: "C.UTF-8" };
   }
 
-  /** Starts it. @param host The computer's name, without `.local`. */
+  /** @param host The computer's name, without `.local`. */
   static async start(computer: Computer, host: string): Promise<Avahi> {
     const folder = await Deno.makeTempDir({ prefix: "hearth_avahi_" });
     const avahi = new Avahi(computer, folder);
@@ -67,7 +67,7 @@ export class Avahi implements AsyncDisposable {
     await Deno.writeTextFile(path("avahi.conf"), SETTINGS.replace("\n", `\nhost-name=${host}\n`));
     this.#launch("dbus-daemon", "--nofork", "--nopidfile", `--config-file=${path("bus.conf")}`);
     await poll(() => exists(path("bus")), () => "the bus for Avahi");
-    // It insists on one place for its process id, where another one may have its own.
+    // Its PID file has a fixed path, which another instance may be using.
     const daemon = "mount -t tmpfs tmpfs /run && mkdir /run/avahi-daemon && exec avahi-daemon " +
       `--no-drop-root --no-chroot --no-rlimits -f ${path("avahi.conf")}`;
     this.#launch("unshare", "--mount", "sh", "-c", daemon);
@@ -77,12 +77,12 @@ export class Avahi implements AsyncDisposable {
     );
   }
 
-  /** Announces a service for as long as it runs. */
+  /** Announces a service until it is stopped. */
   publish(name: string, port: number, ...fields: readonly string[]): void {
     this.#launch("avahi-publish", "-s", name, "_hearth._tcp", String(port), ...fields);
   }
 
-  /** Finds what is announced now. */
+  /** Lists the present announcements. */
   async browse(): Promise<Resolved[]> {
     const said = await this.#say("avahi-browse", "-rtp", "_hearth._tcp");
     return said.split("\n").filter((line) => line.startsWith("=")).map((line) => {
@@ -104,7 +104,7 @@ export class Avahi implements AsyncDisposable {
     this.#running.push(this.#computer.start(words, this.#env));
   }
 
-  /** Ends it and all it announces. */
+  /** Stops the daemon and its announcements. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const process of this.#running.toReversed()) await process[Symbol.asyncDispose]();
     await Deno.remove(this.#folder, { recursive: true });
@@ -120,7 +120,7 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** It writes bytes beyond ASCII as `\195`. */
+/** Decodes `\195` escapes for bytes beyond ASCII. */
 function unescape(text: string): string {
   const bytes: number[] = [];
   for (const [, code, character] of text.matchAll(/\\(\d{3})|([^])/g)) {

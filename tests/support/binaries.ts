@@ -1,5 +1,5 @@
 /**
- * The compiled programs to test with, made once for all tests of a file, and run as a stranger would run them.
+ * The compiled programs, built once per test file, and run as on a stranger's computer.
  *
  * @module
  */
@@ -8,18 +8,18 @@ import { fileURLToPath } from "node:url";
 import type { Commands } from "./programs.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-/** Says where the Deno and its base program are that `deno compile` needs; beside the project, where there is one. */
+/** Locates the Deno and the base binary for `deno compile`, beside the project. */
 const TOOLCHAIN = `${ROOT}../shared/tools/standalone-toolchain.sh`;
 /** The user and the group "nobody". */
 const NOBODY = 65_534;
 
-/** A Deno that can compile, and the variables it wants. */
+/** A Deno that can compile, and its environment variables. */
 export interface Toolchain {
   readonly deno: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Prepares a {@linkcode Toolchain}. @returns The reason when there can be none. */
+/** Prepares a {@linkcode Toolchain}. @returns Why it is unavailable, as a string. */
 export async function findToolchain(): Promise<Toolchain | string> {
   try {
     await Deno.stat(TOOLCHAIN);
@@ -39,14 +39,14 @@ export async function findToolchain(): Promise<Toolchain | string> {
   return { deno: deno!, env };
 }
 
-/** Runs `deno task compile` with that Deno. */
+/** Runs `deno task compile` with it. */
 export async function runCompile(
   toolchain: Toolchain,
   { args, project = ROOT, prefix = [], env = {} }: {
     args: readonly string[];
-    /** Where the project lies; with a slash at the end. */
+    /** The project folder, ending in a slash. */
     project?: string;
-    /** A command to run it with. */
+    /** A command that runs it. */
     prefix?: readonly string[];
     env?: Record<string, string>;
   },
@@ -69,8 +69,8 @@ export async function runCompile(
 }
 
 /**
- * Runs a program as a stranger's computer would: nothing in PATH, an empty home, and as root's tests are no
- * stranger's, as the user nobody, to whom the folder of the test is given. STRANGER_HOME names another home.
+ * Runs a program as on a stranger's computer: with an empty PATH and an empty home. Tests that run as root switch to the
+ * user nobody, who gets the test's folder. STRANGER_HOME names another home.
  */
 const STRANGER = `#!/bin/sh
 world=\${PWD%/*}
@@ -79,20 +79,20 @@ case $world in
 esac
 become=
 [ "$(id -u)" != 0 ] || become="$(command -v setpriv) --reuid=${NOBODY} --regid=${NOBODY} --clear-groups"
-unset DENO_DIR DENORT_BIN DENO_TLS_CA_STORE NODE_PATH
+unset DENO_DIR DENO_JOBS DENORT_BIN DENO_TLS_CA_STORE NODE_PATH
 export HOME="\${STRANGER_HOME-$(dirname "$0")/home}" PATH=
 exec $become "$@"
 `;
 
-/** The compiled programs in a folder that can only be read. */
+/** The compiled programs, in a read-only folder. */
 export interface Binaries {
   readonly folder: string;
-  /** Each program's file. */
+  /** Paths by program. */
   readonly server: string;
   readonly client: string;
-  /** To run them as a stranger would. */
+  /** Commands that run them as a stranger. */
   readonly commands: Commands;
-  /** Goes before any command. */
+  /** Prefix of any command. */
   readonly stranger: readonly string[];
 }
 
@@ -111,7 +111,7 @@ export async function makeBinaries(toolchain: Toolchain): Promise<Binaries> {
   return { folder, server, client, commands, stranger };
 }
 
-/** Removes them. */
+/** Deletes the compiled programs. */
 export async function removeBinaries({ folder }: Binaries): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
     if (isDirectory) await Deno.chmod(`${folder}/${name}`, 0o755);

@@ -1,4 +1,4 @@
-/** Loaded before a program: SIGUSR2 and SIGALRM make mistakes in it, which no program has on purpose. */
+/** Preloaded into a program: SIGUSR2 throws an error in it, SIGALRM rejects a promise. */
 
 Deno.addSignalListener("SIGUSR2", () => {
   throw new Error("thrown on purpose");

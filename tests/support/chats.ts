@@ -4,6 +4,7 @@
  * @module
  */
 
+import assert from "node:assert/strict";
 import { type ClientOptions, FROM_SOURCE, World } from "./programs.ts";
 import { Tmux } from "./tmux.ts";
 
@@ -11,17 +12,21 @@ import { Tmux } from "./tmux.ts";
 export interface ChatOptions extends ClientOptions {
   readonly columns?: number;
   readonly rows?: number;
-  /** What is in `settings.json`; without times by default, so that screens can be compared. */
+  /** Fill the terminal; otherwise it is a log with a line below. */
+  readonly isFull?: boolean;
+  /** Contents of `settings.json`; times are off by default, so that screens can be compared. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Serve on this port instead of joining a server. */
   readonly serving?: number;
-  /** A module that is loaded before the client. */
+  /** The command that runs the client; by default that of the source. */
+  readonly client?: readonly string[];
+  /** A module to preload, from the source. */
   readonly preload?: string;
-  /** A script for bash in place of the client itself; `CLIENT` stands for that. */
+  /** A bash script to run instead; `CLIENT` stands for the client's command. */
   readonly shell?: string;
 }
 
-/** A world with terminals in it; all of it goes at the end. */
+/** A world with terminals; ends everything when disposed. */
 export class Chats implements AsyncDisposable {
   readonly world: World;
   readonly #terminals: Tmux[] = [];
@@ -30,7 +35,7 @@ export class Chats implements AsyncDisposable {
     this.world = world;
   }
 
-  /** Makes an empty one. */
+  /** Opens an empty one. */
   static async open(): Promise<Chats> {
     return new Chats(await World.open(FROM_SOURCE));
   }
@@ -41,12 +46,13 @@ export class Chats implements AsyncDisposable {
     const { home = nick, settings = { timestamp: "off" }, preload, shell } = options;
     const folder = await world.home(home);
     await Deno.writeTextFile(`${folder}/settings.json`, JSON.stringify(settings));
-    const [deno, run, ...rest] = FROM_SOURCE.client;
+    const [deno, run, ...rest] = options.client ?? FROM_SOURCE.client;
     const command = [
       ...[deno!, run!, ...preload === undefined ? [] : ["--preload", preload], ...rest],
       ...options.serving !== undefined
-        ? ["--serve", "--port", String(options.serving)]
+        ? ["--serve", "--port", String(options.serving), "--no-announce"]
         : ["--host", `127.0.0.1:${options.port ?? world.port}`],
+      ...options.isFull ? [] : ["--plain"],
       ...["--nick", nick, ...options.args ?? []],
     ];
     const terminal = await Tmux.start(
@@ -81,13 +87,18 @@ export class Chats implements AsyncDisposable {
   }
 }
 
-/** Types a line. What follows must wait until it was taken: two lines in one read are a paste. */
+/** Types a line. Wait until it has been taken before typing more: two lines in one read count as a paste. */
 export async function enter(terminal: Tmux, text: string): Promise<void> {
   await terminal.type(text);
   await terminal.press("Enter");
 }
 
-/** Waits until these rows are the last ones above the input line. */
+/** Waits for a row. */
+export async function see(terminal: Tmux, pattern: RegExp): Promise<void> {
+  await terminal.waitFor((rows) => rows.some((row) => pattern.test(row)), String(pattern));
+}
+
+/** Waits for these rows directly above the input line. */
 export async function expectLast(terminal: Tmux, ...rows: string[]): Promise<void> {
   const wanted = rows.join("\n");
   await terminal.waitFor(
@@ -96,9 +107,35 @@ export async function expectLast(terminal: Tmux, ...rows: string[]): Promise<voi
   );
 }
 
-/** The rows above the input line, which is one row, without the blank ones that a higher one left. */
+/** The rows above an input line of one row, without blank ones left by a higher one. */
 export function logOf(screen: readonly string[]): string[] {
   const log = screen.slice(0, -1);
   while (log.at(-1) === "") log.pop();
   return log;
 }
+
+/** Runs the client, then prints its exit code and whether it restored the terminal. */
+export const AFTERWARDS = `before=$(stty -g); CLIENT; echo "exit $?"
+  [ "$before" = "$(stty -g)" ] && echo restored; cat -v`;
+
+/** Waits until {@linkcode AFTERWARDS} has printed this, and nothing of the client is left in the terminal. */
+export async function expectRestored(
+  terminal: Tmux,
+  code: number,
+  ...last: string[]
+): Promise<void> {
+  const ended = [...last, `exit ${code}`, "restored"];
+  await terminal.waitFor(
+    (rows) => rows.slice(-ended.length - 1).join() === `${ended},‸`,
+    `${ended}`,
+  );
+  // Echo is on, paste mode off, and nothing has a colour.
+  await terminal.paste("pasted\n");
+  await terminal.waitFor((rows) => rows.slice(-3).join() === "pasted,pasted,‸", "the echo");
+  assert.equal(await terminal.query(MODES), MODES_BEFORE);
+  assert.deepEqual((await terminal.coloredScreen()).slice(-2), ["pasted", "pasted"]);
+}
+
+/** The cursor is shown, rows wrap, and the alternate screen is not shown. */
+export const MODES = "#{cursor_flag} #{wrap_flag} #{alternate_on}";
+export const MODES_BEFORE = "1 1 0";

@@ -1,6 +1,6 @@
 /**
- * Stand-ins for what is random or costly: identities that answer with recorded bytes, and random bytes that are the
- * same each time. Identities that cost nothing are in cheap_key.ts, a relay that is only a list in test_room.ts.
+ * Deterministic test doubles: identities that answer with recorded bytes, and reproducible random bytes. Cheap
+ * identities are in cheap_key.ts, a minimal relay in test_room.ts.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { RandomBytes } from "../../lib/base/clock.ts";
 import { sha256 } from "../../lib/protocol/crypto/hash.ts";
 import type { DecodeId, PrivateKey, PublicKey } from "../../lib/protocol/identity.ts";
 
-/** Random bytes that were recorded: hex texts, given out in order, each as long as what is asked for. */
+/** Recorded random bytes: hex strings, returned in order; each must have the requested length. */
 export function recordedRandom(...texts: readonly string[]): RandomBytes {
   const rest = texts.map((text) => decodeHex(text));
   return (length) => {
@@ -20,7 +20,7 @@ export function recordedRandom(...texts: readonly string[]): RandomBytes {
   };
 }
 
-/** Random bytes that are the same for the same seed. */
+/** Pseudo-random bytes from a seed. */
 export function seededRandom(seed: string): RandomBytes {
   const start = new TextEncoder().encode(seed);
   let count = 0;
@@ -35,15 +35,15 @@ export function seededRandom(seed: string): RandomBytes {
   };
 }
 
-/** What of an identity is answered otherwise than it would answer itself. */
+/** Replaced members of a private key. */
 export interface KeyDouble {
-  /** Instead of its own ID, 23 bytes and more. */
+  /** Its encoded identity, 23 bytes or more. */
   id?: Bytes;
   sign?(context: string, message: Uint8Array): Bytes | Promise<Bytes>;
   decrypt?(ciphertext: Uint8Array): Promise<Bytes>;
 }
 
-/** A private key that is another's but for some answers. */
+/** A private key with some members replaced. */
 export function doubleKey(real: PrivateKey, double: KeyDouble): PrivateKey {
   const publicKey = double.id ? { ...publicParts(real.publicKey), id: double.id } : real.publicKey;
   return {
@@ -54,18 +54,18 @@ export function doubleKey(real: PrivateKey, double: KeyDouble): PrivateKey {
   };
 }
 
-/** A private key whose one signature was recorded; it is not made anew, for PSS is random. */
+/** A private key that returns a recorded signature, because PSS is randomized. */
 export function recordedKey(real: PrivateKey, signature: Bytes): PrivateKey {
   return doubleKey(real, { sign: () => signature });
 }
 
-/** What of other people's identities is answered otherwise. */
+/** Replaced members of public keys. */
 export interface PublicDouble {
   verify?(context: string, message: Uint8Array, signature: Uint8Array): boolean;
   encrypt?(secret: Bytes): Bytes;
 }
 
-/** Makes public identities that are another's but for some answers. */
+/** Decodes public keys with some members replaced. */
 export function doubleDecodeId(real: DecodeId, double: PublicDouble): DecodeId {
   return (id) => {
     const key = real(id);
@@ -81,7 +81,7 @@ export function doubleDecodeId(real: DecodeId, double: PublicDouble): DecodeId {
   };
 }
 
-/** Makes public identities whose `encrypt` gives a recorded c, for OAEP is random; only for its own secret. */
+/** Decodes public keys whose `encrypt` returns a recorded c for its secret, because OAEP is randomized. */
 export function recordedDecodeId(real: DecodeId, recorded: { s: Bytes; c: Bytes }): DecodeId {
   return doubleDecodeId(real, {
     encrypt(secret) {

@@ -1,5 +1,5 @@
 /**
- * The events of `--json` as the user manual lists them: what may stand on a line of standard output.
+ * The events of `--json`, as the user manual lists them.
  *
  * @module
  */
@@ -14,6 +14,7 @@ const flag: Check = (value) => typeof value === "boolean";
 const fingerprint = pattern(/^SHA256:[A-Za-z0-9+/]{43}$/);
 const fingerprints: Check = (value) => Array.isArray(value) && value.every(fingerprint);
 const id = pattern(/^[0-9a-f]{16}$/);
+const fileId = pattern(/^[0-9a-f]{32}$/);
 const time = pattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const seconds: Check = (value) => typeof value === "number" && value > 0 && value <= 30;
 
@@ -25,16 +26,36 @@ function oneOf(...values: readonly string[]): Check {
   return (value) => values.includes(value as string);
 }
 
+function orNull(check: Check): Check {
+  return (value) => value === null || check(value);
+}
+
+const TRUST = oneOf("new", "known", "verified", "conflict");
+const ABOUT_TRANSFER: Readonly<Record<string, Check>> = {
+  number: count,
+  id: fileId,
+  fingerprint,
+  name: text,
+  bytes: count,
+};
 const WHY = oneOf("left", "lost", "replaced", "removed");
 
-/** Each event's fields behind `event`; a `?` marks one that may be missing. */
+/** The fields of each event after `event`; `?` marks optional ones. */
 const CLIENT_EVENTS: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
+  moved: {
+    address: text,
+    fingerprint,
+    host: orNull(fingerprint),
+    by: orNull(fingerprint),
+    own: flag,
+  },
+  searching: { host: orNull(fingerprint), active: flag },
   connected: { address: text, fingerprint, server: oneOf("new", "known") },
-  welcome: { room: text, members: count },
+  welcome: { room: text, members: count, authenticated: oneOf("password", "key", "none") },
   joined: {
     nick: text,
     fingerprint,
-    trust: oneOf("new", "known", "verified", "conflict"),
+    trust: TRUST,
     weak: flag,
   },
   left: { nick: text, fingerprint, why: WHY },
@@ -47,38 +68,181 @@ const CLIENT_EVENTS: Readonly<Record<string, Readonly<Record<string, Check>>>> =
     action: flag,
     late: flag,
     view: oneOf("same", "differs"),
+    "reply?": id,
+    "of?": fingerprint,
     text,
+    "history?": flag,
+    "missed?": flag,
+    "at?": time,
+    "own?": flag,
+    "to?": fingerprints,
   },
-  sent: { id, "ref?": text },
+  sent: {
+    id,
+    "ref?": text,
+    text,
+    private: flag,
+    action: flag,
+    to: fingerprints,
+    "reply?": id,
+    "of?": fingerprint,
+  },
+  note: {
+    ref: id,
+    "of?": fingerprint,
+    what: oneOf("reaction", "unreaction", "edit", "retraction"),
+    nick: text,
+    fingerprint,
+    private: flag,
+    text,
+    "history?": flag,
+    "missed?": flag,
+    "own?": flag,
+    "to?": fingerprints,
+  },
+  missed: { from: oneOf("own"), by: fingerprints, count, seconds: count },
+  read: { private: orNull(fingerprint), id, "of?": fingerprint },
+  topic: { text },
+  server: { what: oneOf("motd", "announcement"), text },
   delivered: { id, to: fingerprints },
   undelivered: { id, to: fingerprints },
+  history: { "ref?": text, entries: Array.isArray },
+  kept: { id, to: fingerprints, until: time },
   nick: { from: text, nick: text, fingerprint },
   lost: { nick: text, fingerprint, count },
   away: { nick: text, fingerprint, text },
   disconnected: { reason: text },
   reconnecting: { seconds },
-  notice: { text },
-  error: { code: text, message: text, hint: text, "ref?": text },
+  self: { nick: text, away: text },
+  trust: { fingerprint, nick: text, trust: TRUST },
+  ignored: { fingerprint, nick: text, ignored: flag },
+  offered: {
+    number: count,
+    id: fileId,
+    "ref?": text,
+    name: text,
+    size: orNull(count),
+    files: count,
+    to: fingerprints,
+    room: flag,
+    leftOut: count,
+  },
+  offer: {
+    number: count,
+    id: fileId,
+    nick: text,
+    fingerprint,
+    trust: TRUST,
+    room: flag,
+    private: flag,
+    kind: oneOf("file", "folder"),
+    name: text,
+    size: orNull(count),
+    files: count,
+    executable: flag,
+  },
+  transfer: {
+    ...ABOUT_TRANSFER,
+    direction: oneOf("in", "out"),
+    state: oneOf("waiting", "checking", "direct", "relayed", "paused"),
+    size: orNull(count),
+    rate: count,
+  },
+  received: { ...ABOUT_TRANSFER, path: text, took: count, skipped: count },
+  sentfile: { ...ABOUT_TRANSFER, took: count, skipped: count },
+  transferfailed: {
+    ...ABOUT_TRANSFER,
+    direction: oneOf("in", "out"),
+    code: text,
+    message: text,
+    hint: text,
+  },
+  notice: { text, "about?": fingerprint },
+  error: { code: text, message: text, hint: text, "ref?": text, "id?": id },
   bye: {},
 };
 
-/** The same of the server, behind `time` and `event`. */
+/** The fields of `result` beside `ref`, `command` and `ok`: of a refused command, and of each command. */
+const REFUSED: typeof CLIENT_EVENTS[string] = { "status?": count, message: text, hint: text };
+const done: Check = (value) => value === 0;
+const RESULTS: typeof CLIENT_EVENTS = {
+  help: { commands: Array.isArray },
+  history: { "entries?": Array.isArray, "history?": oneOf("off", "on", "private") },
+  search: { entries: Array.isArray },
+  names: { people: Array.isArray },
+  msg: { id, to: fingerprints },
+  reply: { id, to: fingerprints },
+  me: { id },
+  react: { id, of: fingerprint, what: oneOf("reaction", "unreaction"), text },
+  quote: { id, reply: id, of: fingerprint, "to?": fingerprints },
+  edit: { id, text },
+  retract: { id },
+  topic: { topic: text },
+  nick: { nick: text },
+  ignore: { nick: text, fingerprint, ignored: flag },
+  unignore: { nick: text, fingerprint, ignored: flag },
+  verify: { nick: text, fingerprint, "halves?": Array.isArray, "trust?": TRUST },
+  trust: { nick: text, fingerprint, trust: TRUST },
+  away: { away: text },
+  back: { away: text },
+  info: {
+    address: text,
+    serving: flag,
+    connected: flag,
+    "server?": fingerprint,
+    room: text,
+    topic: text,
+    nick: text,
+    fingerprint,
+    line: text,
+  },
+  invite: { "line?": text, "share?": Array.isArray, "id?": id, "to?": fingerprints },
+  join: { room: text },
+  part: { room: text },
+  list: { rooms: Array.isArray },
+  send: {},
+  accept: {},
+  decline: {},
+  cancel: {},
+  files: { "files?": Array.isArray },
+  kick: { status: done, fingerprint },
+  ban: { status: done, fingerprint, seconds: count },
+  unban: { status: done, fingerprint },
+  bans: { status: done, bans: Array.isArray },
+  announce: { status: done },
+  motd: { status: done },
+  quit: {},
+};
+
+/** The server's events: the fields after `time` and `event`. */
 const SERVER_EVENTS: typeof CLIENT_EVENTS = {
-  listening: { port: count, addresses: Array.isArray, fingerprint },
+  listening: {
+    port: count,
+    addresses: Array.isArray,
+    fingerprint,
+    "metrics?": text,
+    "share?": text,
+  },
   joined: { fingerprint, address: text },
   left: { fingerprint, address: text, why: WHY },
   refused: { fingerprint, address: text, reason: text },
   closed: { "fingerprint?": fingerprint, address: text, cause: text },
+  kicked: { fingerprint, operator: fingerprint },
+  banned: { fingerprint, seconds: count, operator: fingerprint },
+  unbanned: { fingerprint, operator: fingerprint },
+  announced: { operator: fingerprint },
+  motd: { operator: fingerprint },
+  omitted: { lines: count, "of?": text, "why?": WHY, "reason?": text, "cause?": text },
   stopping: {},
 };
 
-/** What may only be written as an escape. */
+/** Characters that must be escaped. */
 const UNSAFE = /[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]--\u200D]/v;
 
 /**
  * Reads a line of `--json`.
  *
- * @throws {Error} When it is none of the events, with these fields and no other.
+ * @throws {Error} When it is not a listed event with exactly its fields.
  */
 export function checkJsonLine(line: string): Event {
   if (UNSAFE.test(line)) throw new Error("unsafe characters");
@@ -87,10 +251,24 @@ export function checkJsonLine(line: string): Event {
   const { time: at, event: name, ...fields } = event;
   if (ofServer ? !time(at) : at !== undefined) throw new Error("a wrong time");
   if (Object.keys(event)[ofServer ? 1 : 0] !== "event") throw new Error("event is not first");
-  const shape = (ofServer ? SERVER_EVENTS : CLIENT_EVENTS)[String(name)];
+  const shape = ofServer
+    ? SERVER_EVENTS[String(name)]
+    : name === "result"
+    ? resultShape(event)
+    : inRoom(CLIENT_EVENTS[String(name)]);
   if (!shape) throw new Error("an unknown event");
   checkFields(fields, shape);
   return event as Event;
+}
+
+function resultShape({ command, ok }: Readonly<Record<string, unknown>>) {
+  const fields = ok ? RESULTS[String(command)] : REFUSED;
+  return inRoom(fields && { "ref?": text, command: text, ok: flag, ...fields });
+}
+
+/** Every event of a client says its room once there was more than one. */
+function inRoom(shape: Record<string, Check> | undefined) {
+  return shape && { ...(shape.room === undefined && { "room?": text }), ...shape };
 }
 
 function checkFields(fields: Readonly<Record<string, unknown>>, shape: Record<string, Check>) {
@@ -103,5 +281,5 @@ function checkFields(fields: Readonly<Record<string, unknown>>, shape: Record<st
     delete rest[name];
   }
   const [surplus] = Object.keys(rest);
-  if (surplus !== undefined) throw new Error(`a surplus ${surplus}`);
+  if (surplus !== undefined) throw new Error(`an unexpected ${surplus}`);
 }

@@ -1,5 +1,5 @@
 /**
- * A clock that only goes when it is told to: hours in milliseconds.
+ * A clock under the test's control: hours pass in milliseconds.
  *
  * @module
  */
@@ -13,7 +13,7 @@ interface Alarm {
   readonly action: () => void;
 }
 
-/** Lets everything happen that needs no time: promises, and what the runtime has ready. */
+/** Runs everything that needs no time: promise jobs and ready events. */
 export async function settle(turns = 3): Promise<void> {
   for (let i = 0; i < turns; i++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
@@ -22,12 +22,12 @@ export async function settle(turns = 3): Promise<void> {
 export async function until(condition: () => boolean, limit = 10_000): Promise<void> {
   const deadline = performance.now() + limit;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error("waited in vain");
+    if (performance.now() > deadline) throw new Error("timed out");
     await new Promise<void>((resolve) => setTimeout(resolve, 1));
   }
 }
 
-/** A clock under the test's control. */
+/** A clock that moves only by {@linkcode advance} and {@linkcode sleep}. */
 export class FakeClock implements Clock {
   #now = 1_000;
   #nextId = 1;
@@ -51,12 +51,12 @@ export class FakeClock implements Clock {
     this.#alarms = this.#alarms.filter((alarm) => alarm.id !== timer);
   }
 
-  /** How many timers are set. */
+  /** The number of timers set. */
   get timers(): number {
     return this.#alarms.length;
   }
 
-  /** Lets `delay` milliseconds pass: every timer that is due fires in order, and all it causes happens before the next. */
+  /** Advances by `delay` milliseconds: due timers fire in order, each after the effects of the one before have settled. */
   async advance(delay: number): Promise<void> {
     const end = this.#now + delay;
     await settle();
@@ -72,7 +72,7 @@ export class FakeClock implements Clock {
     await settle();
   }
 
-  /** The program is stopped for `delay` milliseconds: no timer fires meanwhile, all that were due fire then. */
+  /** Simulates a program stopped for `delay` milliseconds: all timers due meanwhile fire at the end. */
   async sleep(delay: number): Promise<void> {
     this.#now += delay;
     await this.advance(0);

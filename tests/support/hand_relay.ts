@@ -1,26 +1,32 @@
 /**
- * The relay's end of a connection, driven by hand: what the client sends is kept, and what it gets is the test's.
+ * The relay's end of a connection, driven by the test: keeps what the client sends, and sends what the test wants.
  *
  * @module
  */
 
-import { type Bytes, concat, withLength } from "../../lib/base/bytes.ts";
+import { type Bytes, concat, equalBytes, withLength } from "../../lib/base/bytes.ts";
 import { Opener, Sealer } from "../../lib/protocol/records.ts";
 import { DecryptError, ProtocolError } from "../../lib/base/errors.ts";
-import { forEachFrame } from "../../lib/transport/input_buffer.ts";
-import { M1_BYTES, Responder } from "../../lib/protocol/handshake.ts";
+import { HandshakeResponder, M1_BYTES } from "../../lib/protocol/handshake.ts";
 import { writeAll } from "../../lib/transport/byte_stream.ts";
-import { decodeFrame, type Frame } from "../../lib/protocol/frames.ts";
-import { cheapKey, decodeCheapId } from "./cheap_key.ts";
+import { decodeFrame, encodeFrame, forEachFrame, type Frame } from "../../lib/protocol/frames.ts";
+import { startJoin } from "../../lib/protocol/password.ts";
+import { makeSessionKey } from "../../lib/protocol/session_key.ts";
+import { cheapKey, cheapPrimitives } from "./cheap_key.ts";
 import { settle } from "./fake_clock.ts";
 import type { MemoryStream } from "./memory_stream.ts";
 
-/** The relay's end of a connection, driven by hand. */
+/** The relay's end of a connection. */
 export class HandRelay {
   readonly #stream: MemoryStream;
   #sealer: Sealer | undefined;
   #opener: Opener | undefined;
-  /** What the client sent after its JOIN. */
+  #client: Bytes = new Uint8Array(32);
+  #relay: Bytes = new Uint8Array(32);
+  #th3: Bytes = new Uint8Array(32);
+  /** The client's JOIN. */
+  join: Frame | undefined;
+  /** The frames the client sent after JOIN. */
   readonly frames: Frame[] = [];
   ended = false;
 
@@ -28,19 +34,43 @@ export class HandRelay {
     this.#stream = stream;
   }
 
-  /** Takes the handshake and the record with JOIN, then reads on. */
-  async accept(): Promise<void> {
-    const responder = new Responder({
-      key: cheapKey(7),
-      mode: "transport",
-      decodeId: decodeCheapId,
-    });
-    await this.#write(await responder.consumeM1(await this.#read(M1_BYTES)));
-    const { sendKey, receiveKey } = await responder.consumeM3(await this.#readSized());
+  /** Completes the handshake, takes JOIN, and keeps reading. @param seed Number of the relay's key. */
+  async accept(seed = 7): Promise<void> {
+    const key = cheapKey(seed);
+    const primitives = cheapPrimitives;
+    const session = await makeSessionKey(key, { primitives });
+    const responder = new HandshakeResponder({ key, mode: "transport", session, primitives });
+    await this.#write(await responder.consumeM1(await this.#read(M1_BYTES.transport)));
+    const { peer, th3, sendKey, receiveKey } = await responder.consumeM3(await this.#readSized());
+    this.#client = peer.fingerprint;
+    this.#relay = key.publicKey.fingerprint;
+    this.#th3 = th3;
     this.#sealer = new Sealer(sendKey);
     this.#opener = new Opener(receiveKey);
-    this.#opener.open((await this.#readSized()).subarray(2));
+    const first = this.#opener.open((await this.#readSized()).subarray(2));
+    forEachFrame(first, (type, body) => this.join = decodeFrame(type, body));
     void this.#listen();
+  }
+
+  /**
+   * Asks for a password: sends SHARE, and waits for the client's PROOF.
+   *
+   * @returns Whether that is right, and the answer to it.
+   */
+  async ask(joinKey: Uint8Array): Promise<{ isRight: boolean; answer: Bytes }> {
+    if (this.join?.type !== "join") throw new TypeError("no JOIN");
+    const exchange = await startJoin("relay", {
+      joinKey,
+      client: this.#client,
+      relay: this.#relay,
+      th3: this.#th3,
+      primitives: cheapPrimitives,
+    });
+    await this.send(encodeFrame({ type: "share", share: exchange.share }));
+    const { proof, answer } = exchange.finish(this.join.share);
+    const shown = this.frames.find(({ type }) => type === "proof");
+    if (shown?.type !== "proof") throw new Error("no PROOF");
+    return { isRight: equalBytes(shown.proof, proof), answer };
   }
 
   async #listen(): Promise<void> {
@@ -74,13 +104,13 @@ export class HandRelay {
     await writeAll(this.#stream, bytes);
   }
 
-  /** Sends a plaintext as one record, and lets the client do what comes of it. */
+  /** Sends a plaintext as one record, and lets the client react. */
   async send(plaintext: Uint8Array): Promise<void> {
     await this.#write(withLength(this.#sealer!.seal(plaintext)));
     await settle(20);
   }
 
-  /** The reason of the client's CLOSE. */
+  /** The reason in the client's CLOSE. */
   get reason(): number | undefined {
     const close = this.frames.find(({ type }) => type === "close");
     return close?.type === "close" ? close.reason : undefined;

@@ -1,57 +1,63 @@
 /**
- * A relay that does its job unless a test tells it otherwise, and real sessions that have to live with it: virtual
- * time, cheap identities, byte streams in memory.
+ * A relay that misbehaves as a test wants, and real sessions connected to it: virtual time, cheap identities, streams in
+ * memory.
  *
  * @module
  */
 
 import assert from "node:assert/strict";
-import { type Bytes, encodeHex } from "../../lib/base/bytes.ts";
-import { type Accepted, acceptTransport, type ByteStream } from "../../lib/transport/establish.ts";
+import { type Bytes, concat, encodeHex } from "../../lib/base/bytes.ts";
+import { acceptConnection, type Accepted, type ByteStream } from "../../lib/transport/mod.ts";
 import type { SessionEvent } from "../../lib/session/events.ts";
 import {
+  BOX_BYTES,
   decodeFrame,
   encodeFrame,
   type Frame,
   FRAME_HEADER_BYTES,
+  KIND,
   WHY,
 } from "../../lib/protocol/frames.ts";
 import { encodeFingerprint, type PrivateKey } from "../../lib/protocol/identity.ts";
 import { Session } from "../../lib/session/session.ts";
 import { memoryPeers, memoryServers } from "../simulation/books.ts";
 import { Random } from "../simulation/random.ts";
-import { cheapKey, decodeCheapId } from "./cheap_key.ts";
+import { makeSessionKey } from "../../lib/protocol/session_key.ts";
+import { cheapKey, cheapPrimitives } from "./cheap_key.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { memoryPair, type MemoryStream } from "./memory_stream.ts";
 
-/** A frame that is routed from one client to another. */
-export type Routed = Extract<Frame, { type: "send" | "recv" }>;
+/**
+ * A frame routed from one client to another; an entry of a CAST as if it were a SEND of kind 4, with box and common
+ * as its payload.
+ */
+export type Routed = Extract<Frame, { type: "send" | "recv" }> & { readonly isPart?: boolean };
 
-/** A payload that a client has sent. */
+/** A payload sent by a client. */
 export interface Sent {
   readonly from: Line;
-  /** Whom it is for, if that is anybody. */
+  /** The addressee, if there is one. */
   readonly to: Line | undefined;
   readonly frame: Routed;
 }
 
-/** One connection of a client that has joined. */
+/** The connection of a client that has joined. */
 export interface Line {
   readonly accepted: Accepted;
   readonly sid: string;
   readonly who: Victim;
 }
 
-/** How a client differs from any other. */
+/** Options of {@linkcode Victim}. */
 export interface VictimOptions {
-  /** Empty or absent: none. */
+  /** None if empty or absent. */
   readonly password?: string;
   readonly nick?: string;
-  /** Says what day it is to this one. */
+  /** This client's clock, if not the relay's. */
   readonly clock?: FakeClock;
 }
 
-/** An honest client: a session, what was accepted from its user and what was shown. */
+/** An honest client: a session, the messages it accepted, and its events. */
 export class Victim {
   readonly name: string;
   readonly key: PrivateKey;
@@ -59,11 +65,11 @@ export class Victim {
   readonly events: SessionEvent[] = [];
   /** Texts by id, in the order they were accepted. */
   readonly said: Map<string, string> = new Map();
-  /** Why the session has ended by itself. */
+  /** Why the session ended by itself. */
   failure: unknown;
   readonly #relay: HostileRelay;
 
-  /** @param seed Number of its identity. */
+  /** @param seed The number of its identity. */
   constructor(relay: HostileRelay, seed: number, options: VictimOptions) {
     this.#relay = relay;
     this.key = cheapKey(seed);
@@ -75,27 +81,27 @@ export class Victim {
       ...(options.password === undefined ? {} : { password: options.password }),
       minKeyBits: 2048,
       address: "relay:40623",
-      servers: memoryServers(),
-      book: memoryPeers(new Set()),
+      knownServers: memoryServers(),
+      knownPeers: memoryPeers(new Set()),
       dial: () => relay.dial(this),
-      emit: (event) => this.events.push(event),
+      emit: (event) => void this.events.push(event),
       clock: options.clock ?? relay.clock,
       random: new Random(seed, "victim").bytes,
-      decodeId: decodeCheapId,
+      primitives: cheapPrimitives,
     });
     this.session.run().catch((error) => this.failure = error);
   }
 
-  /** Writes to the room. */
+  /** Sends a message to the room. */
   say(text: string): string {
-    const id = this.session.membership.say(text);
+    const id = this.session.say(text);
     this.said.set(id, text);
     return id;
   }
 
-  /** Writes to one person. */
+  /** Sends a private message. */
   whisper(to: Victim, text: string): string {
-    const id = this.session.membership.whisper(to.name, text);
+    const id = this.session.sendPrivate(to.name, text);
     this.said.set(id, text);
     return id;
   }
@@ -107,12 +113,12 @@ export class Victim {
     );
   }
 
-  /** Texts that were shown, with a mark where the sender sees another room. */
+  /** Texts shown, with a mark where the sender's view differs. */
   get shown(): string[] {
     return this.all("chat").map(({ text, view }) => view === "same" ? text : `${text} (differs)`);
   }
 
-  /** Its present connection. */
+  /** Its current connection. */
   get line(): Line {
     const line = this.#relay.lines.findLast(({ who }) => who === this);
     assert.ok(line, `${this.name} is not connected: ${JSON.stringify(this.events.slice(-3))}`);
@@ -122,37 +128,37 @@ export class Victim {
 
 /** What was sent on one connection. */
 interface Recording {
-  /** All that was sent to the client, as it was written. */
+  /** What was written to the client, write by write. */
   readonly chunks: Uint8Array[];
 }
 
-/** The relay. */
+/** The relay, honest until a test changes one of its hooks. */
 export class HostileRelay {
   readonly clock = new FakeClock();
   readonly random: Random;
   readonly victims: Victim[] = [];
   readonly lines: Line[] = [];
-  /** What was sent on each connection, in the order they were made. */
+  /** What was sent on each connection, in order of connecting. */
   readonly recordings: Recording[] = [];
-  /** The CLOSE reasons that clients have ended their connections with. */
+  /** The reasons in CLOSE frames of clients. */
   readonly reasons: number[] = [];
   key: PrivateKey = cheapKey(1);
-  /** Decides what becomes of a payload: the frames to deliver, with the line each goes to. */
+  /** Routes a payload: the frames to deliver, and where to. */
   route: (sent: Sent) => readonly (readonly [Line, Routed])[] = deliver;
-  /** Under which fingerprint a member is told to another; undefined hides it. */
+  /** The fingerprint under which a member is shown to another; undefined hides it. */
   claim: (member: Line, to: Line) => Bytes | undefined = ({ accepted }) =>
     accepted.peer.fingerprint;
-  /** Instead of WELCOME. */
+  /** Replaces WELCOME. */
   welcome: ((line: Line) => Uint8Array | undefined) | undefined;
-  /** Instead of everything: gets the fresh stream. */
+  /** Replaces the whole relay for a new stream. */
   answer: ((stream: ByteStream) => void) | undefined;
 
-  /** @param seed Of all that is random here. */
+  /** @param seed For all randomness. */
   constructor(seed = 1) {
     this.random = new Random(seed, "relay");
   }
 
-  /** Runs a test against a relay; all sessions end with it. */
+  /** Runs a test against a relay, then ends all sessions. */
   static async use(test: (relay: HostileRelay) => Promise<void>, seed = 1): Promise<void> {
     const relay = new HostileRelay(seed);
     try {
@@ -166,14 +172,14 @@ export class HostileRelay {
     }
   }
 
-  /** Somebody who connects and stays. */
+  /** Adds a client. */
   victim(seed: number, options: VictimOptions = {}): Victim {
     const victim = new Victim(this, seed, options);
     this.victims.push(victim);
     return victim;
   }
 
-  /** Several of them, who have met each other. */
+  /** Adds several clients, and waits until all see each other. */
   async meet(...seeds: readonly number[]): Promise<Victim[]> {
     const victims: Victim[] = [];
     for (const seed of seeds) {
@@ -182,17 +188,17 @@ export class HostileRelay {
     }
     await this.advance(2000);
     for (const victim of victims) {
-      assert.equal(victim.session.membership.people().length, seeds.length - 1);
+      assert.equal(victim.session.people().length, seeds.length - 1);
     }
     return victims;
   }
 
-  /** Lets time pass. */
+  /** Advances the clock. */
   async advance(delay: number): Promise<void> {
     await this.clock.advance(delay);
   }
 
-  /** A connection of a client. */
+  /** Connects a client. */
   dial(victim: Victim): Promise<ByteStream> {
     const [near, far] = memoryPair();
     const chunks: Uint8Array[] = [];
@@ -206,9 +212,11 @@ export class HostileRelay {
     let accepted: Accepted;
     try {
       const { key, clock } = this;
-      accepted = await acceptTransport(stream, { key, clock, decodeId: decodeCheapId });
+      const primitives = cheapPrimitives;
+      const session = makeSessionKey(key, { primitives });
+      accepted = await acceptConnection(stream, { key, clock, session, primitives });
     } catch {
-      return; // a client that will not have this relay
+      return; // the client refused this relay
     }
     let line: Line | undefined;
     accepted.connection.start({
@@ -216,6 +224,7 @@ export class HostileRelay {
         const frame = decodeFrame(type, body.slice());
         if (frame.type === "join") line = this.#join(accepted, who);
         else if (line && frame.type === "send") this.#take(line, frame);
+        else if (line && frame.type === "cast") this.#takeCast(line, frame);
       },
       onEnd: (end) => {
         if (end.type === "closed") this.reasons.push(end.reason);
@@ -237,7 +246,7 @@ export class HostileRelay {
     return line;
   }
 
-  /** The WELCOME that would be right, but for what {@linkcode HostileRelay.claim} says. */
+  /** The correct WELCOME, apart from {@linkcode HostileRelay.claim}. */
   welcomeOf(line: Line): Extract<Frame, { type: "welcome" }> {
     const members = this.lines.filter((other) => other !== line).flatMap((other) => {
       const fingerprint = this.claim(other, line);
@@ -260,12 +269,19 @@ export class HostileRelay {
     for (const [line, routed] of this.route({ from, to, frame })) this.tell(line, routed);
   }
 
-  /** Sends a frame to a client. */
-  tell(line: Line, frame: Frame): void {
-    line.accepted.connection.send(encodeFrame(frame));
+  #takeCast(from: Line, { entries, common }: Extract<Frame, { type: "cast" }>): void {
+    for (const { sid, tag, box } of entries) {
+      const payload = concat(box, common);
+      this.#take(from, { type: "send", sid, kind: KIND.RECORD, tag, payload, isPart: true });
+    }
   }
 
-  /** Sends bytes as a frame, whatever they are. */
+  /** Sends a frame to a client. */
+  tell(line: Line, frame: Frame | Routed): void {
+    line.accepted.connection.send(encodeFrame("isPart" in frame ? toPart(frame) : frame));
+  }
+
+  /** Sends any bytes as the body of a frame. */
   tellRaw(line: Line, type: number, body: Uint8Array): void {
     const bytes = new Uint8Array(FRAME_HEADER_BYTES + body.length);
     bytes.set([type, body.length >> 8, body.length]);
@@ -273,7 +289,7 @@ export class HostileRelay {
     line.accepted.connection.send(bytes);
   }
 
-  /** Cuts a connection, or all of them; from now on it is an honest relay if `reform` says so. */
+  /** Cuts some connections, or all; with `reform`, the relay is honest from here on. */
   cut(lines: readonly Line[] = this.lines, { reform = false } = {}): void {
     if (reform) {
       const honest = new HostileRelay();
@@ -286,7 +302,7 @@ export class HostileRelay {
     }
   }
 
-  /** It is honest from now on, all connect anew, and what they say then arrives; nothing else was ever shown. */
+  /** Asserts that clients recover once the relay is honest: they reconnect, new messages arrive, nothing was forged. */
   async assertHeals(): Promise<void> {
     this.cut(this.lines, { reform: true });
     await this.advance(150_000);
@@ -305,8 +321,8 @@ export class HostileRelay {
   }
 
   /**
-   * What was shown was written by whom it was shown of, once, in order; who was shown as a person is one; what was
-   * said to be delivered was shown.
+   * Asserts that every message shown was sent by the member it was attributed to, once and in order; that everybody
+   * shown is a real client; and that every message reported as delivered was shown.
    */
   assertTruth(): void {
     const byName = new Map(this.victims.map((victim) => [victim.name, victim]));
@@ -336,13 +352,16 @@ export class HostileRelay {
     }
   }
 
-  /** Everything that was said was shown to every other, or its sender was told that it was not delivered. */
+  /** Asserts that each message was shown to everybody else, or reported to its sender as undelivered. */
   assertNothingLost(): void {
     for (const victim of this.victims) {
       const undelivered = victim.all("undelivered");
+      const sent = new Map(victim.all("sent").map(({ id, to }) => [id, to]));
       for (const [id, text] of victim.said) {
         for (const other of this.victims) {
-          if (other === victim || other.all("chat").some((event) => event.id === id)) continue;
+          // It is for those who were shown or lost when it was accepted.
+          if (other === victim || !sent.get(id)?.includes(other.name)) continue;
+          if (other.all("chat").some((event) => event.id === id)) continue;
           const reported = undelivered.some((event) =>
             event.id === id && (event.to.length === 0 || event.to.includes(other.name))
           );
@@ -353,12 +372,17 @@ export class HostileRelay {
   }
 }
 
-/** What an honest relay does. */
+function toPart({ sid, tag, payload }: Routed): Frame {
+  const [box, common] = [payload.subarray(0, BOX_BYTES), payload.subarray(BOX_BYTES)];
+  return { type: "part", sid, tag, box, common };
+}
+
+/** Routes like an honest relay. */
 export function deliver({ from, to, frame }: Sent): readonly (readonly [Line, Routed])[] {
   return to && to !== from ? [[to, { ...frame, type: "recv", sid: from.sid }]] : [];
 }
 
-/** A stream that keeps what is written to it. */
+/** A stream that records what is written to it. */
 function recorded(stream: MemoryStream, chunks: Uint8Array[]): ByteStream {
   return {
     read: (into) => stream.read(into),

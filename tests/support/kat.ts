@@ -1,7 +1,6 @@
 /**
- * The known answers of tests/vectors/kat.json with their types, for all who test against them.
- *
- * Byte strings are lower-case hex. What another test file reads by itself (keys refused, passwords, nicks) is left out.
+ * The known answers of tests/vectors/kat.json, typed. Byte strings are lower-case hex. Parts used by a single test file
+ * (refused keys, passwords, nicks) are left out.
  *
  * @module
  */
@@ -23,6 +22,20 @@ export interface KatHandshake {
   eI: string;
   eR_private: string;
   eR: string;
+  /** d || z of the initiator's ML-KEM key. */
+  dk_seed: string;
+  ek: string;
+  /** The randomness of the encapsulation. */
+  m: string;
+  kct: string;
+  kss: string;
+  /** Peer only, and null without a password. */
+  Kroom?: string | null;
+  ci?: string;
+  yI?: string;
+  yR?: string;
+  YI?: string;
+  YR?: string;
   prologue_parts?: Record<"fp_s" | "room" | "fp_i" | "fp_r" | "sid_i" | "sid_r", string>;
   prologue: string;
   psk: string;
@@ -33,6 +46,14 @@ export interface KatHandshake {
   prk: string;
   kR: string;
   kI: string;
+  /** The seed of the responder's session key. */
+  skR: string;
+  pkR: string;
+  certR_message: string;
+  CERTR: string;
+  edR_label: string;
+  edR_message: string;
+  EDR: string;
   ct2_plaintext: string;
   ct2: string;
   M2: string;
@@ -41,6 +62,14 @@ export interface KatHandshake {
   s?: string;
   /** Peer only. */
   c?: string;
+  /** Peer only, like the next six. */
+  skI?: string;
+  pkI?: string;
+  certI_message?: string;
+  CERTI?: string;
+  edI_label?: string;
+  edI_message?: string;
+  EDI?: string;
   ct3_plaintext: string;
   ct3: string;
   M3: string;
@@ -50,7 +79,7 @@ export interface KatHandshake {
   ckR: string;
 }
 
-/** Bytes that are accepted or refused, and why; `repeat` stands for bytes appended. */
+/** Bytes to accept or refuse, and why; `repeat` stands for appended bytes. */
 export interface KatCase {
   reason: string;
   hex: string;
@@ -59,12 +88,58 @@ export interface KatCase {
   state?: string;
 }
 
-/** What of kat.json is used. */
+/** A CAST and its PARTs. */
+export interface KatCast {
+  name: string;
+  k: string;
+  content: string;
+  common_plaintext: string;
+  common: string;
+  ad: string;
+  entries: {
+    ckI: string;
+    n: number;
+    sid: string;
+    tag: string;
+    seq: number;
+    box_plaintext: string;
+    box: string;
+  }[];
+  frames: string[];
+  parts: string[];
+  fields: Record<string, string | number>[];
+}
+
+/** The typed part of kat.json. */
 export interface Kat {
   keys: Record<KatKeyName, { bits: number; pem: string; id: string; fp: string; text: string }>;
   transport: { cases: KatHandshake[] };
   peer: { cases: KatHandshake[] };
-  handshakes_rejected: { cases: { message: "M2" | "M3"; reason: string; hex: string }[] };
+  handshakes_rejected: { cases: { message: "M1" | "M2" | "M3"; reason: string; hex: string }[] };
+  sessions: {
+    handshake: string;
+    /** Of an M2 only L(ct2). */
+    rejected: { message: "M2" | "M3"; reason: string; hex: string }[];
+    accepted: { message: "M2" | "M3"; hex: string }[];
+  };
+  cpace: { rejected: { note: string; hex: string }[] };
+  cast: {
+    source: string;
+    cases: KatCast[];
+    many: {
+      k: string;
+      common_sha256: string;
+      common_bytes: number;
+      content_sha256: string;
+      entries: string[];
+      counts: number[];
+      frame_bytes: number[];
+      frame_sha256: string[];
+    };
+    rejected: { reason: string; box: string; common: string }[];
+    sizes: { CHAT: [number, number][]; NOTE: [number, number][] };
+    max_entries: [commonBytes: number, entries: number][];
+  };
   points_rejected: { cases: { note: string; hex: string }[] };
   records: {
     keys: { direction: "I" | "R"; j: number; ck: string; key: string }[];
@@ -84,9 +159,22 @@ export interface Kat {
     edge: KatCase[];
     rejected: KatCase[];
   };
+  references: {
+    cases: { sender: KatKeyName; fp: string; id: string; ref: string }[];
+    used_case: number;
+    used: { what: string; hex: string }[];
+  };
   rooms: {
     tags: { name: string; r: string; r_utf8: string; tag: string }[];
     refused: { name: string; reason: string }[];
+  };
+  files: {
+    connection: Record<
+      "id" | "secret" | "eD_private" | "eL_private" | "eL" | "hello" | "recordD" | "recordL",
+      string
+    >;
+    messages: { what: string; hex: string }[];
+    rejected: { what: string; hex: string }[];
   };
   views: {
     fp_s: string;
@@ -117,6 +205,6 @@ export function katKey(name: KatKeyName): Promise<PrivateKey> {
 /** A handshake by its name. */
 export function katHandshake(name: string): KatHandshake {
   const found = [...kat.transport.cases, ...kat.peer.cases].find((known) => known.name === name);
-  if (!found) throw new RangeError(`no handshake is called ${name}`);
+  if (!found) throw new RangeError(`no handshake named ${name}`);
   return found;
 }

@@ -1,16 +1,16 @@
 /**
- * Two byte streams joined in memory, as a TCP connection joins two sockets.
+ * Two byte streams connected in memory, like two sockets by TCP.
  *
  * @module
  */
 
 import type { ByteStream } from "../../lib/transport/byte_stream.ts";
 
-/** How a pair behaves. */
+/** Options of {@linkcode memoryPair}. */
 export interface PairOptions {
-  /** Bytes that one direction holds before a write has to wait; 64 KiB unless told. */
+  /** Bytes buffered per direction before writes wait; 64 KiB by default. */
   capacity?: number;
-  /** Largest number of bytes that one read gives. */
+  /** Most bytes per read. */
   readSize?: number;
 }
 
@@ -23,7 +23,7 @@ class Pipe {
   #ended = false;
   #broken = false;
   #waiting: (() => void)[] = [];
-  /** Nothing passes until this is false again: a receiver that does not read. */
+  /** Simulates a receiver that does not read. */
   #stalled = false;
 
   constructor({ capacity = 65_536, readSize = Infinity }: PairOptions) {
@@ -94,11 +94,11 @@ class Pipe {
 export class MemoryStream implements ByteStream {
   readonly #incoming: Pipe;
   readonly #outgoing: Pipe;
-  /** Bytes written so far. */
+  /** The number of bytes written. */
   written = 0;
-  /** Calls of write so far. */
+  /** The number of writes. */
   writes = 0;
-  /** `close` was called. */
+  /** Whether `close` was called. */
   closed = false;
 
   constructor(incoming: Pipe, outgoing: Pipe) {
@@ -132,19 +132,19 @@ export class MemoryStream implements ByteStream {
     this.#incoming.break();
   }
 
-  /** What this end writes does not get through any more, or does again. */
+  /** Stalls or resumes what this end writes. */
   set stalled(value: boolean) {
     this.#outgoing.stalled = value;
   }
 
-  /** Cuts the connection for both ends, as a broken cable is noticed. */
+  /** Breaks the connection for both ends, which get an error. */
   cut(): void {
     this.#incoming.break();
     this.#outgoing.break();
   }
 }
 
-/** Makes both ends of a connection. */
+/** Creates both ends of a connection. */
 export function memoryPair(options: PairOptions = {}): [MemoryStream, MemoryStream] {
   const there = new Pipe(options);
   const back = new Pipe(options);

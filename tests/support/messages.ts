@@ -1,5 +1,5 @@
 /**
- * Messages that tests of channels and of peers send.
+ * Messages for the tests of channels and peers.
  *
  * @module
  */
@@ -14,12 +14,13 @@ export function chat(seq: number, text: string): SentMessage {
   return {
     type: "chat",
     seq,
-    id: "00".repeat(8),
+    id: seq.toString(16).padStart(16, "0"),
     time: 0,
     action: false,
     private: false,
     late: false,
     view: new Uint8Array(32),
+    reply: undefined,
     text,
   };
 }

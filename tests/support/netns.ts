@@ -1,6 +1,5 @@
 /**
- * Networks of one's own to test in: namespaces of the Linux kernel joined by a bridge, with nothing of the real network
- * in them. Needs to be root.
+ * Isolated test networks: Linux network namespaces connected by a bridge. Needs root.
  *
  * @module
  */
@@ -9,11 +8,11 @@ import { type Commands, FROM_SOURCE, poll, World } from "./programs.ts";
 
 const decoder = new TextDecoder();
 
-/** Why there can be no networks here; undefined when there can. */
+/** Why networks cannot be created; undefined when they can. */
 export const NO_NETWORKS: string | undefined = await (async () => {
   if (Deno.build.os !== "linux") return "there are network namespaces on Linux only";
   if (Deno.uid() !== 0) return "only root may make network namespaces";
-  const name = `hearth${Deno.pid}t`;
+  const name = ownName();
   try {
     await run("ip", "netns", "add", name);
     await run("ip", "-n", name, "link", "add", "x", "type", "veth", "peer", "name", "y");
@@ -21,11 +20,11 @@ export const NO_NETWORKS: string | undefined = await (async () => {
     return `network namespaces cannot be made: ${error instanceof Error ? error.message : error}`;
   } finally {
     await new Deno.Command("ip", { args: ["netns", "del", name], stderr: "null" }).output()
-      .catch(() => {}); // it is not there, nor may ip be
+      .catch(() => {}); // never created, or no ip command
   }
 })();
 
-/** Tells whether programs are installed. */
+/** Whether programs are installed. */
 export async function areInstalled(...programs: readonly string[]): Promise<boolean> {
   const { success } = await new Deno.Command("sh", {
     args: ["-c", 'for program; do command -v "$program" || exit 1; done', "sh", ...programs],
@@ -34,23 +33,26 @@ export async function areInstalled(...programs: readonly string[]): Promise<bool
   return success;
 }
 
-/** Runs a program to its end. @returns What it said. @throws {Error} When it fails. */
+/** Runs a program to its end. @returns Its output. @throws {Error} When it fails. */
 export async function run(program: string, ...args: readonly string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(program, { args: [...args] }).output();
   if (success) return decoder.decode(stdout);
   throw new Error(`${program} ${args.join(" ")}: ${decoder.decode(stderr).trim()}`);
 }
 
-let made = 0;
+/** A name that no other test has, whichever files run at the same time. */
+function ownName(): string {
+  return `hearth-${crypto.randomUUID().slice(0, 8)}`;
+}
 
-/** A computer in a network of the test. */
+/** A computer in a test network. */
 export class Computer {
-  /** Of its namespace. */
+  /** The name of its namespace. */
   readonly name: string;
-  /** Its only way out. */
+  /** Its only interface. */
   readonly link: string;
 
-  /** @param name Of the namespace, which is there already. */
+  /** @param name Of an existing namespace. */
   constructor(name: string, link: string) {
     this.name = name;
     this.link = link;
@@ -61,13 +63,13 @@ export class Computer {
     return ["ip", "netns", "exec", this.name, ...words];
   }
 
-  /** Runs a program there to its end. @returns What it said. @throws {Error} When it fails. */
+  /** Runs a program there to its end. @returns Its output. @throws {Error} When it fails. */
   run(...words: readonly string[]): Promise<string> {
     const [program, ...args] = this.command(...words);
     return run(program!, ...args);
   }
 
-  /** Starts a program there; it is killed when it is disposed of. */
+  /** Starts a program there; disposing kills it. */
   start(words: readonly string[], env: Record<string, string> = {}): AsyncDisposable {
     const [program, ...args] = this.command(...words);
     const process = new Deno.Command(program!, { args, env, stdout: "null", stderr: "null" })
@@ -77,14 +79,14 @@ export class Computer {
         try {
           process.kill("SIGKILL");
         } catch {
-          // It has ended already.
+          // Already ended.
         }
         await process.status;
       },
     };
   }
 
-  /** Folders of somebody who works there, and the programs they start. */
+  /** A world whose programs run there. */
   world(commands: Commands = FROM_SOURCE): Promise<World> {
     return World.open({
       client: this.command(...commands.client),
@@ -93,10 +95,11 @@ export class Computer {
   }
 }
 
-/** Some computers on one bridge. */
+/** Computers on one bridge. */
 export class Network implements AsyncDisposable {
   readonly computers: readonly Computer[];
   readonly #bridge: string;
+  #hasOther = false;
 
   private constructor(bridge: string, computers: readonly Computer[]) {
     this.#bridge = bridge;
@@ -104,11 +107,11 @@ export class Network implements AsyncDisposable {
   }
 
   /**
-   * Makes a network: the first computer is 10.77.0.1, the next 10.77.0.2, and so on; each has an IPv6 address of the
-   * link, too, and none a way out of it.
+   * Creates a network of the computers 10.77.0.1, 10.77.0.2, and so on, each with a link-local IPv6 address too, and
+   * without a route out.
    */
   static async make(count: number, { ipv4 = true } = {}): Promise<Network> {
-    const id = `hearth${Deno.pid}n${made++}`;
+    const id = ownName();
     const bridge = `${id}b`;
     const computers = Array.from({ length: count }, (_, i) => new Computer(`${id}c${i}`, "eth0"));
     const network = new Network(bridge, computers);
@@ -135,7 +138,7 @@ export class Network implements AsyncDisposable {
     return network;
   }
 
-  /** The address of the link that a computer has, without zone. */
+  /** The link-local address of a computer, without zone. */
   async linkAddress(computer: Computer): Promise<string> {
     const shown = await computer.run("ip", "-6", "-o", "addr", "show", "dev", computer.link);
     return /inet6 (fe80\S+)\/64/.exec(shown)![1]!;
@@ -152,10 +155,37 @@ export class Network implements AsyncDisposable {
     );
   }
 
-  /** Takes it all away. */
+  /** Cuts the cable of a computer: its own interface stays up. */
+  async unplug(computer: Computer): Promise<void> {
+    await run("ip", "-n", this.#bridge, "link", "set", this.#portOf(computer), "nomaster");
+  }
+
+  /** Plugs the cable of a computer in, into another switch if that is wanted. */
+  async plug(computer: Computer, other = false): Promise<void> {
+    if (other && !this.#hasOther) {
+      await run("ip", "-n", this.#bridge, "link", "add", "br1", "type", "bridge");
+      await run("ip", "-n", this.#bridge, "link", "set", "br1", "up");
+      this.#hasOther = true;
+    }
+    const port = this.#portOf(computer);
+    await run("ip", "-n", this.#bridge, "link", "set", port, "master", other ? "br1" : "br0");
+  }
+
+  /** Isolated computers do not reach each other, but all others. */
+  async isolate(computer: Computer, isIsolated: boolean): Promise<void> {
+    const port = this.#portOf(computer);
+    const words = ["type", "bridge_slave", "isolated", isIsolated ? "on" : "off"];
+    await run("ip", "-n", this.#bridge, "link", "set", port, ...words);
+  }
+
+  #portOf(computer: Computer): string {
+    return `port${this.computers.indexOf(computer)}`;
+  }
+
+  /** Deletes the network. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const name of [...this.computers.map(({ name }) => name), this.#bridge]) {
-      await run("ip", "netns", "del", name).catch(() => {}); // it was never made
+      await run("ip", "netns", "del", name).catch(() => {}); // never created
     }
   }
 }

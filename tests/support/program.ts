@@ -1,23 +1,23 @@
 /**
- * One real process to test with: JSON lines or plain ones in and out, waiting for what it says, signals, its end.
+ * A real process under test: its input, output, events, signals and exit.
  *
- * Everything it writes under `--json` is held against the list of events in the user manual, whatever a test looks at.
+ * All its output under `--json` is checked against the events in the user manual, whatever a test looks at.
  *
  * @module
  */
 
 import { checkJsonLine } from "./event_shapes.ts";
 
-/** How long anything may take before a test fails. */
-export const DEADLINE_MS = 20_000;
+/** How long an awaited event may take; only a failing test waits this long. */
+export const DEADLINE_MS = 60_000;
 const POLL_MS = 10;
-/** Variables of the tester's own that would change what the programs do. */
+/** Variables of the environment that would change how the programs behave. */
 const FOREIGN_VARIABLES = /^(HEARTH_.*|XDG_CONFIG_HOME|NO_COLOR|TERM|USER|LOGNAME|USERNAME)$/;
 
-/** An event of either program; what a test reads of it must be there. */
+/** An event of either program. */
 export type Event = { readonly event: string } & Readonly<Record<string, unknown>>;
 
-/** What an event must have in its fields. */
+/** Fields an event must have. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** How a program is started. */
@@ -28,7 +28,7 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Waits until `look` gives something. @throws {Error} When it does not in time; says what was `missing`. */
+/** Waits until `look` returns something truthy. @throws {Error} After the deadline; names what is `missing`. */
 export async function poll<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   missing: () => string,
@@ -45,11 +45,11 @@ export async function poll<T>(
 
 /** One running program. */
 export class Program {
-  /** What it is called in messages. */
+  /** Its name in error messages. */
   readonly name: string;
   /** Its events so far, under `--json`. */
   readonly events: Event[] = [];
-  /** What was wrong with its JSON lines. */
+  /** Invalid JSON lines, and why. */
   readonly faults: string[] = [];
   /** Its standard output so far. */
   stdout = "";
@@ -62,7 +62,6 @@ export class Program {
   #running = true;
   #unread = "";
 
-  /** Starts it. */
   constructor(name: string, command: readonly string[], { args, home, env }: StartOptions) {
     this.name = name;
     const own = Object.entries(Deno.env.toObject()).filter(([key]) => !FOREIGN_VARIABLES.test(key));
@@ -77,7 +76,7 @@ export class Program {
     }).spawn();
     this.#writer = this.#process.stdin.getWriter();
     this.#reader = this.#process.stdout.getReader();
-    // Lists and reports have lines of their own.
+    // Lists and reports are not events.
     const isJson = args.includes("--json") && !args.includes("--list") && !args.includes("doctor");
     this.#ended = Promise.all([
       this.#process.status,
@@ -98,7 +97,7 @@ export class Program {
     return this.#process.pid;
   }
 
-  /** It has not ended yet. */
+  /** Whether it is still running. */
   get running(): boolean {
     return this.#running;
   }
@@ -108,19 +107,19 @@ export class Program {
     return this.first("listening").port as number;
   }
 
-  /** The events of a kind, those with these fields. */
+  /** The events of a kind with these fields. */
   all(event: string, fields: Fields = {}): Event[] {
     return this.events.filter((found) => found.event === event && matches(found, fields));
   }
 
-  /** The first event of a kind, that must be there. */
+  /** The first event of a kind. @throws {Error} When there is none. */
   first(event: string, fields: Fields = {}): Event {
     const found = this.all(event, fields)[0];
     if (!found) throw new Error(`${this.name} has no ${event} ${JSON.stringify(fields)}`);
     return found;
   }
 
-  /** Waits for an event, the `count`-th of those with these fields. */
+  /** Waits for the `count`-th event with these fields. */
   waitFor(
     event: string,
     fields: Fields = {},
@@ -133,7 +132,7 @@ export class Program {
     );
   }
 
-  /** Waits until its standard error or output, whichever is named, has what is looked for. */
+  /** Waits until its standard error or output contains a text. */
   waitForText(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray> {
     return poll(
       () => pattern.exec(this[stream]) ?? undefined,
@@ -141,12 +140,12 @@ export class Program {
     );
   }
 
-  /** Writes an object to its standard input, on a line of its own. */
+  /** Writes an object as a JSON line to its standard input. */
   async say(...lines: readonly Fields[]): Promise<void> {
     await this.write(lines.map((line) => JSON.stringify(line) + "\n").join(""));
   }
 
-  /** Sends messages to the room, all in one write. */
+  /** Sends messages to the room in one write. */
   async chat(...texts: readonly string[]): Promise<void> {
     await this.say(...texts.map((text) => ({ type: "chat", text })));
   }
@@ -156,44 +155,44 @@ export class Program {
     await this.say({ type: "command", text });
   }
 
-  /** Writes to its standard input as it is. */
+  /** Writes text to its standard input. */
   async write(data: string | Uint8Array): Promise<void> {
     await this.#writer.write(typeof data === "string" ? new TextEncoder().encode(data) : data);
   }
 
-  /** Ends its standard input. */
+  /** Closes its standard input. */
   async closeInput(): Promise<void> {
     try {
       await this.#writer.close();
     } catch {
-      // It has gone already.
+      // It has already ended.
     }
   }
 
-  /** Reads its standard output no more, as `head` does when it has enough. */
+  /** Stops reading its standard output, like `head`. */
   async stopReading(): Promise<void> {
     await this.#reader.cancel();
   }
 
-  /** Waits for its end. @returns The exit code. */
+  /** Waits until it exits. @returns The exit code. */
   async ended(timeoutMs: number = DEADLINE_MS): Promise<number> {
     await poll(() => !this.#running, () => `the end of ${this.describe()}`, timeoutMs);
     return await this.#ended;
   }
 
-  /** Ends its standard input and waits for its end. */
+  /** Closes its standard input, and waits until it exits. */
   async leave(): Promise<number> {
     await this.closeInput();
     return await this.ended();
   }
 
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal, and waits until it exits. */
   async kill(signal: Deno.Signal = "SIGKILL"): Promise<number> {
     this.signal(signal);
     return await this.ended();
   }
 
-  /** Sends a signal; who has ended already gets none. */
+  /** Sends a signal, unless it has already exited. */
   signal(signal: Deno.Signal): void {
     try {
       this.#process.kill(signal);
@@ -203,14 +202,14 @@ export class Program {
     }
   }
 
-  /** What it has said so far, for messages. */
+  /** Its output so far, for error messages. */
   describe(): string {
     const events = this.events.slice(-15).map((event) => `    ${JSON.stringify(event)}`);
     const said = this.events.length > 0 ? events.join("\n") : this.stdout.slice(-2000);
     return `${this.name}; it said\n${said}\n${this.stderr.slice(-2000)}`;
   }
 
-  /** Ends it however it is. */
+  /** Kills it. */
   async dispose(): Promise<void> {
     this.signal("SIGKILL");
     await this.closeInput();

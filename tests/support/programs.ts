@@ -1,8 +1,6 @@
 /**
- * Real processes to test with: servers and clients on free ports, each with a state folder of its own, JSON lines in
- * and out.
- *
- * Run by default from the source; {@linkcode Commands} may name compiled programs instead.
+ * Real servers and clients under test, on free ports, each with its own state folder. Run from source or, by
+ * {@linkcode Commands}, compiled.
  *
  * @module
  */
@@ -17,11 +15,11 @@ import { poll, Program, type StartOptions } from "./program.ts";
 
 export { DEADLINE_MS, type Event, type Fields, poll, Program } from "./program.ts";
 
-/** Keys that are made in a hurry. */
+/** Small keys, which are generated quickly. */
 const KEY_BITS = 2048;
 const ROOT = decodeURIComponent(new URL("../..", import.meta.url).pathname);
 
-/** The command lines that start the two programs, to which arguments are added. */
+/** The commands that start the two programs, before their arguments. */
 export interface Commands {
   readonly client: readonly string[];
   readonly server: readonly string[];
@@ -38,14 +36,14 @@ export const FROM_SOURCE: Commands = await (async () => {
   return { client: command("client"), server: command("server") };
 })();
 
-/** What a program left behind. */
+/** The result of a program. */
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Keys are made once for each name: whoever is called ann has the same one in every test of a run. */
+/** Keys by name: one name has the same key in all tests of a run. */
 const keys = new Map<string, Promise<PrivateKey>>();
 
 function keyOf(name: string, bits: number = KEY_BITS): Promise<PrivateKey> {
@@ -55,14 +53,14 @@ function keyOf(name: string, bits: number = KEY_BITS): Promise<PrivateKey> {
   return key;
 }
 
-/** The fingerprint of the key in somebody's state folder, as {@linkcode World.home} makes it. */
+/** The fingerprint of the key in the state folder made by {@linkcode World.home}. */
 export async function fingerprintOf(name: string, bits?: number): Promise<string> {
   return encodeFingerprint((await keyOf(name, bits)).publicKey.fingerprint);
 }
 
-/** How a program is started in a world. */
+/** Options of a program in a world. */
 export interface WorldStartOptions extends StartOptions {
-  /** A server may announce itself: nothing that tests do leaves their own networks. */
+  /** Lets a server announce itself; only inside isolated networks. */
   readonly announce?: boolean;
 }
 
@@ -76,24 +74,25 @@ export interface ClientOptions {
   readonly port?: number;
 }
 
-/** A folder with everybody's state in it, and the programs started there; all of it goes at the end. */
+/** A folder with the state folders, and the programs started there; disposing removes all. */
 export class World implements AsyncDisposable {
   readonly #commands: Commands;
   readonly #folder: string;
   readonly #programs: Program[] = [];
   #port: number | undefined;
+  #server: Program | undefined;
 
   private constructor(commands: Commands, folder: string) {
     this.#commands = commands;
     this.#folder = folder;
   }
 
-  /** Makes an empty one. */
+  /** Opens an empty one. */
   static async open(commands: Commands): Promise<World> {
     return new World(commands, await Deno.makeTempDir({ prefix: "hearth_test_" }));
   }
 
-  /** The port of the last server that was started. */
+  /** The port of the last server started. */
   get port(): number {
     return this.#port!;
   }
@@ -103,7 +102,7 @@ export class World implements AsyncDisposable {
     return `${this.#folder}/${name}`;
   }
 
-  /** Writes a file, readable by its owner alone. @returns Its path. */
+  /** Writes a file that only its owner may read. @returns Its path. */
   async file(name: string, content: string | Uint8Array): Promise<string> {
     const path = this.path(name);
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
@@ -111,7 +110,7 @@ export class World implements AsyncDisposable {
     return path;
   }
 
-  /** Makes a state folder with a key in it, unless it is there. @returns Its path. */
+  /** Creates a state folder with a key, unless it exists. @returns Its path. */
   async home(
     name: string,
     { bits, file = "identity.pem" }: { bits?: number; file?: string } = {},
@@ -130,7 +129,7 @@ export class World implements AsyncDisposable {
     return home;
   }
 
-  /** Makes a state folder without a key. @returns Its path. */
+  /** Creates a state folder without a key. @returns Its path. */
   async emptyHome(name: string): Promise<string> {
     await Deno.mkdir(this.path(name), { recursive: true, mode: 0o700 });
     return this.path(name);
@@ -149,9 +148,28 @@ export class World implements AsyncDisposable {
       () => server.all("listening").length > 0 || !server.running,
       () => `the start of ${server.describe()}`,
     );
-    if (!server.running) throw new Error(`A server has not started: ${server.describe()}`);
+    if (!server.running) throw new Error(`The server did not start: ${server.describe()}`);
     this.#port = server.port;
+    this.#server = server;
     return server;
+  }
+
+  /** Ends the last server started, as an operator does. */
+  async stopServer(): Promise<void> {
+    await this.#server!.kill("SIGTERM");
+  }
+
+  /** Starts a program whose standard output and error are a full pipe that nobody reads. */
+  async startUnread(
+    which: "client" | "server",
+    options: WorldStartOptions,
+    name: string = which,
+  ): Promise<Program> {
+    const pipe = this.path(`pipe_${name}`);
+    await new Deno.Command("mkfifo", { args: [pipe] }).output();
+    // It is its own reader; 64 KiB is what a pipe holds.
+    const script = `exec 3<>"$0"; head -c 65536 /dev/zero >&3; exec "$@" >&3 2>&3`;
+    return this.start(which, options, name, ["sh", "-c", script, pipe]);
   }
 
   /** Starts a client that speaks JSON. */
@@ -172,7 +190,7 @@ export class World implements AsyncDisposable {
     }, nick);
   }
 
-  /** Starts clients, and waits until each of them sees all the others. */
+  /** Starts clients, and waits until they all see each other. */
   async gather(...nicks: readonly string[]): Promise<Program[]> {
     const clients = await Promise.all(nicks.map((nick) => this.client(nick)));
     await Promise.all(
@@ -181,34 +199,54 @@ export class World implements AsyncDisposable {
     return clients;
   }
 
-  /** Starts a program with just these arguments. */
-  start(which: keyof Commands, options: WorldStartOptions, name: string = which): Program {
+  /** Starts a program with exactly these arguments. */
+  start(
+    which: keyof Commands,
+    options: WorldStartOptions,
+    name: string = which,
+    wrapper: readonly string[] = [],
+  ): Program {
     const { args, announce = false } = options;
     const serves = args.includes("--serve") || (which === "server" && !/^\w/.test(args[0] ?? "-"));
-    const command = [...this.#commands[which], ...(serves && !announce ? ["--no-announce"] : [])];
+    const command = [
+      ...wrapper,
+      ...this.#commands[which],
+      ...(serves && !announce ? ["--no-announce"] : []),
+    ];
     const program = new Program(name, command, options);
     this.#programs.push(program);
     return program;
   }
 
-  /** Runs a program to its end, with nothing or `input` on its standard input. */
+  /** Runs a program to its end, with `input` on its standard input. */
   async run(
     which: keyof Commands,
     { input = "", ...options }: WorldStartOptions & { input?: string | Uint8Array },
   ): Promise<Outcome> {
     const program = this.start(which, options, `${which} ${options.args.join(" ")}`);
-    if (input.length > 0) await program.write(input).catch(() => {}); // it may have gone already
+    if (input.length > 0) await program.write(input).catch(() => {}); // it may have exited
     const code = await program.leave();
     return { code, stdout: program.stdout, stderr: program.stderr };
   }
 
-  /** Ends everything. @throws {Error} When a program wrote something that its manual does not allow. */
+  /** @returns Whether it is gone: a client in a terminal that was closed may still be writing there. */
+  async #removeFolder(): Promise<boolean> {
+    return await Deno.remove(this.#folder, { recursive: true }).then(
+      () => true,
+      (error) => {
+        if (!/not empty/i.test(error.message)) throw error;
+        return false;
+      },
+    );
+  }
+
+  /** Ends everything. @throws {Error} When a program wrote an invalid event or crashed. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.dispose()));
-    await Deno.remove(this.#folder, { recursive: true });
+    await poll(() => this.#removeFolder(), () => `the end of what writes to ${this.#folder}`);
     for (const { name, faults, stderr } of this.#programs) {
       if (faults.length > 0) {
-        throw new Error(`${name} wrote what is no event: ${faults.join("\n")}`);
+        throw new Error(`${name} wrote invalid events: ${faults.join("\n")}`);
       }
       if (/^\s+at .*:\d+:\d+|Uncaught/m.test(stderr)) throw new Error(`${name} crashed: ${stderr}`);
     }
@@ -227,16 +265,23 @@ export async function waitForPort(port: number): Promise<void> {
   }, () => `anybody on port ${port}`);
 }
 
-/** Finds a port that nobody uses at this moment. */
+/** Finds a free port, not among those that the system gives to whoever asks for any. */
 export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
-/** One test: a sentence, and what happens in a world of its own. */
+/** A test: its name, and a function that gets a new world. */
 export type Conversation = readonly [name: string, run: (world: World) => Promise<void>];
 
-/** Makes a test of each conversation. */
+/** Registers each conversation as a test. */
 export function testConversations(
   conversations: readonly Conversation[],
   commands: Commands = FROM_SOURCE,

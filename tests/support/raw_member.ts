@@ -1,29 +1,39 @@
 /**
- * A member that does its handshakes right, and then says to another whatever bytes a test wants.
+ * A member with correct handshakes that then sends any bytes a test wants to another.
  *
  * @module
  */
 
-import { type Bytes, compareBytes, concat, decodeHex } from "../../lib/base/bytes.ts";
+import { type Bytes, compareBytes, decodeHex } from "../../lib/base/bytes.ts";
 import { Opener, Sealer } from "../../lib/protocol/records.ts";
-import { type HandshakeOptions, Initiator, Responder } from "../../lib/protocol/handshake.ts";
+import {
+  HandshakeInitiator,
+  type HandshakeOptions,
+  HandshakeResponder,
+  peerPrologue,
+} from "../../lib/protocol/handshake.ts";
+import { openPart } from "../../lib/protocol/cast.ts";
 import { encodeMessage, type SentMessage } from "../../lib/protocol/messages.ts";
+import { pad, unpad } from "../../lib/protocol/padding.ts";
+import { makeSessionKey, type SessionKey } from "../../lib/protocol/session_key.ts";
 import type { PrivateKey } from "../../lib/protocol/identity.ts";
 import { type Frame, KIND } from "../../lib/protocol/frames.ts";
-import { decodeCheapId } from "./cheap_key.ts";
+import { cheapPrimitives } from "./cheap_key.ts";
 
-type Recv = Extract<Frame, { type: "send" | "recv" }>;
+type Recv = Extract<Frame, { type: "send" | "recv" | "part" }>;
 
-/** What a raw member needs. */
+/** Options of {@linkcode RawMember}. */
 export interface RawMemberOptions {
   readonly key: PrivateKey;
   readonly sid: string;
   readonly relay: Bytes;
   readonly room: Bytes;
+  /** Kroom; without it the member has no password. */
+  readonly roomKey?: Bytes;
   send(frame: Frame): void;
 }
 
-/** The other one of the two. */
+/** The other member. */
 export interface Other {
   readonly sid: string;
   readonly fingerprint: Bytes;
@@ -31,14 +41,15 @@ export interface Other {
 
 const TAG = "00c0ffee";
 
-/** One side of a peer channel whose messages are the test's. */
+/** One end of a peer channel, with messages made by the test. */
 export class RawMember {
-  /** What the other has said in the channel, and not been taken yet. */
+  /** Messages from the other member, without their padding, that were not taken yet. */
   readonly heard: Bytes[] = [];
   readonly #options: RawMemberOptions;
   readonly #other: Other;
   readonly #initiates: boolean;
-  #handshake: Initiator | Responder | undefined;
+  readonly #session: Promise<SessionKey>;
+  #handshake: HandshakeInitiator | HandshakeResponder | undefined;
   #tag = TAG;
   #sealer: Sealer | undefined;
   #opener: Opener | undefined;
@@ -49,70 +60,84 @@ export class RawMember {
     this.#other = other;
     const own = options.key.publicKey.fingerprint;
     this.#initiates = compareBytes(own, other.fingerprint) < 0;
-    if (this.#initiates) this.#begin();
+    const { key, relay, room, sid } = options;
+    const membership = { relay, room, sid: decodeHex(sid) };
+    this.#session = makeSessionKey(key, { membership, primitives: cheapPrimitives });
+    if (this.#initiates) void this.#begin();
   }
 
-  /** Resolves when the handshake is done, and it may speak. */
+  /** Resolves when the handshake is done and messages may be sent. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
 
-  #begin(): void {
-    const initiator = new Initiator(this.#handshakeOptions());
+  async #begin(): Promise<void> {
+    const initiator = await HandshakeInitiator.start(this.#handshakeOptions());
     this.#handshake = initiator;
     this.#send(KIND.M1, initiator.m1);
   }
 
   #handshakeOptions(): HandshakeOptions {
-    const { key, relay, room, sid } = this.#options;
-    const own = { fingerprint: key.publicKey.fingerprint, sid };
-    const [i, r] = this.#initiates ? [own, this.#other] : [this.#other, own];
-    const prologue = concat(
-      ...[relay, room, i.fingerprint, r.fingerprint, decodeHex(i.sid), decodeHex(r.sid)],
-    );
-    return { key, mode: "peer", prologue, decodeId: decodeCheapId };
+    const { key, relay, room, sid, roomKey } = this.#options;
+    const own = { fingerprint: key.publicKey.fingerprint, sid: decodeHex(sid) };
+    const other = { fingerprint: this.#other.fingerprint, sid: decodeHex(this.#other.sid) };
+    const [initiator, responder] = this.#initiates ? [own, other] : [other, own];
+    const prologue = peerPrologue({ relay, room, initiator, responder });
+    const session = this.#session;
+    return { key, mode: "peer", session, prologue, roomKey, primitives: cheapPrimitives };
   }
 
   #send(kind: number, payload: Uint8Array): void {
     this.#options.send({ type: "send", sid: this.#other.sid, kind, tag: this.#tag, payload });
   }
 
-  /** Takes what the relay brings from the other. */
-  async take({ kind, tag, payload }: Recv): Promise<void> {
+  /** Takes a payload of the other member from the relay. */
+  async take(frame: Recv): Promise<void> {
+    const isOwn = frame.tag === this.#tag && this.#opener;
+    if (frame.type === "part") {
+      if (isOwn) this.heard.push(encodeMessage(openPart(this.#opener!, frame)));
+      return;
+    }
+    const { kind, tag, payload } = frame;
     if (kind === KIND.RECORD) {
-      if (tag === this.#tag && this.#opener) this.heard.push(this.#opener.open(payload));
+      if (isOwn) this.heard.push(unpad(this.#opener!.open(payload)));
       return;
     }
     const bytes = new Uint8Array(payload);
     if (kind === KIND.M1) {
       this.#tag = tag;
-      const responder = new Responder(this.#handshakeOptions());
+      const responder = new HandshakeResponder(this.#handshakeOptions());
       this.#handshake = responder;
       this.#send(KIND.M2, await responder.consumeM1(bytes));
       return;
     }
-    const result = this.#handshake instanceof Initiator
+    const result = this.#handshake instanceof HandshakeInitiator
       ? await this.#handshake.consumeM2(bytes)
-      : await (this.#handshake as Responder).consumeM3(bytes);
+      : await (this.#handshake as HandshakeResponder).consumeM3(bytes);
     if ("m3" in result) this.#send(KIND.M3, result.m3 as Bytes);
     this.#sealer = new Sealer(result.sendKey);
     this.#opener = new Opener(result.receiveKey);
     this.#ready.resolve();
   }
 
-  /** Says something, whether it may be said or not. */
-  say(plaintext: Uint8Array): void {
+  /** Sends a message, allowed or not; an empty one cannot be padded. */
+  say(message: Uint8Array): void {
+    this.sayPlaintext(message.length > 0 ? pad(message) : message);
+  }
+
+  /** Sends a record with this plaintext, padded or not. */
+  sayPlaintext(plaintext: Uint8Array): void {
     this.#send(KIND.RECORD, this.#sealer!.seal(plaintext));
   }
 
-  /** Says HELLO and acknowledges nothing, so that all further messages may come. */
+  /** Sends HELLO and an ACK of nothing, which opens the channel. */
   greet(nick: string): void {
     const instance = "ab".repeat(16);
     this.tell({ type: "hello", features: 0, instance, nick });
     this.tell({ type: "ack", received: 0 });
   }
 
-  /** Says a message. */
+  /** Sends a message. */
   tell(message: SentMessage): void {
     this.say(encodeMessage(message));
   }

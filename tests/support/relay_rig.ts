@@ -1,45 +1,54 @@
 /**
- * A relay in memory with clients that say what the test says: virtual time, cheap identities.
+ * A relay in memory with clients driven by the test: virtual time, cheap identities.
  *
  * @module
  */
 
 import { type Bytes, decodeHex } from "../../lib/base/bytes.ts";
-import { type Connection, type End, openTransport } from "../../lib/transport/establish.ts";
+import { type Connection, type End, openConnection } from "../../lib/transport/mod.ts";
 import { decodeFrame, encodeFrame, type Frame, KIND } from "../../lib/protocol/frames.ts";
-import { computeProof } from "../../lib/protocol/password.ts";
-import { Relay, type RelayEvent, type RelayOptions } from "../../lib/relay/relay.ts";
+import { type JoinExchange, NO_SHARE, startJoin } from "../../lib/protocol/password.ts";
+import type { Primitives } from "../../lib/protocol/primitives.ts";
+import { Relay } from "../../lib/relay/relay.ts";
+import type { RelayOptions } from "../../lib/relay/relay_options.ts";
+import type { RelayEvent } from "../../lib/relay/relay_event.ts";
 import { roomTag } from "../../lib/protocol/rooms.ts";
-import { cheapKey, decodeCheapId } from "./cheap_key.ts";
+import { cheapKey, cheapPrimitives } from "./cheap_key.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 import { memoryPair, type MemoryStream, type PairOptions } from "./memory_stream.ts";
 
 export const RELAY_KEY = cheapKey(1);
 export const LOBBY = roomTag("lobby");
-/** The tag of another room. */
+/** Another room. */
 export const OTHER_ROOM: Bytes = new Uint8Array(32).fill(7);
 export const JOIN_KEY: Bytes = new Uint8Array(32).fill(5);
 export const WRONG_KEY: Bytes = new Uint8Array(32).fill(6);
 export const TAG = "a13f49b2";
 
-/** How a client of the rig differs from any other. */
+/** Options of a client. */
 export interface ClientOptions extends PairOptions {
-  /** Number of its identity. */
+  /** The number of its identity. */
   seed?: number;
   bits?: number;
   address?: string;
   room?: Bytes;
   instance?: Bytes;
+  /** Its Kjoin; without it its share is zeros. */
   joinKey?: Bytes;
-  /** What it sends instead of JOIN. */
+  /** Sent instead of its share. */
+  share?: Bytes;
+  primitives?: Primitives;
+  /** Sent instead of JOIN. */
   first?: Uint8Array;
 }
 
-/** A client that keeps what it is sent. */
+/** A client that keeps the frames it receives. */
 export class RigClient {
   readonly frames: Frame[] = [];
   readonly ends: End[] = [];
   connection!: Connection;
+  /** With a password: the exchange that its JOIN has begun. */
+  exchange: JoinExchange | undefined;
 
   constructor(readonly stream: MemoryStream, readonly relayStream: MemoryStream) {}
 
@@ -48,14 +57,14 @@ export class RigClient {
     return this.frames.find((frame) => frame.type === type) as Extract<Frame, { type: T }>;
   }
 
-  /** The own sid, from WELCOME. */
+  /** Its sid, from WELCOME. */
   get sid(): string {
     const welcome = this.find("welcome");
     if (!welcome) throw new Error(`no WELCOME, but ${JSON.stringify(this.ends)}`);
     return welcome.sid;
   }
 
-  /** The payloads of all RECV as texts. */
+  /** The payloads received, as texts. */
   get texts(): string[] {
     return this.frames.flatMap((frame) =>
       frame.type === "recv" ? [new TextDecoder().decode(frame.payload)] : []
@@ -70,7 +79,7 @@ export class RigClient {
     );
   }
 
-  /** The reason of the CLOSE that ended it. */
+  /** The reason in the CLOSE that ended it. */
   get reason(): number | undefined {
     const end = this.ends[0];
     return end?.type === "closed" ? end.reason : undefined;
@@ -88,64 +97,76 @@ export class RelayRig {
     this.relay = new Relay({
       key: RELAY_KEY,
       clock: this.clock,
-      decodeId: decodeCheapId,
+      primitives: cheapPrimitives,
       minKeyBits: 2048,
       onEvent: (event) => this.events.push(event),
       ...options,
     });
   }
 
-  /** A raw connection that says nothing by itself. */
+  /** Opens a connection that sends nothing by itself. */
   dial(options: ClientOptions = {}): RigClient {
     const [near, far] = memoryPair(options);
     this.relay.accept(far, options.address ?? "127.0.0.1");
     return new RigClient(near, far);
   }
 
-  /** A client that has sent its JOIN; what becomes of it is to be waited for. */
+  /** Starts a client that has sent JOIN, without waiting for the answer. */
   async start(options: ClientOptions = {}): Promise<RigClient> {
     const seed = options.seed ?? this.#seed++;
     const client = this.dial(options);
     const instance = new Uint8Array(16);
     instance.set([seed >>> 8, seed]);
-    const { connection } = await openTransport(client.stream, {
-      key: cheapKey(seed, options.bits),
+    const key = cheapKey(seed, options.bits);
+    const { primitives = cheapPrimitives } = options;
+    const opened = Promise.withResolvers<Connection>();
+    const { connection } = await openConnection(client.stream, {
+      key,
       clock: this.clock,
-      decodeId: decodeCheapId,
+      primitives,
       expected: RELAY_KEY.publicKey.fingerprint,
-      join: (_relay, th3) =>
-        Promise.resolve(
-          options.first ?? encodeFrame({
-            type: "join",
-            proof: options.joinKey ? computeProof(options.joinKey, th3) : new Uint8Array(32),
-            room: options.room ?? LOBBY,
-            instance: options.instance ?? instance,
-          }),
-        ),
+      join: async ({ relay, th3 }) => {
+        client.exchange = options.joinKey && await startJoin("client", {
+          joinKey: options.joinKey,
+          client: key.publicKey.fingerprint,
+          relay: relay.fingerprint,
+          th3,
+          primitives,
+        });
+        return options.first ?? encodeFrame({
+          type: "join",
+          share: options.share ?? client.exchange?.share ?? NO_SHARE,
+          room: options.room ?? LOBBY,
+          instance: options.instance ?? instance,
+        });
+      },
       handlers: {
         onFrame: (type, body) => {
-          const frame = decodeFrame(type, body);
-          if (frame.type === "recv") frame.payload = frame.payload.slice();
+          const frame = decodeFrame(type, body.slice());
           client.frames.push(frame);
+          if (frame.type !== "share") return;
+          const proof = prove(client, frame.share);
+          void opened.promise.then((connection) => connection.send(proof));
         },
         onEnd: (end) => client.ends.push(end),
       },
     });
     client.connection = connection;
+    opened.resolve(connection);
     return client;
   }
 
-  /** A client that has been answered. */
+  /** Starts a client, and waits for the answer to its JOIN. */
   async join(options: ClientOptions = {}): Promise<RigClient> {
     const client = await this.start(options);
-    for (let turns = 0; client.frames.length === 0 && client.ends.length === 0; turns++) {
+    for (let turns = 0; !client.find("welcome") && client.ends.length === 0; turns++) {
       if (turns > 200) throw new Error("no answer to JOIN");
       await settle(1);
     }
     return client;
   }
 
-  /** Several members of one room, one after the other; what they got while the others came is forgotten. */
+  /** Adds several members to one room, one after the other. */
   async room<N extends number>(size: N, options: ClientOptions = {}): Promise<Room<N>> {
     const clients: RigClient[] = [];
     for (let i = 0; i < size; i++) clients.push(await this.join(options));
@@ -154,23 +175,28 @@ export class RelayRig {
   }
 }
 
-/** Bytes of a hex text that may stand for more: `[hex, times]` appended. */
+/** Bytes from hex, with `[hex, times]` appended. */
 export function repeated(hex: string, repeat?: readonly [string, number]): Uint8Array {
   return decodeHex(hex + (repeat ? repeat[0].repeat(repeat[1]) : ""));
 }
 
-/** As many clients as were asked for, where that is a small number. */
+/** A tuple of clients, for small numbers. */
 type Room<N extends number> = N extends 1 ? [RigClient] : N extends 2 ? [RigClient, RigClient]
 : N extends 3 ? [RigClient, RigClient, RigClient]
 : RigClient[];
 
-/** A JOIN of the lobby. */
-export function joinFrame(seed = 0, proof: Uint8Array<ArrayBuffer> = new Uint8Array(32)): Bytes {
-  const instance = new Uint8Array(16).fill(seed);
-  return encodeFrame({ type: "join", proof, room: LOBBY, instance });
+/** The PROOF of a client that was sent this share. */
+function prove({ exchange }: RigClient, share: Bytes): Bytes {
+  return encodeFrame({ type: "proof", proof: exchange!.finish(share).proof });
 }
 
-/** What happened in the room, as a client saw it: `+sid` and `-sid:why`. */
+/** An encoded JOIN for the lobby. */
+export function joinFrame(seed = 0, share: Bytes = NO_SHARE): Bytes {
+  const instance = new Uint8Array(16).fill(seed);
+  return encodeFrame({ type: "join", share, room: LOBBY, instance });
+}
+
+/** JOINED and LEFT as a client received them: `+sid` and `-sid:why`. */
 export function comings(client: RigClient): string[] {
   return client.frames.flatMap((frame) =>
     frame.type === "joined"

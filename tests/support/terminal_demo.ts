@@ -1,22 +1,23 @@
 /**
- * Drives a Terminal without any network, for tests/terminal_test.ts.
+ * Drives a Terminal without a network, for tests/ui/terminal/terminal_test.ts.
  *
- * Lines that are typed are printed as JSON; some are commands. SIGUSR2 prints the next numbered row,
- * SIGALRM prints 500 of them, as messages of others would. With the argument `ask` it only asks.
+ * Prints typed lines as JSON; some are commands. SIGUSR2 prints the next numbered row, SIGALRM the next 500, like
+ * messages of others. With the argument `ask` it only asks questions.
  */
 
 import { colorDepth } from "../../lib/ui/terminal/colors.ts";
 import { isUtf8Locale } from "../../lib/ui/terminal/locale.ts";
-import { renderEvent } from "../../lib/ui/render.ts";
+import { renderMessage } from "../../lib/ui/render.ts";
 import { Terminal, type TerminalOptions } from "../../lib/ui/terminal/terminal.ts";
 import { openTty } from "../../lib/ui/terminal/tty.ts";
+import { messageEntry } from "./entries.ts";
 
 const NAMES = ["/help", "/names", "/nick", "alice", "albert", "zoe"];
 const utf8 = isUtf8Locale((name) => Deno.env.get(name), Deno.build.os);
 const color = colorDepth((name) => Deno.env.get(name), Deno.stdout.isTerminal());
 
 const device = openTty();
-/** Tells in the window's title who draws, and for which width it did last. */
+/** Writes the process id and the width last drawn into the window title. */
 const tty = {
   ...device,
   write: (text: string) => device.write(`${text}\x1b]2;${Deno.pid} ${device.size().columns}\x07`),
@@ -29,6 +30,7 @@ const options: TerminalOptions = {
   prompt: "me> ",
   color,
   utf8,
+  simple: false,
   maxBytes: 8192,
   complete(line, cursor) {
     const start = line.lastIndexOf(" ", cursor - 1) + 1;
@@ -36,17 +38,24 @@ const options: TerminalOptions = {
     return { start, end: cursor, candidates: NAMES.filter((name) => name.startsWith(typed)) };
   },
   onLine,
-  onInterrupt: () => leave("interrupt", 0),
-  onEnd: () => leave("end", 0),
+  onInterrupt: () => void leave("interrupt", 0),
+  onEnd: () => void leave("end", 0),
   onHangup: () => Deno.exit(129),
   tty,
 };
 const terminal = new Terminal(options);
 
-function leave(why: string, code: number): void {
+async function leave(why: string, code: number): Promise<void> {
   terminal.print([`left: ${why}`]);
-  terminal.close();
+  await terminal.close();
   Deno.exit(code);
+}
+
+async function fail(event: Event, error: unknown): Promise<void> {
+  event.preventDefault();
+  await terminal.close();
+  console.error(error);
+  Deno.exit(1);
 }
 
 function onLine(text: string): boolean | void {
@@ -63,13 +72,13 @@ function onLine(text: string): boolean | void {
       terminal.print(["kept"]);
       return false;
     case "/say":
-      return terminal.print(say(argument));
+      return terminal.print((columns) => say(argument, columns));
     case "/ask":
-      terminal.ask("Really? ").then(report);
+      terminal.ask("Really? ", { secret: false }).then(report);
       return;
     case "/secret":
-      terminal.askSecret("Password: ").then(report).then(() => terminal.askSecret("Again: "))
-        .then(report);
+      terminal.ask("Password: ", { secret: true }).then(report)
+        .then(() => terminal.ask("Again: ", { secret: true })).then(report);
       return;
     case "/throw":
       throw new Error("thrown on purpose");
@@ -77,17 +86,17 @@ function onLine(text: string): boolean | void {
       Promise.reject(new Error("rejected on purpose"));
       return;
     case "/quit":
-      return leave("quit", 0);
+      return void leave("quit", 0);
   }
   terminal.print([JSON.stringify(text)]);
 }
 
-/** Asks as a program without a chat does. */
+/** Asks like a program without a chat. */
 async function askOnce(question: string): Promise<string | undefined> {
   const asking = new Terminal({ ...options, prompt: "" });
   asking.open();
-  const answer = await asking.askSecret(question);
-  asking.close();
+  const answer = await asking.ask(question, { secret: true });
+  await asking.close();
   return answer;
 }
 
@@ -95,29 +104,14 @@ function report(answer: string | undefined): void {
   terminal.print([`answer: ${JSON.stringify(answer)}`]);
 }
 
-function say(text: string): string[] {
-  return renderEvent({
-    event: "chat",
-    id: "0000000000000000",
-    nick: "bob",
-    fingerprint: "SHA256:bob",
-    sent: "2025-01-02T03:04:05.000Z",
-    private: false,
-    action: false,
-    late: false,
-    view: "same",
-    text,
-  }, {
-    columns: terminal.columns,
+function say(text: string, columns: number): string[] {
+  return renderMessage(messageEntry({ text }), {
+    columns,
     color,
     utf8,
     ownNick: "me",
     timestamps: "off",
     now: new Date(),
-    quiet: "off",
-    trust: () => "known",
-    nickOf: () => "bob",
-    ownText: () => undefined,
   });
 }
 
@@ -125,8 +119,8 @@ Deno.addSignalListener("SIGTERM", () => leave("SIGTERM", 143));
 Deno.addSignalListener("SIGHUP", () => leave("SIGHUP", 129));
 Deno.addSignalListener("SIGUSR2", () => terminal.print(nextRows(1)));
 Deno.addSignalListener("SIGALRM", () => nextRows(500).forEach((text) => terminal.print([text])));
-addEventListener("error", () => terminal.close());
-addEventListener("unhandledrejection", () => terminal.close());
+addEventListener("error", (event) => void fail(event, event.error));
+addEventListener("unhandledrejection", (event) => void fail(event, event.reason));
 if (Deno.args[0] === "ask") {
   console.log(await askOnce("1? "), await askOnce("2? "));
   Deno.exit();

@@ -1,49 +1,63 @@
 /**
- * A relay that is only a list of members, and clients that are only a membership: what happens between people in hours,
- * in milliseconds and without sockets.
+ * A relay that is only a list of members, and clients that are only a membership: runs hours of a conversation in
+ * milliseconds, without sockets.
  *
  * @module
  */
 
-import { type Bytes, encodeHex } from "../../lib/base/bytes.ts";
+import { type Bytes, concat, encodeHex } from "../../lib/base/bytes.ts";
 import { cipherReady } from "../../lib/protocol/records.ts";
 import type { RandomBytes } from "../../lib/base/clock.ts";
-import type { SessionEvent } from "../../lib/session/events.ts";
+import type { NoteKind, SessionEvent } from "../../lib/session/events.ts";
 import { sha256 } from "../../lib/protocol/crypto/hash.ts";
+import { Guesses } from "../../lib/session/guesses.ts";
 import { Membership } from "../../lib/session/membership.ts";
-import { decodeFrame, type Frame, FRAME_HEADER_BYTES, WHY } from "../../lib/protocol/frames.ts";
+import {
+  BOX_BYTES,
+  decodeFrame,
+  type Frame,
+  FRAME_HEADER_BYTES,
+  KIND,
+  WHY,
+} from "../../lib/protocol/frames.ts";
 import { encodeFingerprint, type PrivateKey } from "../../lib/protocol/identity.ts";
-import { PeerBook } from "../../lib/session/known_peers.ts";
-import { cheapKey, decodeCheapId } from "./cheap_key.ts";
+import type { OutgoingChat } from "../../lib/session/outgoing.ts";
+import type { ComposeOptions, MessageName } from "../../lib/session/sender.ts";
+import { KnownPeers } from "../../lib/session/known_peers.ts";
+import { cheapKey, cheapPrimitives } from "./cheap_key.ts";
 import { seededRandom } from "./doubles.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 
-/** A payload on its way through {@linkcode TestRoom}; clients by their names. */
+/** A payload on its way through {@linkcode TestRoom}. */
 export interface Payload {
   readonly from: TestClient;
   readonly to: TestClient;
   readonly kind: number;
   readonly tag: string;
+  /** Of a PART: its box and what it has in common with others. */
   readonly payload: Uint8Array;
+  readonly isPart: boolean;
 }
 
-/** How a client of {@linkcode TestRoom} differs from any other. */
 export interface TestClientOptions {
-  /** Number of its identity; the same for the same person. */
+  /** Number of the identity; the same for the same person. */
   seed: number;
   nick?: string;
   bits?: number;
   strict?: boolean;
   minKeyBits?: number;
-  /** Kroom: 32 bytes. */
-  psk?: Bytes;
-  /** What it remembers of people; another client's, when it is the same computer. */
-  book?: PeerBook;
-  /** 16 bytes; random unless told. */
+  /** Kroom, 32 bytes. */
+  roomKey?: Bytes | undefined;
+  /** Shared by clients on the same computer. */
+  knownPeers?: KnownPeers;
+  /** Whose keys were remembered before it starts. */
+  knows?: readonly TestClientOptions[];
+  /** 16 bytes; random by default. */
   instance?: Bytes;
+  keepsApart?: boolean;
 }
 
-/** One connection of a client to the relay. */
+/** A client's connection to the relay. */
 interface Link {
   readonly client: TestClient;
   readonly sid: string;
@@ -51,28 +65,28 @@ interface Link {
   open: boolean;
 }
 
-/** One process: a membership, and what it told. */
+/** One process: a membership and its events. */
 export class TestClient {
   readonly membership: Membership;
   readonly key: PrivateKey;
   readonly name: string;
   readonly events: SessionEvent[] = [];
-  /** What {@linkcode TestClient.take} has not given yet. */
+  /** What {@linkcode TestClient.take} has not returned yet. */
   #unread: SessionEvent[] = [];
-  /** Errors at which a session would have closed its connection. */
+  /** Errors on which a session would have closed its connection. */
   readonly faults: unknown[] = [];
-  readonly psk: Bytes;
-  readonly book: PeerBook;
+  readonly roomKey: Bytes | undefined;
+  readonly knownPeers: KnownPeers;
   readonly room: TestRoom;
-  /** The connection takes nothing more for now. */
+  /** The connection accepts nothing for now. */
   congested = false;
   link: Link | undefined;
   #running = true;
 
-  constructor(room: TestRoom, book: PeerBook, options: TestClientOptions) {
+  constructor(room: TestRoom, knownPeers: KnownPeers, options: TestClientOptions) {
     this.room = room;
-    this.book = book;
-    this.psk = options.psk ?? new Uint8Array(32);
+    this.knownPeers = knownPeers;
+    this.roomKey = options.roomKey;
     this.key = cheapKey(options.seed, options.bits);
     this.name = encodeFingerprint(this.key.publicKey.fingerprint);
     this.membership = new Membership({
@@ -80,13 +94,18 @@ export class TestClient {
       nick: options.nick ?? `nick${options.seed}`,
       room: ROOM_TAG,
       clock: room.clock,
-      // Nothing else of a membership asks for 16 bytes.
+      // Only the instance takes 16 random bytes.
       random: (length) =>
         length === 16 && options.instance ? options.instance : room.random(length),
-      decodeId: decodeCheapId,
-      book,
+      primitives: cheapPrimitives,
+      guesses: new Guesses(room.clock),
+      knownPeers,
       strict: options.strict ?? false,
+      keepsApart: options.keepsApart,
       minKeyBits: options.minKeyBits ?? 2048,
+      ready: () => {},
+      succession: () => {},
+      left: () => {},
       emit: (event) => {
         if (!this.#running) return;
         this.events.push(event);
@@ -99,11 +118,11 @@ export class TestClient {
   #tick(): void {
     if (!this.#running) return;
     this.membership.tick();
-    this.membership.pump();
+    this.membership.sender.pump();
     this.room.clock.after(1000, () => this.#tick());
   }
 
-  /** The process is gone: nothing more happens in it. The relay has not noticed yet. */
+  /** Ends the process at once; the relay has not noticed yet. */
   kill(): void {
     this.#running = false;
     if (this.link) this.link.open = false;
@@ -113,23 +132,44 @@ export class TestClient {
     return this.link!.sid;
   }
 
-  /** Writes to the room. */
-  say(text: string, options: { action?: boolean } = {}): string {
-    return this.room.note(this.membership.say(text, options), text);
+  /** Sends a message to the room. */
+  say(text: string, options: Omit<ComposeOptions, "to"> = {}): string {
+    return this.#send(text, options);
   }
 
-  /** Writes to one person. */
-  whisper(to: TestClient | string, text: string): string {
-    const who = typeof to === "string" ? to : to.name;
-    return this.room.note(this.membership.whisper(who, text), text);
+  /** Sends a private message. */
+  sendPrivate(to: TestClient | string, text: string): string {
+    return this.#send(text, { to: typeof to === "string" ? to : to.name });
   }
 
-  /** What was told since the last call, in short; `sent` is left out. */
+  #send(text: string, options: ComposeOptions): string {
+    const { sender } = this.membership;
+    const draft = sender.compose(text, options);
+    const { id } = draft.message as OutgoingChat;
+    this.room.note(id, text);
+    sender.accept(draft);
+    return id;
+  }
+
+  /** Reacts to a message, or changes it. */
+  sendNote(about: MessageName, what: NoteKind, text = ""): void {
+    const { sender } = this.membership;
+    sender.accept(sender.composeNote(about, what, text));
+  }
+
+  /** The events since the last call, in short, without `sent`. */
   take(...types: SessionEvent["event"][]): string[] {
     return this.#unread.splice(0)
       .filter(({ event }) => types.length === 0 ? event !== "sent" : types.includes(event))
       .map((event) => this.room.describe(event));
   }
+}
+
+/** What a payload is received as. @param sid Of its sender. */
+export function receivedFrame({ kind, tag, payload, isPart }: Payload, sid: string): Frame {
+  if (!isPart) return { type: "recv", sid, kind, tag, payload };
+  const [box, common] = [payload.slice(0, BOX_BYTES), payload.slice(BOX_BYTES)];
+  return { type: "part", sid, tag, box, common };
 }
 
 const RELAY_FINGERPRINT = sha256(new TextEncoder().encode("relay"));
@@ -141,7 +181,7 @@ export class TestRoom {
   readonly random: RandomBytes = seededRandom("room");
   readonly log: Payload[] = [];
   capacity = 64;
-  /** Decides what becomes of a payload: itself, another, or nothing. */
+  /** Passes, replaces or drops a payload. */
   filter: (payload: Payload) => Uint8Array | undefined = ({ payload }) => payload;
   #folder: string;
   #links: Link[] = [];
@@ -153,7 +193,7 @@ export class TestRoom {
     this.#folder = folder;
   }
 
-  /** Runs a test in a fresh room, and asserts that no client would have closed its connection. */
+  /** Runs a test in a new room, and asserts that no client would have closed its connection. */
   static async use(test: (room: TestRoom) => Promise<void>): Promise<void> {
     await cipherReady();
     const folder = await Deno.makeTempDir();
@@ -163,30 +203,40 @@ export class TestRoom {
       for (const { faults } of room.#clients) if (faults.length > 0) throw faults[0];
     } finally {
       for (const client of room.#clients) client.kill();
-      for (const { book } of room.#clients) await book.flush();
+      for (const { knownPeers } of room.#clients) await knownPeers.flush();
       await Deno.remove(folder, { recursive: true });
     }
   }
 
-  /** A process that has not connected yet. */
+  /** Starts a process, without connecting. */
   async client(options: TestClientOptions): Promise<TestClient> {
     const folder = `${this.#folder}/${this.#clients.length}`;
-    const book = options.book ?? await PeerBook.load(folder, (error) => {
-      throw error;
-    });
-    const client = new TestClient(this, book, options);
+    const load = () =>
+      KnownPeers.load(folder, (error) => {
+        throw error;
+      });
+    let knownPeers = options.knownPeers ?? await load();
+    if (options.knows) {
+      for (const { seed, bits, nick = `nick${seed}` } of options.knows) {
+        const { fingerprint } = cheapKey(seed, bits).publicKey;
+        knownPeers.remember(encodeFingerprint(fingerprint), nick);
+      }
+      await knownPeers.flush();
+      knownPeers = await load();
+    }
+    const client = new TestClient(this, knownPeers, options);
     this.#clients.push(client);
     return client;
   }
 
-  /** A process that is in the room. */
+  /** Starts a process that joins the room. */
   async enter(options: TestClientOptions): Promise<TestClient> {
     const client = await this.client(options);
     await this.join(client);
     return client;
   }
 
-  /** Connects a client; a connection it still seems to have is replaced, §5. */
+  /** Connects a client; replaces a connection that the relay still believes in, §5. */
   async join(client: TestClient): Promise<void> {
     const seeming = this.#links.find((link) => link.client === client);
     if (seeming) this.#remove(seeming, WHY.REPLACED);
@@ -204,7 +254,7 @@ export class TestRoom {
     await settle();
   }
 
-  /** A client says CLOSE(0), or its connection ends in another way that both sides see at once. */
+  /** A client sends CLOSE(0), or its connection ends in another way that both sides notice at once. */
   async leave(client: TestClient, why: number = WHY.LEFT): Promise<void> {
     const link = client.link!;
     this.disconnect(client);
@@ -219,31 +269,31 @@ export class TestRoom {
     client.membership.disconnected();
   }
 
-  /** The relay notices, or does so by itself, that a member is gone: the others get LEFT. */
+  /** The relay notices or decides that a member is gone: the others get LEFT. */
   async notice(client: TestClient, why: number = WHY.LOST): Promise<void> {
     const link = this.#links.find((link) => link.client === client);
     if (link) this.#remove(link, why);
     await settle();
   }
 
-  /** The relay dies: all are disconnected, and no LEFT is sent. */
+  /** The relay crashes: everybody is disconnected without LEFT. */
   async crash(): Promise<void> {
     for (const { client } of this.#links.splice(0)) if (client.link) this.disconnect(client);
     await settle();
   }
 
-  /** Lets time pass. */
+  /** Advances the clock. */
   async advance(delay: number): Promise<void> {
     await this.clock.advance(delay);
   }
 
-  /** Sends a frame to a client as the relay. */
+  /** Sends a frame from the relay to a client. */
   async inject(client: TestClient, frame: Frame): Promise<void> {
     this.#deliver(client.link!, frame);
     await settle();
   }
 
-  /** Remembers what a message says. */
+  /** Remembers the text of a message. */
   note(id: string, text: string): string {
     this.#texts.set(id, text);
     return id;
@@ -256,17 +306,27 @@ export class TestRoom {
 
   #route(link: Link, bytes: Uint8Array): void {
     const frame = decodeFrame(bytes[0]!, bytes.slice(FRAME_HEADER_BYTES));
-    if (frame.type !== "send") throw new TypeError(`a client sent ${frame.type}`);
-    const { kind, tag } = frame;
-    const receiver = this.#links.find(({ sid }) => sid === frame.sid);
-    if (!link.open || !receiver || receiver === link) return;
-    const sent = { from: link.client, to: receiver.client, kind, tag, payload: frame.payload };
-    this.log.push(sent);
-    const payload = this.filter(sent);
-    if (payload) this.#deliver(receiver, { ...frame, type: "recv", sid: link.sid, payload });
+    if (frame.type === "send") return this.#forward(link, { ...frame, isPart: false });
+    if (frame.type !== "cast") throw new TypeError(`a client sent ${frame.type}`);
+    for (const { sid, tag, box } of frame.entries) {
+      const payload = concat(box, frame.common);
+      this.#forward(link, { sid, tag, kind: KIND.RECORD, payload, isPart: true });
+    }
   }
 
-  /** Queues a frame; it arrives soon, never while its sender is still at work. */
+  #forward(
+    link: Link,
+    { sid: to, ...rest }: Pick<Payload, "kind" | "tag" | "payload" | "isPart"> & { sid: string },
+  ): void {
+    const receiver = this.#links.find(({ sid }) => sid === to);
+    if (!link.open || !receiver || receiver === link) return;
+    const sent = { from: link.client, to: receiver.client, ...rest };
+    this.log.push(sent);
+    const payload = this.filter(sent);
+    if (payload) this.#deliver(receiver, receivedFrame({ ...sent, payload }, link.sid));
+  }
+
+  /** Queues a frame; it arrives soon, but never while its sender is still running. */
   #deliver(link: Link, frame: Frame): void {
     link.queue.push(frame);
     if (this.#draining) return;
@@ -280,7 +340,7 @@ export class TestRoom {
   }
 
   #hand(link: Link, frame: Frame): void {
-    const { membership, faults, psk } = link.client;
+    const { membership, faults, roomKey } = link.client;
     const transport = {
       send: (bytes: Uint8Array) => this.#route(link, bytes),
       get congested() {
@@ -289,21 +349,33 @@ export class TestRoom {
     };
     try {
       if (frame.type === "welcome") {
-        membership.welcome(frame, { transport, relay: RELAY_FINGERPRINT, psk });
+        membership.welcome(frame, {
+          transport,
+          relay: RELAY_FINGERPRINT,
+          roomKey,
+          isExpected: false,
+        });
       } else if (frame.type === "joined") membership.enter(frame);
       else if (frame.type === "left") membership.leave(frame);
       else if (frame.type === "recv") membership.receive(frame);
+      else if (frame.type === "part") membership.receivePart(frame);
     } catch (error) {
       faults.push(error);
     }
   }
 
-  /** An event in short, with texts for ids. */
+  /** An event in short form, with texts instead of ids. */
   describe(event: SessionEvent): string {
     switch (event.event) {
       case "chat": {
         const flags = (["private", "action", "late"] as const).filter((flag) => event[flag]);
-        const marks = [...flags, ...(event.view === "differs" ? ["differs"] : [])];
+        const marks = [
+          ...flags,
+          ...(event.view === "differs" ? ["differs"] : []),
+          ...(event.own ? ["own"] : []),
+          ...(event.to ?? []).map((to) => `to ${this.#nickOf(to)}`),
+          ...(event.missed ? ["missed"] : []),
+        ];
         return `${event.nick}: ${event.text}${marks.length > 0 ? ` (${marks.join(" ")})` : ""}`;
       }
       case "joined":
@@ -315,12 +387,27 @@ export class TestRoom {
         const to = event.to.map((name) => this.#nickOf(name)).sort().join(" ") || "nobody";
         return `${event.event} ${this.#texts.get(event.id)} to ${to}`;
       }
+      case "kept": {
+        const to = event.to.map((name) => this.#nickOf(name)).sort().join(" ");
+        const minutes = (Date.parse(event.until) - this.clock.wallTime()) / 60_000;
+        return `kept ${this.#texts.get(event.id)} for ${to}, ${Math.round(minutes)} min`;
+      }
+      case "note":
+        return `${event.nick}: ${event.what} ${event.text} of ${this.#texts.get(event.ref)}`;
+      case "missed":
+        return `missed ${event.count} in ${Math.round(event.seconds / 60)} min`;
+      case "read":
+        return `read ${this.#texts.get(event.id)}`;
+      case "topic":
+        return `topic ${event.text}`;
       case "nick":
         return `nick ${event.from} is ${event.nick}`;
       case "lost":
         return `lost ${event.count} of ${event.nick}`;
       case "away":
         return `away ${event.nick} ${event.text}`.trim();
+      case "trust":
+        return `trust ${event.nick} ${event.trust}`;
       case "notice":
         return `notice ${event.text}`;
       default:

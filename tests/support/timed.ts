@@ -1,29 +1,40 @@
 /**
- * Properties that are tried for some time instead of a number of times.
+ * Properties checked for some time instead of some number of cases, if FUZZ_SECONDS says so.
  *
  * @module
  */
 
 import fc from "npm:fast-check@4.10.2";
 
-/** Seconds that the environment asks for in FUZZ_SECONDS, or else `usual`. */
-export function fuzzSeconds(usual: number): number {
-  return Number(Deno.env.get("FUZZ_SECONDS") ?? usual);
+const MAX_CASES = 100_000_000;
+
+/** How far a property is checked. */
+interface FuzzLimits {
+  readonly numRuns: number;
+  /** In milliseconds of real time. */
+  readonly interruptAfterTimeLimit?: number;
+}
+
+/** The limit of a property that is one of `targets`: some cases, or its share of the time. */
+export function fuzzLimits(cases: number, targets: number): FuzzLimits {
+  const seconds = Deno.env.get("FUZZ_SECONDS");
+  if (seconds === undefined) return { numRuns: cases };
+  return { numRuns: MAX_CASES, interruptAfterTimeLimit: Number(seconds) * 1000 / targets };
 }
 
 /**
- * Tries a property for `ms` milliseconds of real time. fast-check leaves a case that is under way then; here it is
- * waited for, so that nothing of it goes on behind the end of the test.
+ * Checks a property up to a limit. Unlike fast-check alone, waits for the last case, so that nothing goes on after the
+ * test.
  */
 export async function assertTimed<T>(
   values: fc.Arbitrary<T>,
   check: (value: T) => Promise<void>,
-  ms: number,
+  limits: fc.Parameters<[T]>,
 ): Promise<void> {
   let last: Promise<void> = Promise.resolve();
   await fc.assert(
     fc.asyncProperty(values, (value) => last = check(value)),
-    { numRuns: 100_000_000, interruptAfterTimeLimit: ms },
+    limits,
   );
   await last;
 }

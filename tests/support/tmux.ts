@@ -1,18 +1,18 @@
 /**
- * A terminal to test in: tmux on a private socket, without anybody's configuration.
+ * A terminal for tests: tmux on a private socket, without a configuration file.
  *
  * @module
  */
 
 import { columns, graphemes } from "../../lib/base/text.ts";
 
-/** Stands where the cursor is. */
+/** Marks the cursor. */
 const CURSOR = "‸";
-/** How long a screen may take to become what it should be. */
-const DEADLINE_MS = 10_000;
+/** How long an expected screen may take; only a failing test waits this long. */
+const DEADLINE_MS = 60_000;
 const POLL_MS = 15;
 
-/** Says why there can be no terminal; `undefined` when there can. */
+/** Why tmux cannot be used; undefined when it can. */
 export async function tmuxMissing(): Promise<string | undefined> {
   try {
     const { success } = await new Deno.Command("tmux", { args: ["-V"] }).output();
@@ -23,15 +23,13 @@ export async function tmuxMissing(): Promise<string | undefined> {
   }
 }
 
-/** How a {@linkcode Tmux} is started. */
+/** Options of {@linkcode Tmux}. */
 export interface TmuxOptions {
   columns: number;
   rows: number;
-  /** Run with an environment of just these variables, and PATH, HOME and TERM. */
+  /** The whole environment, besides PATH, HOME and TERM. */
   env?: Record<string, string>;
 }
-
-let count = 0;
 
 /** One terminal window. */
 export class Tmux {
@@ -41,9 +39,9 @@ export class Tmux {
     this.#socket = socket;
   }
 
-  /** Opens a window and starts a program in it. */
+  /** Opens a window that runs a program. */
   static async start(command: readonly string[], options: TmuxOptions): Promise<Tmux> {
-    const tmux = new Tmux(`hearth-test-${Deno.pid}-${count++}`);
+    const tmux = new Tmux(`hearth-test-${crypto.randomUUID()}`);
     const variables = {
       PATH: Deno.env.get("PATH") ?? "",
       HOME: Deno.env.get("HOME") ?? "",
@@ -65,28 +63,28 @@ export class Tmux {
     await this.#run("send-keys", ...keys);
   }
 
-  /** Types text as it is, all in one write. */
+  /** Types text in one write. */
   async type(text: string): Promise<void> {
     await this.#run("send-keys", "-l", "--", text);
   }
 
-  /** Types bytes that no key has. */
+  /** Types raw bytes. */
   async typeBytes(bytes: Uint8Array): Promise<void> {
     await this.#run("send-keys", "-H", ...Array.from(bytes, (byte) => byte.toString(16)));
   }
 
-  /** Pastes text as the terminal does, with the marks of bracketed paste where the program wants them. */
+  /** Pastes text like a terminal, with bracketed paste if the program has enabled it. */
   async paste(text: string): Promise<void> {
     await this.#run("set-buffer", "--", text);
     await this.#run("paste-buffer", "-p");
   }
 
-  /** Gives the window another size. */
+  /** Resizes the window. */
   async resize(columns: number, rows: number): Promise<void> {
     await this.#run("resize-window", "-x", String(columns), "-y", String(rows));
   }
 
-  /** The rows on the screen from the first to the last that is not blank, and `‸` where the cursor is. */
+  /** The rows on the screen without blank ones at either end, with `‸` at the cursor. */
   async screen(): Promise<string[]> {
     const output = await this.#run(
       "display-message",
@@ -102,22 +100,22 @@ export class Tmux {
     return trimRows(rows);
   }
 
-  /** Everything since the start, scrolled away or not. */
+  /** All rows since the start, including the scrollback. */
   async scrollback(): Promise<string[]> {
     return trimRows((await this.#run("capture-pane", "-p", "-S", "-")).split("\n"));
   }
 
-  /** The screen with its escape sequences. */
+  /** The screen, with escape sequences. */
   async coloredScreen(): Promise<string[]> {
     return trimRows((await this.#run("capture-pane", "-p", "-e")).split("\n"));
   }
 
-  /** The screen with rows that the terminal has wrapped in one piece, as they are copied. */
+  /** The screen with wrapped rows joined, as they would be copied. */
   async joinedScreen(): Promise<string[]> {
     return trimRows((await this.#run("capture-pane", "-p", "-J")).split("\n"));
   }
 
-  /** Keeps what the program writes from now on in a file. @returns Reads it. */
+  /** Records the output of the program from here on. @returns A function that reads it. */
   async record(path: string): Promise<() => Promise<string>> {
     await Deno.writeTextFile(path, "");
     await this.#run("pipe-pane", `cat >> ${path}`);
@@ -129,15 +127,15 @@ export class Tmux {
     return (await this.#run("display-message", "-p", format)).trim();
   }
 
-  /** The process that was started. */
+  /** The process id of the program. */
   async pid(): Promise<number> {
     return Number(await this.query("#{pane_pid}"));
   }
 
   /**
-   * Waits until `condition` holds of the screen.
+   * Waits until `condition` holds for the screen.
    *
-   * @throws {Error} With the screen in it, when it does not in time.
+   * @throws {Error} After the deadline; shows the screen.
    */
   async waitFor(condition: (rows: string[]) => boolean, what: string): Promise<string[]> {
     const deadline = Date.now() + DEADLINE_MS;
@@ -145,7 +143,7 @@ export class Tmux {
       const rows = await this.screen();
       if (condition(rows)) return rows;
       if (Date.now() > deadline) {
-        throw new Error(`Never seen: ${what}. The screen was:\n${rows.join("\n")}`);
+        throw new Error(`Not seen: ${what}. The screen was:\n${rows.join("\n")}`);
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
@@ -157,7 +155,7 @@ export class Tmux {
     await this.waitFor((seen) => seen.join("\n") === wanted, `\n${wanted}\n`);
   }
 
-  /** Ends the terminal and what runs in it. */
+  /** Closes the terminal and ends the program. */
   async close(): Promise<void> {
     await this.#run("kill-server");
   }

@@ -1,39 +1,48 @@
 import assert from "node:assert/strict";
 import { concat, encodeUtf8, withLength } from "../../lib/base/bytes.ts";
-import { cipherReady, Opener, Sealer } from "../../lib/protocol/records.ts";
-import {
-  acceptTransport,
-  Connection,
-  type End,
-  type Handlers,
-  openTransport,
-} from "../../lib/transport/establish.ts";
+import { cipherReady, TAG_BYTES } from "../../lib/protocol/records.ts";
+import { Connection, type End, type Handlers } from "../../lib/transport/connection.ts";
+import { acceptConnection, openConnection } from "../../lib/transport/establish.ts";
 import { DecryptError, ProtocolError } from "../../lib/base/errors.ts";
 import { InputBuffer } from "../../lib/transport/input_buffer.ts";
-import { Group } from "../../lib/transport/scheduler.ts";
-import { M1_BYTES, Responder } from "../../lib/protocol/handshake.ts";
+import { SendCredit } from "../../lib/transport/send_credit.ts";
+import { Scheduler } from "../../lib/transport/scheduler.ts";
+import {
+  HandshakeResponder,
+  M1_BYTES,
+  M2_HEADER_BYTES,
+  MAX_CT2_BYTES,
+  MAX_CT3_BYTES,
+} from "../../lib/protocol/handshake.ts";
+import { makeSessionKey } from "../../lib/protocol/session_key.ts";
 import {
   LINGER_BYTES,
   LINGER_MS,
   M2_TIMEOUT_MS,
   MAX_QUEUE_AGE_MS,
+  MAX_QUEUED_FRAMES,
   MAX_UNDELIVERED_BYTES,
   PING_DELAY_MS,
   SILENCE_MS,
   STALL_MS,
+  WATCH_PING_MS,
 } from "../../lib/protocol/limits.ts";
 import { writeAll } from "../../lib/transport/byte_stream.ts";
-import { encodeFrame, FRAME, REASON } from "../../lib/protocol/frames.ts";
-import { cheapKey, decodeCheapId } from "../support/cheap_key.ts";
+import { encodeFrame, forEachFrame, FRAME, REASON } from "../../lib/protocol/frames.ts";
+import { LateOpener, LateSealer } from "../support/late_records.ts";
+import { cheapKey, cheapPrimitives } from "../support/cheap_key.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 import { memoryPair, type MemoryStream, type PairOptions } from "../support/memory_stream.ts";
 import { RawClient, readExactly } from "../support/raw_client.ts";
 
 const RELAY_KEY = cheapKey(1);
 const CLIENT_KEY = cheapKey(2);
+const SESSION = await makeSessionKey(RELAY_KEY, { primitives: cheapPrimitives });
+/** What the relay's side of a connection needs. */
+const RELAY = { key: RELAY_KEY, session: SESSION, primitives: cheapPrimitives };
 const JOIN = encodeFrame({
   type: "join",
-  proof: new Uint8Array(32),
+  share: new Uint8Array(32),
   room: new Uint8Array(32),
   instance: new Uint8Array(16),
 });
@@ -45,6 +54,13 @@ const LARGE = encodeFrame({
   tag: "00000000",
   payload: new Uint8Array(16_000),
 });
+const SEND = encodeFrame({
+  type: "send",
+  sid: "0102030405060708",
+  kind: 4,
+  tag: "00000000",
+  payload: new Uint8Array(1000),
+}).subarray(3);
 const PING = encodeFrame({ type: "ping", data: encodeUtf8("12345678") });
 
 interface Log extends Handlers {
@@ -84,10 +100,10 @@ async function connect(options: PairOptions = {}): Promise<Rig> {
   const [near, far] = memoryPair(options);
   const clientLog = makeLog();
   const relayLog = makeLog();
-  const common = { clock, decodeId: decodeCheapId };
-  const group = new Group({ clock });
-  const accepting = acceptTransport(far, { ...common, key: RELAY_KEY, group });
-  const opened = await openTransport(near, {
+  const common = { clock, primitives: cheapPrimitives };
+  const scheduler = new Scheduler({ clock });
+  const accepting = acceptConnection(far, { ...RELAY, clock, scheduler });
+  const opened = await openConnection(near, {
     ...common,
     key: CLIENT_KEY,
     join: () => Promise.resolve(JOIN),
@@ -101,14 +117,14 @@ async function connect(options: PairOptions = {}): Promise<Rig> {
   return { clock, near, far, client: opened.connection, relay: connection, clientLog, relayLog };
 }
 
-/** A relay's side, and a client whose records are the test's. */
+/** A relay's side, and a client whose records the test makes. */
 async function connectRaw(
   { onFrame, ...pair }: PairOptions & { onFrame?: Handlers["onFrame"] } = {},
 ) {
   const clock = new FakeClock();
   const [near, far] = memoryPair(pair);
   const log = makeLog(onFrame);
-  const accepting = acceptTransport(far, { key: RELAY_KEY, clock, decodeId: decodeCheapId });
+  const accepting = acceptConnection(far, { ...RELAY, clock });
   const raw = await RawClient.open(near, CLIENT_KEY);
   const start = async () => (await accepting).connection.start(log);
   return { clock, near, far, raw, log, start, relay: accepting };
@@ -116,7 +132,7 @@ async function connectRaw(
 
 // --- Handshake ---
 
-Deno.test("openTransport() and acceptTransport() carry the first frame with M3", async () => {
+Deno.test("openConnection() and acceptConnection() carry the first frame with M3", async () => {
   const { near, relayLog, clientLog } = await connect();
   assert.deepEqual(relayLog.frames, [FRAME.JOIN]);
   assert.equal(relayLog.verified, 1);
@@ -124,7 +140,7 @@ Deno.test("openTransport() and acceptTransport() carry the first frame with M3",
   assert.equal(near.writes, 2, "M1, then M3 with the first record");
 });
 
-Deno.test("openTransport() tells onVerified when the relay's first record has come", async () => {
+Deno.test("openConnection() calls onVerified on the relay's first record", async () => {
   const { relay, clientLog } = await connect();
   relay.send(LEFT);
   relay.send(LEFT);
@@ -140,7 +156,14 @@ interface Refusal {
 }
 
 async function makeM2(m1: Uint8Array): Promise<Uint8Array> {
-  return await new Responder({ key: RELAY_KEY, mode: "transport" }).consumeM1(m1);
+  return await new HandshakeResponder({ ...RELAY, mode: "transport" }).consumeM1(m1);
+}
+
+const HEADER_BYTES = M2_HEADER_BYTES.transport;
+const M2_HEADER = new Uint8Array(HEADER_BYTES).fill(9);
+
+function lengthOf(length: number): Uint8Array {
+  return Uint8Array.of(length >> 8, length);
 }
 
 const REFUSALS: Refusal[] = [
@@ -149,23 +172,38 @@ const REFUSALS: Refusal[] = [
   { name: "7 bytes", answer: () => encodeUtf8("HEARTH/"), code: "cut" },
   {
     name: "a ct2 that is too long",
-    answer: () => concat(new Uint8Array(32), Uint8Array.of(0x04, 0x2c)),
+    answer: () => concat(M2_HEADER, lengthOf(MAX_CT2_BYTES + 1)),
     code: "bad-length",
   },
   {
     name: "a ct2 that is too short",
-    answer: () => concat(new Uint8Array(32), Uint8Array.of(0, 15)),
+    answer: () => concat(M2_HEADER, lengthOf(TAG_BYTES - 1)),
     code: "bad-length",
   },
   {
+    name: "the shortest ct2",
+    answer: () => concat(M2_HEADER, withLength(new Uint8Array(TAG_BYTES))),
+    code: "DecryptError",
+  },
+  {
+    name: "the longest ct2",
+    answer: () => concat(M2_HEADER, withLength(new Uint8Array(MAX_CT2_BYTES))),
+    code: "DecryptError",
+  },
+  {
     name: "eR of zeros",
-    answer: () => concat(new Uint8Array(32), withLength(new Uint8Array(500))),
+    answer: () => concat(new Uint8Array(HEADER_BYTES), withLength(new Uint8Array(500))),
     code: "bad-point",
   },
   {
-    name: "noise",
-    answer: () => concat(new Uint8Array(32).fill(9), withLength(new Uint8Array(1067))),
-    code: "DecryptError",
+    name: "an M2 that is cut off",
+    answer: async (m1) => (await makeM2(m1)).subarray(0, -1),
+    code: "cut",
+  },
+  {
+    name: "the M2 of HEARTH/1",
+    answer: () => concat(new Uint8Array(32).fill(9), withLength(new Uint8Array(500))),
+    code: "cut",
   },
   {
     name: "M2 with a byte after it",
@@ -174,17 +212,17 @@ const REFUSALS: Refusal[] = [
   },
 ];
 
-Deno.test("openTransport() refuses every answer that is no M2", async () => {
+Deno.test("openConnection() rejects every answer that is not an M2", async () => {
   for (const { name, answer, code } of REFUSALS) {
     const [near, far] = memoryPair();
-    const opening = openTransport(near, {
+    const opening = openConnection(near, {
       key: CLIENT_KEY,
       clock: new FakeClock(),
-      decodeId: decodeCheapId,
+      primitives: cheapPrimitives,
       join: () => Promise.reject(new Error("must not be asked")),
       handlers: makeLog(),
     });
-    const m1 = await readExactly(far, M1_BYTES);
+    const m1 = await readExactly(far, M1_BYTES.transport);
     const bytes = await answer(m1);
     if (bytes.length > 0) await far.write(bytes);
     await far.closeWrite();
@@ -196,13 +234,13 @@ Deno.test("openTransport() refuses every answer that is no M2", async () => {
   }
 });
 
-Deno.test("openTransport() refuses another key than the expected one, and asks no join", async () => {
+Deno.test("openConnection() rejects a key other than the expected one, without calling join", async () => {
   const [near, far] = memoryPair();
-  const accepting = acceptTransport(far, { key: RELAY_KEY, decodeId: decodeCheapId });
-  const opening = openTransport(near, {
+  const accepting = acceptConnection(far, RELAY);
+  const opening = openConnection(near, {
     key: CLIENT_KEY,
     expected: new Uint8Array(32),
-    decodeId: decodeCheapId,
+    primitives: cheapPrimitives,
     join: () => Promise.reject(new Error("must not be asked")),
     handlers: makeLog(),
   });
@@ -210,13 +248,13 @@ Deno.test("openTransport() refuses another key than the expected one, and asks n
   await assert.rejects(accepting, { name: "ProtocolError", code: "cut" });
 });
 
-Deno.test("openTransport() throws what join throws, and closes", async () => {
+Deno.test("openConnection() throws what join throws, and closes the stream", async () => {
   const [near, far] = memoryPair();
-  const accepting = acceptTransport(far, { key: RELAY_KEY, decodeId: decodeCheapId });
+  const accepting = acceptConnection(far, RELAY);
   const refused = new Error("not this one");
-  const opening = openTransport(near, {
+  const opening = openConnection(near, {
     key: CLIENT_KEY,
-    decodeId: decodeCheapId,
+    primitives: cheapPrimitives,
     join: () => Promise.reject(refused),
     handlers: makeLog(),
   });
@@ -224,11 +262,11 @@ Deno.test("openTransport() throws what join throws, and closes", async () => {
   await assert.rejects(accepting, { code: "cut" });
 });
 
-Deno.test("openTransport() waits 10 s for M2, and as long as it takes for join", async () => {
+Deno.test("openConnection() waits 10 s for M2, and without limit for join", async () => {
   const clock = new FakeClock();
   const [near] = memoryPair();
-  const options = { key: CLIENT_KEY, clock, decodeId: decodeCheapId, handlers: makeLog() };
-  const opening = openTransport(near, { ...options, join: () => Promise.resolve(JOIN) });
+  const options = { key: CLIENT_KEY, clock, primitives: cheapPrimitives, handlers: makeLog() };
+  const opening = openConnection(near, { ...options, join: () => Promise.resolve(JOIN) });
   const failure = assert.rejects(opening, { name: "ProtocolError", code: "cut" });
   await clock.advance(M2_TIMEOUT_MS - 1);
   assert.equal(near.closed, false);
@@ -237,8 +275,8 @@ Deno.test("openTransport() waits 10 s for M2, and as long as it takes for join",
   await failure;
 
   const [near2, far2] = memoryPair();
-  const accepting = acceptTransport(far2, { ...options, key: RELAY_KEY });
-  const patient = openTransport(near2, {
+  const accepting = acceptConnection(far2, { ...RELAY, clock });
+  const patient = openConnection(near2, {
     ...options,
     join: () => new Promise((resolve) => clock.after(60_000, () => resolve(JOIN))),
   });
@@ -249,17 +287,17 @@ Deno.test("openTransport() waits 10 s for M2, and as long as it takes for join",
   connection.abort();
 });
 
-Deno.test("openTransport() ends with the signal's reason at any moment", async () => {
+Deno.test("openConnection() throws the signal's reason at any stage", async () => {
   for (const stage of ["before", "M2", "join"]) {
     const stop = new AbortController();
     const [near, far] = memoryPair();
     if (stage === "before") stop.abort(new Error("stop"));
     if (stage === "join") {
-      acceptTransport(far, { key: RELAY_KEY, decodeId: decodeCheapId }).catch(() => {});
+      acceptConnection(far, RELAY).catch(() => {});
     }
-    const opening = openTransport(near, {
+    const opening = openConnection(near, {
       key: CLIENT_KEY,
-      decodeId: decodeCheapId,
+      primitives: cheapPrimitives,
       signal: stop.signal,
       join: () => new Promise(() => stop.abort(new Error("stop"))),
       handlers: makeLog(),
@@ -273,10 +311,11 @@ Deno.test("openTransport() ends with the signal's reason at any moment", async (
   }
 });
 
-Deno.test("acceptTransport() answers other first bytes with HEARTH/? and nothing else", async () => {
-  for (const first of ["GET / HTTP/1.1\r\n", "HEARTH/2", "HEARTH/2" + "x".repeat(100)]) {
+Deno.test("acceptConnection() answers other first bytes with HEARTH/? alone", async () => {
+  // The M1 of HEARTH/1 had 40 bytes.
+  for (const first of ["GET / HTTP/1.1\r\n", "HEARTH/3", "HEARTH/?", "HEARTH/1" + "x".repeat(32)]) {
     const [near, far] = memoryPair();
-    const accepting = acceptTransport(far, { key: RELAY_KEY, clock: new FakeClock() });
+    const accepting = acceptConnection(far, { ...RELAY, clock: new FakeClock() });
     const refused = assert.rejects(accepting, { code: "bad-magic" });
     await near.write(encodeUtf8(first));
     assert.deepEqual(await readExactly(near, 100), encodeUtf8("HEARTH/?"), first);
@@ -287,20 +326,26 @@ Deno.test("acceptTransport() answers other first bytes with HEARTH/? and nothing
   }
 });
 
-Deno.test("acceptTransport() just closes on fewer than 8 bytes, a bad M1 and a bad M3", async () => {
-  const m1 = concat(encodeUtf8("HEARTH/1"), new Uint8Array(32));
-  for (const first of [new Uint8Array(0), encodeUtf8("HEARTH/"), m1.subarray(0, 39), m1]) {
+Deno.test("acceptConnection() closes without an answer on fewer than 8 bytes, a bad M1 or a bad M3", async () => {
+  const m1 = concat(encodeUtf8("HEARTH/2"), new Uint8Array(32 + 1184));
+  assert.equal(m1.length, M1_BYTES.transport);
+  for (const first of [new Uint8Array(0), encodeUtf8("HEARTH/"), m1.subarray(0, -1), m1]) {
     const [near, far] = memoryPair();
-    const accepting = acceptTransport(far, { key: RELAY_KEY, clock: new FakeClock() });
+    const accepting = acceptConnection(far, { ...RELAY, clock: new FakeClock() });
     if (first.length > 0) await near.write(first);
     await near.closeWrite();
     await assert.rejects(accepting, ProtocolError);
     assert.equal((await readExactly(near, 100)).length, 0);
   }
-  for (const bad of [withLength(new Uint8Array(15)), withLength(new Uint8Array(1068))]) {
+  for (
+    const bad of [
+      withLength(new Uint8Array(15)),
+      withLength(new Uint8Array(MAX_CT3_BYTES.transport + 1)),
+    ]
+  ) {
     const [near, far] = memoryPair();
-    const options = { key: RELAY_KEY, decodeId: decodeCheapId, clock: new FakeClock() };
-    const accepting = acceptTransport(far, options);
+    const options = { ...RELAY, clock: new FakeClock() };
+    const accepting = acceptConnection(far, options);
     await RawClient.open(near, CLIENT_KEY);
     const refused = assert.rejects(accepting, { code: "bad-length" });
     await near.write(bad);
@@ -312,7 +357,7 @@ Deno.test("acceptTransport() just closes on fewer than 8 bytes, a bad M1 and a b
 
 // --- Records ---
 
-Deno.test("Connection works when the stream gives one byte at a time", async () => {
+Deno.test("Connection works on a stream that delivers one byte at a time", async () => {
   const { client, relay, clientLog, relayLog } = await connect({ readSize: 1 });
   relay.send(LEFT);
   relay.send(LEFT);
@@ -322,7 +367,7 @@ Deno.test("Connection works when the stream gives one byte at a time", async () 
   assert.equal(relayLog.frames.length, 2);
 });
 
-Deno.test("Connection sends all frames of one moment in one record and one write", async () => {
+Deno.test("Connection sends frames queued together in one record and one write", async () => {
   const { relay, far, clientLog } = await connect();
   const before = far.writes;
   for (let i = 0; i < 100; i++) relay.send(LEFT);
@@ -331,7 +376,7 @@ Deno.test("Connection sends all frames of one moment in one record and one write
   assert.equal(clientLog.frames.length, 100);
 });
 
-Deno.test("Connection fills records up to their limit and gathers while a write is under way", async () => {
+Deno.test("Connection fills records up to their limit and coalesces frames during a write", async () => {
   const { relay, far, clientLog } = await connect({ capacity: 2 ** 20 });
   const before = far.writes;
   for (let i = 0; i < 10; i++) relay.send(LARGE);
@@ -342,7 +387,7 @@ Deno.test("Connection fills records up to their limit and gathers while a write 
   assert.equal(far.writes - before, 11);
 });
 
-Deno.test("Connection answers PING, and keeps at most one PONG: the newest", async () => {
+Deno.test("Connection answers PING, and queues at most one PONG: the newest", async () => {
   const { raw, start } = await connectRaw();
   await raw.begin(concat(JOIN, PING));
   await start();
@@ -358,7 +403,7 @@ Deno.test("Connection answers PING, and keeps at most one PONG: the newest", asy
 
 // --- Ends ---
 
-Deno.test("Connection.close() flushes, tells the reason and closes both streams", async () => {
+Deno.test("Connection.close() flushes, sends the reason and closes both streams", async () => {
   const { client, relayLog, clientLog, near, far, clock } = await connect();
   client.send(JOIN);
   const closing = client.close(REASON.NORMAL);
@@ -375,7 +420,7 @@ Deno.test("Connection.close() flushes, tells the reason and closes both streams"
   assert.equal(clientLog.ends.length, 1);
 });
 
-Deno.test("Connection tells a cut from a CLOSE", async () => {
+Deno.test("Connection distinguishes a cut from a CLOSE", async () => {
   for (const how of ["end", "reset", "abort"]) {
     const { near, far, client, clientLog, relayLog, clock } = await connect();
     if (how === "end") await near.closeWrite();
@@ -389,7 +434,7 @@ Deno.test("Connection tells a cut from a CLOSE", async () => {
   }
 });
 
-Deno.test("Connection gives every frame before a CLOSE in its record, and none after it", async () => {
+Deno.test("Connection delivers every frame before a CLOSE in its record, and none after it", async () => {
   const { raw, start, log } = await connectRaw();
   await raw.begin(concat(JOIN, JOIN, encodeFrame({ type: "close", reason: 200 }), JOIN));
   await start();
@@ -435,7 +480,7 @@ Deno.test("Connection ends with CLOSE(3) when a handler throws, and delivers not
   assert.deepEqual(log.frames, [FRAME.JOIN]);
 });
 
-Deno.test("Connection says nothing when the very first record does not verify", async () => {
+Deno.test("Connection sends no CLOSE if the very first record does not verify", async () => {
   const { raw, start, log } = await connectRaw();
   raw.sealer.seal(JOIN); // the counter is now wrong
   await raw.begin(JOIN);
@@ -457,7 +502,7 @@ Deno.test("Connection ends with CLOSE(3) when a later record does not verify or 
   }
 });
 
-Deno.test("Connection.close() reads on for at most 1 s or 64 KiB before it closes", async () => {
+Deno.test("Connection.close() discards input for at most 1 s or 64 KiB before it closes", async () => {
   const { raw, start, far, clock } = await connectRaw();
   await raw.begin(JOIN);
   await start();
@@ -482,15 +527,15 @@ Deno.test("Connection.close() reads on for at most 1 s or 64 KiB before it close
   assert.equal(other.far.closed, true);
 });
 
-Deno.test("Connection closes behind record 2^48 - 1, and refuses one more of the other side", async () => {
+Deno.test("Connection closes after record 2^48 - 1, and rejects a later one", async () => {
   await cipherReady();
   const chainKey = new Uint8Array(32);
   const last = 2 ** 48 - 1;
   const make = () => {
     const [near, far] = memoryPair();
-    const [sealer, opener] = [new Sealer(chainKey), new Opener(chainKey)];
-    for (const end of [sealer, opener]) end.testOnlySkipTo(last - 1);
-    const group = new Group({ clock: new FakeClock() });
+    const sealer = new LateSealer(chainKey, last - 1);
+    const opener = new LateOpener(chainKey, last - 1);
+    const scheduler = new Scheduler({ clock: new FakeClock() });
     const input = new InputBuffer();
     const log = makeLog();
     const connection = new Connection({
@@ -499,7 +544,7 @@ Deno.test("Connection closes behind record 2^48 - 1, and refuses one more of the
       sealer,
       opener,
       role: "client",
-      group,
+      scheduler,
     });
     connection.start(log);
     return { connection, far, log };
@@ -515,8 +560,7 @@ Deno.test("Connection closes behind record 2^48 - 1, and refuses one more of the
   assert.equal((await readExactly(sender.far, 1000)).length, 2 * recordBytes);
 
   const receiver = make();
-  const sealer = new Sealer(chainKey);
-  sealer.testOnlySkipTo(last - 1);
+  const sealer = new LateSealer(chainKey, last - 1);
   const records = [sealer.seal(LEFT), sealer.seal(LEFT), new Uint8Array(40)].map(withLength);
   await writeAll(receiver.far, concat(...records));
   await settle();
@@ -538,7 +582,33 @@ Deno.test("Connection sends PING after 15 s without sending, and not earlier", a
   assert.deepEqual(writes().map((count, i) => count - before[i]! >= 1), [true, true]);
 });
 
-Deno.test("Connection lives on pings alone, for hours", async () => {
+Deno.test("Connection that watches sends PING after 2 s of silence, and not earlier", async () => {
+  const { raw, start, clock, relay } = await connectRaw();
+  await raw.begin(JOIN);
+  await start();
+  await settle();
+  const { connection: far } = await relay;
+  const pings = async () => {
+    await raw.readSome();
+    return raw.takeWhole().length;
+  };
+  far.watch();
+  await clock.advance(WATCH_PING_MS - 1);
+  await raw.send(PING); // heard, and answered
+  await settle();
+  assert.equal(await pings(), 1);
+  assert.equal(far.silentMs, 0);
+  assert.equal(far.heardWallTime, clock.wallTime());
+  await clock.advance(WATCH_PING_MS - 1);
+  assert.equal(far.silentMs, WATCH_PING_MS - 1);
+  far.send(LEFT); // what is sent does not put it off
+  await settle();
+  assert.equal(await pings(), 1);
+  await clock.advance(2 * WATCH_PING_MS);
+  assert.equal(await pings(), 2, "again and again");
+});
+
+Deno.test("Connection stays open for hours on pings alone", async () => {
   const { clock, clientLog, relayLog, near } = await connect();
   await clock.advance(2 * 3_600_000);
   assert.deepEqual([...clientLog.ends, ...relayLog.ends], []);
@@ -558,25 +628,25 @@ Deno.test("Connection ends with CLOSE(4) after 45 s of silence, and not earlier"
   assert.deepEqual(last, encodeFrame({ type: "close", reason: REASON.TIMEOUT }));
 });
 
-Deno.test("Connection does not count the time in which it does not read itself", async () => {
+Deno.test("Connection does not count its own pauses in reading as silence", async () => {
   const { raw, start, relay, clock, log } = await connectRaw();
   await raw.begin(JOIN);
   await start();
   await settle();
-  const { allowance } = (await relay).connection;
-  allowance.charge(MAX_UNDELIVERED_BYTES + 1);
+  const { credit } = (await relay).connection;
+  credit.charge(MAX_UNDELIVERED_BYTES + 1);
   await raw.stream.write(Uint8Array.of(0)); // the last that is read: no record, so nothing was heard
   await settle();
   await clock.advance(600_000);
   assert.deepEqual(log.ends, []);
-  allowance.credit(MAX_UNDELIVERED_BYTES + 1);
+  credit.refund(MAX_UNDELIVERED_BYTES + 1);
   await clock.advance(SILENCE_MS - 1);
   assert.deepEqual(log.ends, []);
   await clock.advance(1);
   assert.deepEqual(log.ends, [{ type: "failed", reason: REASON.TIMEOUT }]);
 });
 
-Deno.test("Connection does not count the time in which the program was stopped", async () => {
+Deno.test("Connection does not count the time in which the program was suspended", async () => {
   const { clock, clientLog, relayLog } = await connect();
   await clock.advance(10_000);
   await clock.sleep(3_600_000);
@@ -597,7 +667,7 @@ Deno.test("Connection gives up a write that makes no progress for 15 s", async (
   assert.equal(relay.queuedBytes, 0);
 });
 
-Deno.test("Connection ends a receiver whose oldest frame has waited 60 s, with CLOSE(10)", async () => {
+Deno.test("Connection ends with CLOSE(10) when its oldest frame has waited 60 s", async () => {
   const { raw, start, clock, log, relay } = await connectRaw({ capacity: 1000 });
   await raw.begin(JOIN);
   await start();
@@ -620,4 +690,56 @@ Deno.test("Connection ends a receiver whose oldest frame has waited 60 s, with C
     "what was queued behind is not sent any more",
   );
   assert.ok(plaintexts.length < 10);
+});
+
+Deno.test("Connection ends with CLOSE(10) when more than 4096 frames of its own wait", async () => {
+  const { clock, relay, far, relayLog } = await connect();
+  const source = { sid: new Uint8Array(8), credit: new SendCredit() };
+  far.stalled = true;
+  relay.send(LEFT); // this one is being written, so it does not wait
+  await clock.advance(1);
+  for (let i = 0; i < MAX_QUEUED_FRAMES; i++) {
+    relay.send(LEFT);
+    relay.forward(SEND, source);
+  }
+  await clock.advance(100);
+  assert.deepEqual(relayLog.ends, []);
+  relay.send(LEFT);
+  assert.deepEqual(relayLog.ends, [], "not while it is sent to others as well");
+  await clock.advance(100);
+  assert.deepEqual(relayLog.ends, [{ type: "failed", reason: REASON.TOO_SLOW }]);
+  assert.equal(source.credit.exhausted, false);
+  far.stalled = false;
+  await clock.advance(5_000);
+  assert.equal(relay.queuedBytes, 0);
+});
+
+Deno.test("Connection does not end while a busy receiver gets every frame within 60 s", async () => {
+  const { raw, start, clock, log, relay } = await connectRaw({ capacity: 1000 });
+  await raw.begin(JOIN);
+  await start();
+  await settle();
+  const { connection } = await relay;
+  const senders = Array.from({ length: 8 }, (_, i) => ({
+    sid: new Uint8Array(8).fill(i + 1),
+    credit: new SendCredit(),
+  }));
+  let sent = 0;
+  let received = 0;
+  const send = () => connection.forward(SEND, senders[sent++ % senders.length]!);
+  for (let i = 0; i < 80; i++) send();
+  // It takes two frames a second, as many as come, and is always 40 s behind.
+  for (let second = 0; second < 200; second++) {
+    for (let bytes = 2 * (SEND.length + 3); bytes > 0; bytes -= 500) {
+      await raw.readSome(Math.min(bytes, 500));
+      await settle(2);
+    }
+    for (const plaintext of raw.takeWhole()) forEachFrame(plaintext, () => received++);
+    send();
+    send();
+    if (second % 10 === 0) await raw.send(PING);
+    await clock.advance(1000);
+    assert.deepEqual(log.ends, [], `after ${second} s`);
+  }
+  assert.ok(sent - received > 60, `${sent - received} wait`);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { concat, withLength } from "../../lib/base/bytes.ts";
 import { ProtocolError } from "../../lib/base/errors.ts";
-import { forEachFrame, InputBuffer } from "../../lib/transport/input_buffer.ts";
+import { InputBuffer } from "../../lib/transport/input_buffer.ts";
 import { MAX_RECORD_BYTES } from "../../lib/protocol/limits.ts";
 
 function fill(input: InputBuffer, bytes: Uint8Array): void {
@@ -16,17 +16,11 @@ function fill(input: InputBuffer, bytes: Uint8Array): void {
   }
 }
 
-function frames(plaintext: Uint8Array): [number, number[]][] {
-  const found: [number, number[]][] = [];
-  forEachFrame(plaintext, (type, body) => found.push([type, [...body]]));
-  return found;
-}
-
 function throwsCode(code: string, action: () => unknown): void {
   assert.throws(action, (error) => error instanceof ProtocolError && error.code === code);
 }
 
-Deno.test("InputBuffer.takeRecord() gives the same records however the stream is split", () => {
+Deno.test("InputBuffer.takeRecord() returns the same records however the stream is split", () => {
   const sizes = fc.oneof(
     fc.integer({ min: 17, max: 300 }),
     fc.constantFrom(17, 2046, 2048, MAX_RECORD_BYTES),
@@ -74,7 +68,7 @@ Deno.test("InputBuffer.takeRecord() works with one byte at a time", () => {
   assert.deepEqual(taken, records);
 });
 
-Deno.test("InputBuffer.takeRecord() takes lengths from 17 to 16400 and no others", () => {
+Deno.test("InputBuffer.takeRecord() accepts lengths from 17 to 16400 only", () => {
   for (const [length, ok] of [[0, false], [16, false], [17, true], [16400, true], [16401, false]]) {
     const input = new InputBuffer();
     fill(input, withLength(new Uint8Array(length as number)));
@@ -83,7 +77,7 @@ Deno.test("InputBuffer.takeRecord() takes lengths from 17 to 16400 and no others
   }
 });
 
-Deno.test("InputBuffer.takeRecord() refuses a bad length before the record is there", () => {
+Deno.test("InputBuffer.takeRecord() rejects a bad length before the record has arrived", () => {
   const input = new InputBuffer();
   fill(input, Uint8Array.of(0xff));
   assert.equal(input.takeRecord(), undefined);
@@ -91,7 +85,7 @@ Deno.test("InputBuffer.takeRecord() refuses a bad length before the record is th
   throwsCode("bad-length", () => input.takeRecord());
 });
 
-Deno.test("InputBuffer grows for a busy stream and is small again when it is quiet", () => {
+Deno.test("InputBuffer grows for a busy stream and shrinks when it is quiet", () => {
   const input = new InputBuffer();
   const small = input.space().length;
   fill(input, withLength(new Uint8Array(MAX_RECORD_BYTES)));
@@ -103,31 +97,4 @@ Deno.test("InputBuffer grows for a busy stream and is small again when it is qui
     assert.ok(input.takeRecord());
   }
   assert.equal(input.space().length, small);
-});
-
-Deno.test("forEachFrame() gives every frame with its body", () => {
-  assert.deepEqual(frames(Uint8Array.of(0x20, 0, 0)), [[0x20, []]]);
-  assert.deepEqual(frames(Uint8Array.of(1, 0, 1, 9, 2, 0, 2, 8, 7)), [[1, [9]], [2, [8, 7]]]);
-});
-
-Deno.test("forEachFrame() refuses a record that its frames do not fill exactly", () => {
-  const bad = [[], [1], [1, 0], [1, 0, 1], [1, 0, 0, 5], [1, 0, 1, 9, 1, 0], [1, 1, 0, 9]];
-  for (const plaintext of bad) {
-    throwsCode("bad-length", () => frames(Uint8Array.from(plaintext)));
-  }
-});
-
-Deno.test("forEachFrame() ignores what follows a CLOSE", () => {
-  assert.deepEqual(frames(Uint8Array.of(0, 0, 1, 3, 0x77, 0xff)), [[0, [3]]]);
-  assert.deepEqual(frames(Uint8Array.of(1, 0, 0, 0, 0, 1, 3, 9)), [[1, []], [0, [3]]]);
-});
-
-Deno.test("forEachFrame() takes any bytes and throws nothing but ProtocolError", () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (plaintext) => {
-    try {
-      frames(plaintext);
-    } catch (error) {
-      assert.ok(error instanceof ProtocolError);
-    }
-  }));
 });

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
+import { clockTime } from "../../lib/ui/moment.ts";
 import { Receipts } from "../../lib/ui/receipts.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-/** Messages, who has not received them, and what was told. */
+/** Messages, who has not received them, and the notices about them. */
 class Desk {
   readonly clock = new FakeClock();
   readonly missing = new Map<string, string[]>();
   readonly receipts: Receipts;
-  #told: string[] = [];
+  #shown: string[] = [];
 
   constructor({ strict = false } = {}) {
     this.receipts = new Receipts({
@@ -15,67 +16,87 @@ class Desk {
       nickOf: (fingerprint) => fingerprint,
       missing: (id) => this.missing.get(id) ?? [],
       strict,
-      print: ({ text, hint }) => void this.#told.push(hint === "" ? text : `${text}; ${hint}`),
+      print: ({ text, hint }) => void this.#shown.push(hint === "" ? text : `${text}; ${hint}`),
     });
   }
 
-  /** Sends a message that is its own id. */
+  /** Sends a message whose id is its text. */
   send(id: string, missing: string[], waiting = false): void {
     this.missing.set(id, missing);
-    this.receipts.accept(id, id, { waiting });
+    this.receipts.accept(id, id, { waiting, private: false });
   }
 
-  /** What was told since the last time. */
-  told(): string[] {
-    return this.#told.splice(0);
+  /** The notices since the last call. */
+  shown(): string[] {
+    return this.#shown.splice(0);
   }
 }
 
-Deno.test("Receipts says nothing of a message that arrives within 3 s", async () => {
+Deno.test("Receipts shows nothing about a message that arrives within 3 s", async () => {
   const desk = new Desk();
   desk.send("a", ["bob"]);
   await desk.clock.advance(2999);
   desk.missing.delete("a");
-  desk.receipts.delivered("a");
+  desk.receipts.delivered("a", ["bob"]);
   await desk.clock.advance(60_000);
-  assert.deepEqual(desk.told(), []);
+  assert.deepEqual(desk.shown(), []);
 });
 
-Deno.test("Receipts says once who has not received a message, and when all have", async () => {
+Deno.test("Receipts says once who has not received a message, and when everyone has", async () => {
   const desk = new Desk();
   desk.send("a", ["bob", "eve"]);
   await desk.clock.advance(3300);
-  assert.deepEqual(desk.told(), ["not yet received by bob and eve: “a”"]);
+  assert.deepEqual(desk.shown(), ["not yet received by bob and eve: “a”"]);
   await desk.clock.advance(60_000);
-  assert.deepEqual(desk.told(), []);
-  desk.receipts.delivered("a");
+  assert.deepEqual(desk.shown(), []);
+  desk.receipts.delivered("a", ["bob"]);
   await desk.clock.advance(300);
-  assert.deepEqual(desk.told(), ["now received by everyone: “a”"]);
+  assert.deepEqual(desk.shown(), ["now received by everyone: “a”"]);
 });
 
-Deno.test("Receipts tells together what happens at the same moment to the same people", async () => {
+Deno.test("Receipts says for whom messages are kept, and until when", async () => {
+  const desk = new Desk();
+  for (const id of ["a", "b", "c"]) desk.send(id, ["bob"]);
+  await desk.clock.advance(3300);
+  desk.shown();
+  desk.receipts.kept("a", ["bob"], "2026-11-29T05:56:10.000Z");
+  desk.receipts.kept("b", ["bob"], "2026-11-29T05:56:40.000Z");
+  desk.receipts.kept("c", ["bob", "eve"], "2026-11-29T05:57:00.000Z");
+  await desk.clock.advance(300);
+  const until = (text: string) => clockTime(new Date(text));
+  assert.deepEqual(desk.shown(), [
+    `bob has not got “a” and “b” yet; kept until ${
+      until("2026-11-29T05:56:10.000Z")
+    } while you are here`,
+    `bob and eve have not got “c” yet; kept until ${
+      until("2026-11-29T05:57:00.000Z")
+    } while you are here`,
+  ]);
+});
+
+Deno.test("Receipts joins what happens to the same people at the same moment", async () => {
   const desk = new Desk();
   for (const id of ["a", "b", "c", "d"]) desk.send(id, ["bob"]);
   desk.send("e", ["eve"]);
   await desk.clock.advance(3300);
-  assert.deepEqual(desk.told(), [
+  assert.deepEqual(desk.shown(), [
     "not yet received by bob: “a”, “b” and 2 more",
     "not yet received by eve: “e”",
   ]);
   desk.receipts.undelivered("a", ["bob"]);
   desk.receipts.undelivered("b", ["bob"]);
-  desk.receipts.delivered("e");
+  desk.receipts.delivered("e", ["bob"]);
   desk.receipts.flush();
-  assert.deepEqual(desk.told(), [
+  assert.deepEqual(desk.shown(), [
     "not delivered to bob: “a” and “b”",
     "now received by everyone: “e”",
   ]);
   desk.receipts.undelivered("c", []);
   await desk.clock.advance(300);
-  assert.deepEqual(desk.told(), ["nobody is here to receive “c”"]);
+  assert.deepEqual(desk.shown(), ["nobody is here to receive “c”"]);
 });
 
-Deno.test("Receipts names in one line all who were given up for a message", () => {
+Deno.test("Receipts names everyone who did not get a message in one line", () => {
   const desk = new Desk();
   for (const id of ["a", "b"]) desk.send(id, ["bob", "eve", "ann"]);
   for (const who of ["bob", "eve", "bob"]) {
@@ -83,50 +104,58 @@ Deno.test("Receipts names in one line all who were given up for a message", () =
   }
   desk.receipts.undelivered("a", ["ann"]);
   desk.receipts.flush();
-  assert.deepEqual(desk.told(), [
+  assert.deepEqual(desk.shown(), [
     "not delivered to bob, eve and ann: “a”",
     "not delivered to bob and eve: “b”",
   ]);
 });
 
-Deno.test("Receipts says who may receive anything where that can be why nobody does", () => {
+Deno.test("Receipts mentions --strict if it may be why nobody received a message", () => {
   const desk = new Desk({ strict: true });
   desk.send("a", []);
   desk.receipts.undelivered("a", []);
   desk.send("b", []);
   desk.receipts.undelivered("b", ["bob"]);
   desk.receipts.flush();
-  assert.deepEqual(desk.told(), [
-    "nobody is here to receive “a”; with --strict only people you have verified receive anything",
+  assert.deepEqual(desk.shown(), [
+    "nobody is here to receive “a”; with --strict, only people you have verified receive messages",
     "not delivered to bob: “b”",
   ]);
 });
 
-Deno.test("Receipts counts those who are too many to be named", async () => {
+Deno.test("Receipts counts people and messages that are too many to name", async () => {
   const desk = new Desk();
   const people = Array.from("abcdefghijklm");
   desk.send("x", people.slice(0, 9));
   desk.send("y", people);
   await desk.clock.advance(3300);
-  assert.deepEqual(desk.told(), [
+  assert.deepEqual(desk.shown(), [
     "not yet received by a, b, c, d, e, f, g, h and i: “x”",
     "not yet received by a, b, c, d, e, f, g, h and 5 others: “y”",
   ]);
 });
 
-Deno.test("Receipts watches what waits for a connection from that on", async () => {
+Deno.test("Receipts watches a waiting message once it is accepted", async () => {
   const desk = new Desk();
   desk.send("a", ["bob"], true);
   await desk.clock.advance(60_000);
-  assert.deepEqual(desk.told(), []);
-  desk.receipts.connected();
+  assert.deepEqual(desk.shown(), []);
+  desk.receipts.accepted("a");
   await desk.clock.advance(3300);
-  assert.deepEqual(desk.told(), ["not yet received by bob: “a”"]);
+  assert.deepEqual(desk.shown(), ["not yet received by bob: “a”"]);
   desk.send("b", ["bob"], true);
-  desk.receipts.connected();
-  desk.receipts.delivered("b");
+  desk.receipts.accepted("b");
+  desk.receipts.delivered("b", ["bob"]);
   await desk.clock.advance(300);
-  assert.deepEqual(desk.told(), ["now received by everyone: “b”"]);
+  assert.deepEqual(desk.shown(), ["now received by everyone: “b”"]);
+});
+
+Deno.test("Receipts says who has received a private message", () => {
+  const desk = new Desk();
+  desk.receipts.accept("a", "a", { waiting: true, private: true });
+  desk.receipts.delivered("a", ["bob"]);
+  desk.receipts.flush();
+  assert.deepEqual(desk.shown(), ["now received by bob: “a”"]);
 });
 
 Deno.test("Receipts remembers the texts of the last 1024 messages", () => {

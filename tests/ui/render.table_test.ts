@@ -1,16 +1,7 @@
 import assert from "node:assert/strict";
-import { alignCells, namesTable } from "../../lib/ui/table.ts";
+import { namesTable } from "../../lib/ui/render.ts";
 
-Deno.test("alignCells() makes columns as wide as they have to be, in terminal columns", () => {
-  assert.deepEqual(alignCells([["a", "b"], ["日本", "ccc", "d"], ["x\u202e", "", "e"], []]), [
-    "a        b",
-    "日本     ccc  d",
-    "x⟨202E⟩       e",
-    "",
-  ]);
-});
-
-Deno.test("namesTable() lists nick, trust, key, since when, and what else there is", () => {
+Deno.test("namesTable() lists nick, trust, key, since when, and remarks", () => {
   const now = new Date(2026, 0, 2, 12, 30);
   const rows = [
     { nick: "me", fingerprint: "SHA256:0123456789", away: "here and there" },

@@ -1,18 +1,17 @@
 import assert from "node:assert/strict";
 import type { ChatEvent, SessionEvent } from "../../lib/session/events.ts";
 import type { ColorDepth } from "../../lib/ui/terminal/colors.ts";
-import { receiptNotice } from "../../lib/ui/notices.ts";
+import type { MessageEntry, Quote } from "../../lib/ui/conversation.ts";
+import { hides, type Names, noticeOf, receiptNotice, replacesLabel } from "../../lib/ui/notices.ts";
 import {
-  mentions,
-  type OwnMessage,
   type RenderContext,
-  renderEvent,
+  renderMessage,
   renderNotice,
-  renderOwn,
   renderPlain,
   trustSign,
 } from "../../lib/ui/render.ts";
 import { columns } from "../../lib/base/text.ts";
+import { messageEntry } from "../support/entries.ts";
 
 const NOW = new Date(2025, 0, 2, 12, 4, 30);
 const FINGERPRINT = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU";
@@ -24,61 +23,72 @@ const CONTEXT: RenderContext = {
   ownNick: "me",
   timestamps: "time",
   now: NOW,
-  quiet: "off",
-  trust: () => "known",
+};
+
+const NAMES: Names = {
   nickOf: (fingerprint) => fingerprint === FINGERPRINT ? "bob" : "carol",
   ownText: (id) => id === "1" ? "hello there" : id === "2" ? "x".repeat(31) : undefined,
 };
 
-const CHAT: ChatEvent = {
-  event: "chat",
-  id: "0000000000000000",
+const LATE = new Date(2025, 0, 2, 11, 58).toISOString();
+
+const PLAIN: Omit<ChatEvent, "event" | "id" | "sent" | "late"> = {
   nick: "bob",
   fingerprint: FINGERPRINT,
-  sent: new Date(2025, 0, 2, 11, 58).toISOString(),
   private: false,
   action: false,
-  late: false,
   view: "same",
   text: "hello",
 };
 
-function chat(event: Partial<ChatEvent>, context: Partial<RenderContext> = {}): string[] {
-  return renderEvent({ ...CHAT, ...event }, { ...CONTEXT, ...context });
+/** A message of bob's. */
+function chat(
+  message: Partial<MessageEntry> & { place?: string },
+  context: Partial<RenderContext> = {},
+): string[] {
+  const { place, ...some } = message;
+  const entry = messageEntry({ from: FINGERPRINT, ...some });
+  return renderMessage(entry, { ...CONTEXT, ...context }, { place });
 }
 
-const MESSAGES: [string, Partial<ChatEvent>, Partial<RenderContext>, string[]][] = [
+const MESSAGES: [string, Parameters<typeof chat>[0], Partial<RenderContext>, string[]][] = [
   ["a message", {}, {}, ["12:04 bob∙: hello"]],
   ["an action", { action: true, text: "waves" }, {}, ["12:04 * bob∙ waves"]],
-  ["a private message", { private: true }, {}, ["12:04 bob∙ (private): hello"]],
-  ["a private action", { private: true, action: true }, {}, ["12:04 * bob∙ (private) hello"]],
-  ["a late message", { late: true }, {}, ["12:04 bob∙ (written 11:58): hello"]],
+  ["a private message", { place: "private" }, {}, ["12:04 bob∙ (private): hello"]],
+  ["a private action", { place: "private", action: true }, {}, ["12:04 * bob∙ (private) hello"]],
+  [
+    "a late message written just now",
+    { late: new Date(NOW.getTime() - 59_000).toISOString() },
+    {},
+    ["12:04 bob∙: hello"],
+  ],
+  ["a late message", { late: LATE }, {}, ["12:04 bob∙ (written 11:58): hello"]],
   [
     "a late message of another day",
-    { late: true, sent: new Date(2024, 11, 31, 23, 5).toISOString() },
+    { late: new Date(2024, 11, 31, 23, 5).toISOString() },
     { columns: 80 },
     ["12:04 bob∙ (written 2024-12-31 23:05): hello"],
   ],
-  ["a late message without a time", { late: true, sent: "+275761-01-01" }, { columns: 80 }, [
+  ["a late message without a time", { late: "+275761-01-01" }, { columns: 80 }, [
     "12:04 bob∙ (written at an unknown time): hello",
   ]],
   ["another view", { view: "differs" }, { columns: 80 }, [
-    "12:04 bob∙ (sees other members than you): hello",
+    "12:04 bob∙ (sees different members than you): hello",
   ]],
-  ["all labels at once", { private: true, late: true, view: "differs" }, { columns: 80 }, [
-    "12:04 bob∙ (private, written 11:58, sees other members than you): hello",
+  ["all labels at once", { place: "private", late: LATE, view: "differs" }, { columns: 80 }, [
+    "12:04 bob∙ (private, written 11:58, sees different members than you): hello",
   ]],
   ["no time", {}, { timestamps: "off" }, ["bob∙: hello"]],
   ["the date", {}, { timestamps: "date" }, ["2025-01-02 12:04 bob∙: hello"]],
-  ["a new key", {}, { trust: () => "new" }, ["12:04 bob◦: hello"]],
-  ["a verified key", {}, { trust: () => "verified" }, ["12:04 bob✓: hello"]],
-  ["another key than before", {}, { trust: () => "conflict" }, ["12:04 bob✗: hello"]],
-  ["a new key in ASCII", {}, { trust: () => "new", utf8: false }, ["12:04 bob*: hello"]],
+  ["a new key", { trust: "new" }, {}, ["12:04 bob◦: hello"]],
+  ["a verified key", { trust: "verified" }, {}, ["12:04 bob✓: hello"]],
+  ["another key than before", { trust: "conflict" }, {}, ["12:04 bob✗: hello"]],
+  ["a new key in ASCII", { trust: "new" }, { utf8: false }, ["12:04 bob*: hello"]],
   ["a known key in ASCII", {}, { utf8: false }, ["12:04 bob=: hello"]],
-  ["a verified key in ASCII", {}, { trust: () => "verified", utf8: false }, [
+  ["a verified key in ASCII", { trust: "verified" }, { utf8: false }, [
     "12:04 bob+: hello",
   ]],
-  ["another key in ASCII", {}, { trust: () => "conflict", utf8: false }, ["12:04 bob!: hello"]],
+  ["another key in ASCII", { trust: "conflict" }, { utf8: false }, ["12:04 bob!: hello"]],
   ["words below its own text", { text: "one two three four five six seven" }, {}, [
     "12:04 bob∙: one two three four five six",
     "            seven",
@@ -124,7 +134,7 @@ const MESSAGES: [string, Partial<ChatEvent>, Partial<RenderContext>, string[]][]
     columns: 20,
     timestamps: "off",
   }, ["bob∙: one two three", "      four"]],
-  ["a head wider than the terminal", { nick: "a".repeat(24), private: true, text: "hello" }, {
+  ["a head wider than the terminal", { nick: "a".repeat(24), place: "private", text: "hello" }, {
     columns: 20,
   }, ["12:04 " + "a".repeat(14), "  " + "a".repeat(10) + "∙ (priva", "  te): hello"]],
   ["ASCII only in the C locale", { nick: "jörg", text: "grüße…\u202e" }, { utf8: false }, [
@@ -133,7 +143,7 @@ const MESSAGES: [string, Partial<ChatEvent>, Partial<RenderContext>, string[]][]
 ];
 
 for (const [what, event, context, expected] of MESSAGES) {
-  Deno.test(`renderEvent() lays out ${what}`, () => {
+  Deno.test(`renderMessage() lays out ${what}`, () => {
     const rows = chat(event, context);
     assert.deepEqual(rows, expected);
     const width = context.columns ?? CONTEXT.columns;
@@ -162,7 +172,7 @@ const HOSTILE = [
   " ".repeat(200) + "-- forged",
 ];
 
-Deno.test("renderEvent() never lets a text out of its own rows", () => {
+Deno.test("renderMessage() keeps any text within its own rows", () => {
   let cases = 0;
   for (const text of HOSTILE) {
     for (const width of [10, 20, 80, 200]) {
@@ -182,7 +192,62 @@ Deno.test("renderEvent() never lets a text out of its own rows", () => {
   assert.equal(cases, HOSTILE.length * 8);
 });
 
-Deno.test("renderEvent() breaks a cluster that no row has room for", () => {
+const LIMIT = { rows: 4, number: () => 7 };
+
+Deno.test("renderMessage() cuts a long text, and says how much more there is", () => {
+  assert.deepEqual(chat({ text: "one two three four five six ".repeat(200) }, { limit: LIMIT }), [
+    "12:04 bob∙: one two three four five six",
+    ...new Array<string>(3).fill("            one two three four five six"),
+    "            … 5.5 kB more, /show 7",
+  ]);
+  assert.deepEqual(chat({ text: "a\nb\nc\nd" }, { limit: LIMIT }).length, 4);
+  assert.deepEqual(
+    chat({ text: "a\nb\nc\nd\ne" }, { limit: LIMIT }).at(-1),
+    "            … 2 B more, /show 7",
+  );
+  assert.deepEqual(
+    chat({ text: "\u0001".repeat(8192) + "x" }, { columns: 80, limit: { ...LIMIT, rows: 40 } }),
+    [
+      "12:04 bob∙: ⟨8192 characters that do not print⟩x",
+    ],
+  );
+});
+
+Deno.test("renderMessage() bounds the rows of any text", () => {
+  for (const text of HOSTILE.map((text) => text.repeat(Math.ceil(8192 / text.length)))) {
+    for (const width of [10, 80, 300]) {
+      const rows = chat({ text }, { columns: width, limit: LIMIT });
+      assert.ok(
+        rows.length <= LIMIT.rows + 3,
+        `${rows.length} rows of ${JSON.stringify(text.slice(0, 20))}`,
+      );
+      for (const row of rows) assert.ok(columns(row) <= width);
+    }
+  }
+});
+
+Deno.test("renderMessage() never breaks a link", () => {
+  const link = `https://example.lan/${"x".repeat(50)}?q=1`;
+  assert.deepEqual(chat({ text: `see ${link} and me` }), [
+    "12:04 bob∙: see",
+    link,
+    "            and me",
+  ]);
+  assert.deepEqual(chat({ text: `${link}\nnext` }), ["12:04 bob∙:", link, "            next"]);
+  assert.deepEqual(chat({ text: link }), ["12:04 bob∙:", link]);
+  assert.deepEqual(chat({ text: "a long text http://a.lan/123456789" }), [
+    "12:04 bob∙: a long text",
+    "            http://a.lan/123456789",
+  ]);
+  assert.deepEqual(chat({ text: link }, { limit: { ...LIMIT, rows: 2 } }), [
+    "12:04 bob∙:",
+    "            … 74 B more, /show 7",
+  ]);
+  // What is not all ASCII could imitate something else.
+  assert.ok(chat({ text: `${link}é` }).every((row) => columns(row) <= 40));
+});
+
+Deno.test("renderMessage() breaks a cluster that is wider than a row", () => {
   assert.deepEqual(chat({ text: "\u1100".repeat(20) }), [
     "12:04 bob∙: " + "\u1100".repeat(14),
     "            " + "\u1100".repeat(6),
@@ -191,18 +256,18 @@ Deno.test("renderEvent() breaks a cluster that no row has room for", () => {
   assert.deepEqual(rows.map((row) => row.match(/👩/g)?.length), [14, 6]);
 });
 
-Deno.test("renderEvent() gives vowel signs that take a place of their own a column", () => {
+Deno.test("renderMessage() gives spacing vowel signs a column", () => {
   const rows = chat({ text: "का".repeat(20) });
   assert.deepEqual(rows.map((row) => row.trimStart().match(/का/g)?.length), [14, 6]);
 });
 
-Deno.test("renderEvent() leaves room for terminals that draw the parts of an emoji apart", () => {
+Deno.test("renderMessage() leaves room for terminals that draw the parts of an emoji separately", () => {
   const rows = chat({ text: "👩\u200d👩\u200d👧".repeat(5) });
   assert.deepEqual(rows.map((row) => row.trimStart().match(/👧/g)?.length), [4, 1]);
 });
 
-Deno.test("renderEvent() colours the nick, marks mentions and ends all looks on each row", () => {
-  const looks = (color: ColorDepth, text: string, event: Partial<ChatEvent> = {}): string =>
+Deno.test("renderMessage() colours the nick, marks mentions and resets attributes at the end of each row", () => {
+  const looks = (color: ColorDepth, text: string, event: Partial<MessageEntry> = {}): string =>
     chat({ text, ...event }, { color })[0]!;
   assert.match(
     looks("256", "hi Me, me-too"),
@@ -210,23 +275,22 @@ Deno.test("renderEvent() colours the nick, marks mentions and ends all looks on 
     /^\x1b\[2m12:04 \x1b\[0m\x1b\[1;38;5;\d+mbob\x1b\[0m∙: hi \x1b\[1mMe\x1b\[0m, me-too$/,
   );
   assert.match(looks("16", "hi"), /\[1;3[1256]mbob/);
-  assert.match(looks("16", "hi", { view: "differs" }), /\[1;31msees other members than/);
+  assert.match(looks("16", "hi", { view: "differs" }), /\[1;31msees different members than/);
   for (const row of chat({ text: "me ".repeat(40) }, { color: "16" })) {
     assert.equal(row.split("\x1b[").length % 2, 1, "as many ends as beginnings");
   }
 });
 
+function notice(event: SessionEvent, context: Partial<RenderContext>): string[] {
+  const notice = noticeOf(event, NAMES);
+  return notice === undefined ? [] : renderNotice(notice, { ...CONTEXT, ...context });
+}
+
 const SOMEONE = { nick: "bob", fingerprint: FINGERPRINT };
 
 const NOTICES: [SessionEvent, string[]][] = [
-  [
-    { event: "connected", address: "host:40623", fingerprint: FINGERPRINT, server: "new" },
-    [`12:04 -- connected to host:40623 for the first time; its key is ${FINGERPRINT}`],
-  ],
   [{ event: "connected", address: "host:40623", fingerprint: FINGERPRINT, server: "known" }, []],
-  [{ event: "welcome", room: "lobby", members: 0 }, ["12:04 -- you are in lobby, alone so far"]],
-  [{ event: "welcome", room: "lobby", members: 1 }, ["12:04 -- you are in lobby, with one other"]],
-  [{ event: "welcome", room: "lobby", members: 9 }, ["12:04 -- you are in lobby, with 9 others"]],
+  [{ event: "welcome", room: "lobby", members: 0, authenticated: "key" }, []],
   [{ event: "joined", ...SOMEONE, trust: "known", weak: false }, ["12:04 -- bob has joined"]],
   [
     { event: "joined", ...SOMEONE, trust: "new", weak: true },
@@ -237,12 +301,12 @@ const NOTICES: [SessionEvent, string[]][] = [
     ["12:04 -- bob has joined (verified)"],
   ],
   [{ event: "joined", ...SOMEONE, trust: "conflict", weak: false }, [
-    `12:04 !! bob has joined with ANOTHER KEY than before: ${FINGERPRINT}`,
-    "12:04 -- ask whether it is really them: /verify bob compares, /trust bob accepts it",
+    `12:04 !! bob has joined with a DIFFERENT KEY than before: ${FINGERPRINT}`,
+    "12:04 -- make sure it is them: /verify bob compares digits, /trust bob accepts the key",
   ]],
   [{ event: "left", ...SOMEONE, why: "left" }, ["12:04 -- bob has left"]],
   [{ event: "left", ...SOMEONE, why: "lost" }, ["12:04 -- bob has lost the connection"]],
-  [{ event: "left", ...SOMEONE, why: "replaced" }, ["12:04 -- bob is connecting again"]],
+  [{ event: "left", ...SOMEONE, why: "replaced" }, ["12:04 -- bob is reconnecting"]],
   [{ event: "left", ...SOMEONE, why: "removed" }, [
     "12:04 -- bob was removed by the server's operator",
   ]],
@@ -251,9 +315,9 @@ const NOTICES: [SessionEvent, string[]][] = [
     "12:04 -- bob is away: lunch !! x⟨001B⟩[2J",
   ]],
   [{ event: "away", ...SOMEONE, text: "" }, ["12:04 -- bob is back"]],
-  [{ event: "lost", ...SOMEONE, count: 1 }, ["12:04 !! a message of bob was lost"]],
-  [{ event: "lost", ...SOMEONE, count: 2 }, ["12:04 !! 2 messages of bob were lost"]],
-  [{ event: "sent", id: "1" }, []],
+  [{ event: "lost", ...SOMEONE, count: 1 }, ["12:04 !! a message from bob was lost"]],
+  [{ event: "lost", ...SOMEONE, count: 2 }, ["12:04 !! 2 messages from bob were lost"]],
+  [{ event: "sent", id: "1", text: "hi", private: false, action: false, to: [] }, []],
   [{ event: "delivered", id: "1", to: [FINGERPRINT] }, [
     "12:04 -- now received by everyone: “hello there”",
   ]],
@@ -261,39 +325,52 @@ const NOTICES: [SessionEvent, string[]][] = [
     `12:04 !! not delivered to bob and carol: “${"x".repeat(30)}…”`,
   ]],
   [{ event: "undelivered", id: "3", to: [] }, ["12:04 !! nobody is here to receive message 3"]],
-  [{ event: "disconnected", reason: "cut" }, ["12:04 -- connection lost: cut"]],
+  [{ event: "topic", text: "the\nweather" }, ["12:04 -- the topic is: the weather"]],
+  [{ event: "topic", text: "" }, ["12:04 -- the topic was removed"]],
+  [{ event: "server", what: "motd", text: "be kind\nbob: \u202e!! x" }, [
+    "12:04 == the server says: be kind",
+    "         bob: ⟨202E⟩!! x",
+  ]],
+  [{ event: "server", what: "announcement", text: "closing" }, [
+    "12:04 == announcement of the server: closing",
+  ]],
+  [{ event: "disconnected", reason: "cut" }, []],
   [{ event: "reconnecting", seconds: 4 }, []],
   [{ event: "notice", text: "some\u202e text" }, ["12:04 -- some⟨202E⟩ text"]],
-  [{ event: "error", code: "x", message: "it broke", hint: "mend it" }, [
+  [{ event: "error", code: "x", message: "it broke", hint: "fix it" }, [
     "12:04 !! it broke",
-    "12:04 -- mend it",
+    "12:04 -- fix it",
   ]],
   [{ event: "error", code: "x", message: "it broke", hint: "" }, ["12:04 !! it broke"]],
   [{ event: "bye" }, []],
 ];
 
-Deno.test("renderEvent() puts every event into words", () => {
+Deno.test("noticeOf() puts every event into words", () => {
   for (const [event, expected] of NOTICES) {
-    assert.deepEqual(renderEvent(event, { ...CONTEXT, columns: 120 }), expected);
+    assert.deepEqual(notice(event, { columns: 120 }), expected);
   }
-  assert.equal(new Set(NOTICES.map(([{ event }]) => event)).size, 15);
+  assert.equal(new Set(NOTICES.map(([{ event }]) => event)).size, 17);
 });
 
-Deno.test("renderEvent() leaves out what is not wanted, but no warning", () => {
-  const shown = (quiet: RenderContext["quiet"]): string[] =>
-    NOTICES.filter(([event]) => renderEvent(event, { ...CONTEXT, quiet }).length > 0)
-      .map(([event]) => event.event);
+Deno.test("hides() leaves out unwanted notices, but no warning", () => {
+  const shown = (quiet: Parameters<typeof hides>[1]): string[] =>
+    NOTICES.flatMap(([event]) => {
+      const notice = noticeOf(event, NAMES);
+      return notice === undefined || hides(notice.level, quiet) ? [] : event.event;
+    });
   const loud = ["joined", "lost", "lost", "undelivered", "undelivered", "error", "error"];
   assert.deepEqual(shown("notices"), loud);
   assert.deepEqual(
     shown("presence").filter((event) => !loud.includes(event)),
-    ["connected", "welcome", "welcome", "welcome", "delivered", "disconnected", "notice"],
+    [
+      ..."delivered topic topic server server notice".split(" "),
+    ],
   );
-  assert.deepEqual(chat({}, { quiet: "notices" }), ["12:04 bob∙: hello"]);
+  assert.equal(hides("answer", "notices"), false);
 });
 
 Deno.test("renderNotice() dims notices, and wraps them under their own text", () => {
-  const notice = receiptNotice("pending", { ids: ["1"], to: [FINGERPRINT] }, CONTEXT);
+  const notice = receiptNotice("pending", { ids: ["1"], to: [FINGERPRINT] }, NAMES);
   assert.deepEqual(renderNotice(notice, CONTEXT), [
     "12:04 -- not yet received by bob: “hello",
     "         there”",
@@ -303,86 +380,80 @@ Deno.test("renderNotice() dims notices, and wraps them under their own text", ()
   ]);
 });
 
-Deno.test("renderNotice() shows answers in any case, and not dimmed", () => {
+Deno.test("renderNotice() does not dim answers", () => {
   const notice = { level: "answer", text: "35147 28778", hint: "" } as const;
-  const context = { ...CONTEXT, color: "16", quiet: "notices" } as const;
+  const context = { ...CONTEXT, color: "16" } as const;
   assert.deepEqual(renderNotice(notice, context), ["\x1b[2m12:04 -- \x1b[0m35147 28778"]);
 });
 
-const OWN: OwnMessage = {
-  fingerprint: FINGERPRINT,
-  text: "hello",
-  action: false,
-  to: undefined,
-  waiting: false,
-};
-
-const OWN_MESSAGES: [Partial<OwnMessage>, string][] = [
+const OWN_MESSAGES: [Parameters<typeof chat>[0], string][] = [
   [{}, "12:04 me: hello"],
   [{ action: true, text: "waves" }, "12:04 * me waves"],
-  [{ to: "bob" }, "12:04 me (private to bob): hello"],
-  [{ waiting: true }, "12:04 me (waiting): hello"],
-  [{ to: "bob", waiting: true }, "12:04 me (private to bob, waiting): hello"],
-  [{ text: "a\u202eb" }, "12:04 me: a⟨202E⟩b"],
+  [{ place: "private to bob" }, "12:04 me (private to bob): hello"],
+  [{ delivery: { state: "waiting" } }, "12:04 me (waiting): hello"],
+  [
+    { place: "to build", delivery: { state: "waiting" } },
+    "12:04 me (to build, waiting): hello",
+  ],
+  [{ text: "a\u202eb, me" }, "12:04 me: a⟨202E⟩b, me"],
 ];
 
-Deno.test("renderOwn() lays out a message of one's own", () => {
+Deno.test("renderMessage() lays out a message of the user's own", () => {
   for (const [message, expected] of OWN_MESSAGES) {
-    assert.deepEqual(renderOwn({ ...OWN, ...message }, { ...CONTEXT, columns: 80 }), [expected]);
+    const own = { nick: "me", own: true, trust: "self" } as const;
+    assert.deepEqual(chat({ ...own, ...message }, { columns: 80 }), [expected]);
   }
 });
 
-const MENTIONS: [string, boolean][] = [
-  ["bob", true],
-  ["hi bob", true],
-  ["BOB: look", true],
-  ["@bob!", true],
-  ["it is bob.", true],
-  ["bob's", true],
-  ["(bob)", true],
-  ["bob-", true],
-  ["bobby", false],
-  ["abob", false],
-  ["bob2", false],
-  ["bob_", false],
-  ["bob-2", false],
-  ["x.bob", false],
-  ["böb", false],
-  ["bob\u0301", false],
-  ["", false],
-];
-
-Deno.test("mentions() finds whole words without case", () => {
-  for (const [text, expected] of MENTIONS) assert.equal(mentions(text, "bob"), expected, text);
-  assert.equal(mentions("Grüße an JÖRG.", "jörg"), true);
-  assert.equal(mentions("axb", "a.b"), false);
-  assert.equal(mentions("a.b", "a.b"), true);
-});
-
-Deno.test("mentions() takes every nick as it is", () => {
-  for (const nick of ["jean-luc", "a.b-c_d", "bob#a1b2", "?a+/b", "j<F6>rg", "日本-2"]) {
-    assert.equal(mentions(`hi ${nick}, look`, nick), true, nick);
-    assert.equal(mentions("hi there", nick), false, nick);
-    assert.deepEqual(chat({ text: `hi ${nick}` }, { ownNick: nick, columns: 80 }), [
-      `12:04 bob∙: hi ${nick}`,
-    ]);
-  }
+Deno.test("renderMessage() says what a message answers or replaces", () => {
+  const quote: Quote = {
+    id: "1",
+    of: FINGERPRINT,
+    own: false,
+    nick: "bert",
+    text: "two\nlines that are longer",
+  };
+  const head = (some: Partial<Quote>) => chat({ quote: { ...quote, ...some } }, { columns: 80 });
+  assert.deepEqual(head({}), ["12:04 bob∙ (answers bert: “two lines that are l…”): hello"]);
+  assert.deepEqual(head({ own: true, text: "x" }), ["12:04 bob∙ (answers you: “x”): hello"]);
+  assert.deepEqual(head({ text: "" }), ["12:04 bob∙ (answers bert: a message taken back): hello"]);
+  assert.deepEqual(head({ of: undefined, nick: "" }), [
+    "12:04 bob∙ (answers an older message): hello",
+  ]);
+  const labels = { place: "private", replaces: replacesLabel("two\n!! lines") };
+  assert.deepEqual(renderMessage(messageEntry(), { ...CONTEXT, columns: 80 }, labels), [
+    "12:04 bob∙ (private, replaces “two !! lines”): hello",
+  ]);
+  assert.equal(replacesLabel(undefined), "replaces an older message");
+  assert.equal(renderPlain(PLAIN, "known", { isEdit: true }), "bob (edited): hello");
 });
 
 Deno.test("renderPlain() writes nick and text, further lines behind a tab", () => {
-  assert.equal(renderPlain(CHAT), "bob: hello");
-  assert.equal(renderPlain({ ...CHAT, text: "a\nb\tc\n\x1b[2J" }), "bob: a\n\tb\tc\n\t⟨001B⟩[2J");
-  assert.equal(renderPlain({ ...CHAT, action: true, private: true }), "bob: hello");
-  assert.equal(renderPlain({ event: "bye" }), undefined);
+  assert.equal(renderPlain(PLAIN, "known"), "bob: hello");
+  assert.equal(
+    renderPlain({ ...PLAIN, text: "a\nb\tc\n\x1b[2J" }, "new"),
+    "bob: a\n\tb\tc\n\t⟨001B⟩[2J",
+  );
+  assert.equal(renderPlain({ ...PLAIN, action: true }, "verified"), "bob: hello");
 });
 
-Deno.test("trustSign() has one column and differs for each trust", () => {
+Deno.test("renderPlain() shows a conflict, a private message and another view", () => {
+  assert.equal(renderPlain(PLAIN, "conflict"), "bob✗: hello");
+  assert.equal(renderPlain({ ...PLAIN, private: true }, "new"), "bob (private): hello");
+  assert.equal(renderPlain({ ...PLAIN, view: "differs" }, "new"), "bob (another view): hello");
+  assert.equal(
+    renderPlain({ ...PLAIN, private: true, view: "differs" }, "conflict"),
+    "bob✗ (private, another view): hello",
+  );
+});
+
+Deno.test("trustSign() is one column wide and different for each trust", () => {
   for (const utf8 of [false, true]) {
     const signs = (["new", "known", "verified", "conflict"] as const)
       .map((trust) => trustSign(trust, utf8));
     assert.equal(new Set(signs).size, 4);
     for (const sign of signs) assert.equal(columns(sign), 1);
-    // None of them can be in a nick (PROTOCOL.md §9).
+    // No nick contains them (PROTOCOL.md §9).
     for (const sign of signs) assert.doesNotMatch(sign, /[\p{L}\p{M}\p{Nd}._\-]/u);
   }
 });

@@ -11,9 +11,9 @@ import {
 import { MAX_TEXT_BYTES } from "../../lib/protocol/messages.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-/** The texts, or the errors, of all lines of a text that arrives in pieces of a size. */
-function split(bytes: Uint8Array, size = bytes.length || 1): string[] {
-  const splitter = new LineSplitter();
+/** The texts or errors of all lines of an input that arrives in chunks of `size` bytes. */
+function split(bytes: Uint8Array, size = bytes.length || 1, options = {}): string[] {
+  const splitter = new LineSplitter(options);
   const lines = [];
   for (let offset = 0; offset < bytes.length; offset += size) {
     lines.push(...splitter.push(bytes.subarray(offset, offset + size)));
@@ -29,14 +29,16 @@ Deno.test("LineSplitter cuts at line breaks, however the bytes arrive", () => {
   }
 });
 
-Deno.test("LineSplitter gives a last line without line break, and nothing for no bytes", () => {
+Deno.test("LineSplitter gives a last line without a line break, and nothing for an empty input", () => {
   assert.deepEqual(split(encodeUtf8("a\nb")), ["a", "b"]);
   assert.deepEqual(split(encodeUtf8("a\n")), ["a"]);
   assert.deepEqual(split(encodeUtf8("")), []);
   assert.deepEqual(split(encodeUtf8("\n")), [""]);
+  assert.deepEqual(split(encodeUtf8("\r")), [""]);
+  assert.deepEqual(split(encodeUtf8("a\n\r")), ["a", ""]);
 });
 
-Deno.test("LineSplitter names the line that is not UTF-8, and goes on with the next", () => {
+Deno.test("LineSplitter names a line that is not UTF-8, and goes on with the next", () => {
   const bytes = concat(encodeUtf8("a\n"), Uint8Array.of(0x61, 0xff, 0x0a), encodeUtf8("b\n"));
   assert.deepEqual(split(bytes), ["a", "error: line 2 of standard input is not UTF-8", "b"]);
   assert.deepEqual(split(bytes, 1), split(bytes));
@@ -44,11 +46,43 @@ Deno.test("LineSplitter names the line that is not UTF-8, and goes on with the n
   assert.deepEqual(split(cut), ["a", "error: line 2 of standard input is not UTF-8"]);
 });
 
-Deno.test("LineSplitter keeps a byte-order mark as the character it is", () => {
-  assert.deepEqual(split(encodeUtf8("\u{feff}a\n")), ["\u{feff}a"]);
+Deno.test("LineSplitter drops one byte order mark at the very beginning, and no other", () => {
+  const table: [input: string, lines: string[]][] = [
+    ["\ufeffa\n", ["a"]],
+    ["\ufeffa", ["a"]],
+    ["\ufeff\ufeffa\n", ["\ufeffa"]],
+    ["a\n\ufeffb\n", ["a", "\ufeffb"]],
+    ["\n\ufeffb\n", ["", "\ufeffb"]],
+    [" \ufeffa\n", [" \ufeffa"]],
+    ["\ufeff\nb", ["", "b"]],
+    ["\ufeff", []],
+  ];
+  for (const [input, lines] of table) {
+    for (const size of [1, 2, 3, 64]) {
+      assert.deepEqual(split(encodeUtf8(input), size), lines, JSON.stringify(input));
+    }
+  }
+  const half = "error: line 1 of standard input is not UTF-8";
+  assert.deepEqual(split(Uint8Array.of(0xef, 0xbb)), [half]);
 });
 
-Deno.test("LineSplitter takes lines of up to 131072 bytes, and names longer ones", () => {
+Deno.test("LineSplitter gives a long line in parts of whole characters, if asked to", () => {
+  for (const unit of ["x", "é", "€", "🦊", "x🦊"]) {
+    const text = unit.repeat(Math.ceil(2.5 * MAX_LINE_BYTES / encodeUtf8(unit).length));
+    for (const size of [4093, MAX_LINE_BYTES, MAX_LINE_BYTES * 4]) {
+      const lines = split(encodeUtf8(`a\n${text}\nb`), size, { cuts: true });
+      assert.equal(lines.length, 5);
+      assert.deepEqual([lines[0], lines.slice(1, 4).join(""), lines[4]], ["a", text, "b"]);
+    }
+  }
+  const bad = concat(Uint8Array.of(0xff), new Uint8Array(3 * MAX_LINE_BYTES), encodeUtf8("\nb"));
+  assert.deepEqual(split(bad, 4096, { cuts: true }), [
+    "error: line 1 of standard input is not UTF-8",
+    "b",
+  ]);
+});
+
+Deno.test("LineSplitter takes lines of up to 131072 bytes, and refuses longer ones", () => {
   for (const length of [MAX_LINE_BYTES - 1, MAX_LINE_BYTES]) {
     const text = "x".repeat(length);
     assert.deepEqual(split(encodeUtf8(`${text}\nb\n`), 4096), [text, "b"]);
@@ -60,7 +94,7 @@ Deno.test("LineSplitter takes lines of up to 131072 bytes, and names longer ones
   }
 });
 
-Deno.test("LineSplitter copies what it is given", () => {
+Deno.test("LineSplitter copies the bytes it is given", () => {
   const splitter = new LineSplitter();
   const chunk = encodeUtf8("abc");
   splitter.push(chunk);
@@ -68,14 +102,14 @@ Deno.test("LineSplitter copies what it is given", () => {
   assert.deepEqual(splitter.push(encodeUtf8("\n")), [{ text: "abc" }]);
 });
 
-/** A merger, and what it sent. */
+/** A merger, and the messages it sent. */
 function makeMerger(): { clock: FakeClock; merger: LineMerger; sent: string[] } {
   const clock = new FakeClock();
   const sent: string[] = [];
   return { clock, merger: new LineMerger(clock, (text) => sent.push(text)), sent };
 }
 
-Deno.test("LineMerger joins lines that come within 100 ms of each other", async () => {
+Deno.test("LineMerger joins lines that arrive within 100 ms of each other", async () => {
   const { clock, merger, sent } = makeMerger();
   for (const line of ["a", "b", "c"]) {
     merger.add(line);
@@ -103,7 +137,33 @@ Deno.test("LineMerger keeps blank lines inside a message and none at its ends", 
   assert.equal(clock.timers, 0);
 });
 
-Deno.test("LineMerger begins a new message before it would have more than 8192 bytes", async () => {
+Deno.test("LineMerger cuts a line of more than 8192 bytes between characters", async () => {
+  for (const unit of ["x", "é", "e\u0301", "🦊", "👩‍💻", "🇩🇪"]) {
+    const { clock, merger, sent } = makeMerger();
+    const text = unit.repeat(30_000 / encodeUtf8(unit).length);
+    merger.add("before");
+    merger.add(text.slice(0, 10_000), { isCut: true });
+    merger.add(text.slice(10_000));
+    merger.add("after");
+    await clock.advance(MERGE_MS);
+    const [before, ...parts] = sent;
+    assert.equal(before, "before");
+    assert.equal(parts.join(""), `${text}\nafter`);
+    for (const part of parts) assert.ok(encodeUtf8(part).length <= MAX_TEXT_BYTES);
+    for (const part of parts.slice(0, -1)) {
+      assert.ok(encodeUtf8(part).length > MAX_TEXT_BYTES - encodeUtf8(unit).length);
+      assert.equal(part.replaceAll(unit, ""), "");
+    }
+  }
+  const { clock, merger, sent } = makeMerger();
+  merger.add("a" + "\u0301".repeat(5000)); // a single cluster
+  merger.add(" ".repeat(9000) + "b");
+  await clock.advance(MERGE_MS);
+  for (const text of sent) assert.ok(encodeUtf8(text).length <= MAX_TEXT_BYTES);
+  assert.equal(sent.join("").replace(/[\n ]/g, ""), "a" + "\u0301".repeat(5000) + "b");
+});
+
+Deno.test("LineMerger begins a new message before one exceeds 8192 bytes", async () => {
   const { clock, merger, sent } = makeMerger();
   const half = "é".repeat(MAX_TEXT_BYTES / 4); // 4096 bytes
   merger.add(half);
@@ -118,17 +178,7 @@ Deno.test("LineMerger begins a new message before it would have more than 8192 b
   assert.deepEqual(sent.slice(1), [half, half]);
 });
 
-Deno.test("LineMerger hands on a single line that is too long, for the session to refuse", () => {
-  const { merger, sent } = makeMerger();
-  const long = "x".repeat(MAX_TEXT_BYTES + 1);
-  merger.add("a");
-  merger.add(long);
-  merger.add("b");
-  merger.flush();
-  assert.deepEqual(sent, ["a", long, "b"]);
-});
-
-Deno.test("LineMerger.flush() sends what there is once, and nothing when there is nothing", async () => {
+Deno.test("LineMerger.flush() sends the pending lines once, and nothing if there are none", async () => {
   const { clock, merger, sent } = makeMerger();
   merger.flush();
   merger.add("a");
@@ -138,7 +188,7 @@ Deno.test("LineMerger.flush() sends what there is once, and nothing when there i
   assert.deepEqual(sent, ["a"]);
 });
 
-/** An input of some chunks, and how many of them have been read. */
+/** An input in chunks, and how many of them have been read. */
 function inputOf(chunks: readonly Uint8Array[]) {
   const input = {
     taken: 0,
@@ -153,7 +203,7 @@ function inputOf(chunks: readonly Uint8Array[]) {
   return input;
 }
 
-/** Everything that comes, in pieces of a size at most. */
+/** Reads everything, in pieces of at most `size` bytes. */
 async function readAll(input: ReadAhead, size: number): Promise<string> {
   const buffer = new Uint8Array(size);
   let text = "";
@@ -163,7 +213,7 @@ async function readAll(input: ReadAhead, size: number): Promise<string> {
   return text;
 }
 
-Deno.test("ReadAhead sees the end, and gives everything in its order", async () => {
+Deno.test("ReadAhead sees the end, and gives everything in order", async () => {
   for (const size of [1, 3, 100]) {
     const input = new ReadAhead(inputOf([encodeUtf8("one "), encodeUtf8("two")]).read);
     assert.equal(input.ended, false);
@@ -177,7 +227,7 @@ Deno.test("ReadAhead sees the end, and gives everything in its order", async () 
   assert.deepEqual([blank.ended, blank.blank], [true, true]);
 });
 
-Deno.test("ReadAhead reads ahead until it is enough, and no more than it may", async () => {
+Deno.test("ReadAhead reads ahead until it is enough, or its limit is reached", async () => {
   const source = inputOf(Array.from({ length: 100 }, () => new Uint8Array(65536).fill(0x61)));
   const input = new ReadAhead(source.read);
   await input.fill(() => source.taken === 3);
@@ -188,7 +238,7 @@ Deno.test("ReadAhead reads ahead until it is enough, and no more than it may", a
   assert.equal((await readAll(input, 65536)).length, 100 * 65536);
 });
 
-Deno.test("ReadAhead gives what a read under way brings before what comes later", async () => {
+Deno.test("ReadAhead gives the result of a pending read before later input", async () => {
   const chunks = ["one ", "two ", "three"].map((text) => encodeUtf8(text));
   const source = inputOf(chunks);
   const gate = Promise.withResolvers<void>();
@@ -203,7 +253,7 @@ Deno.test("ReadAhead gives what a read under way brings before what comes later"
   assert.equal(await all, "one two three");
 });
 
-Deno.test("ReadAhead, once it is read from, reads nothing more ahead: what has come is not kept back", async () => {
+Deno.test("ReadAhead stops reading ahead once it is read from", async () => {
   const pending: ((text: string) => void)[] = [];
   const input = new ReadAhead((into) =>
     new Promise((resolve) => {

@@ -1,8 +1,6 @@
 /**
- * `client doctor` and `server doctor`: looks at everything that talking needs, one check after another, and says what
- * to do where something is in the way.
- *
- * Changes nothing and runs no program.
+ * `client doctor` and `server doctor`: checks everything a connection needs, one thing after another, and says what to
+ * do about problems. Changes nothing and runs no program.
  *
  * @module
  */
@@ -15,14 +13,13 @@ import {
   checkState,
   checkTerminal,
   checkVersion,
+  type DoctorContext,
   faultOf,
   type Finding,
-  type Patient,
 } from "./local.ts";
-import { EXIT_FAILURE, readPassword } from "../process.ts";
+import { EXIT_FAILURE } from "../process.ts";
 import { stateFolder } from "../../base/files.ts";
 import { checkAnnouncements, checkFirewalls, checkMulticast, checkPort } from "./network.ts";
-import { askSecretly } from "../../ui/terminal/ask_secretly.ts";
 import {
   checkConnection,
   checkHandshake,
@@ -32,9 +29,10 @@ import {
   checkRoundTrip,
 } from "./server.ts";
 import { cleanLine, escapeJson } from "../../base/text.ts";
+import { askSecretly, readPassword } from "../secrets.ts";
 
-/** What is looked at, in this order, by its name. */
-export const CHECKS: readonly (readonly [name: string, check: Check, only?: "client"])[] = [
+/** The checks by name, in order. */
+const CHECKS: readonly (readonly [name: string, check: Check, only?: "client"])[] = [
   ["version", checkVersion],
   ["terminal", checkTerminal],
   ["state", checkState],
@@ -52,21 +50,20 @@ export const CHECKS: readonly (readonly [name: string, check: Check, only?: "cli
   ["firewall", checkFirewalls],
 ];
 
-/** Examines; the findings come one by one. */
-export async function* examine(
-  patient: Patient,
+async function* examine(
+  context: DoctorContext,
 ): AsyncGenerator<Finding & { readonly check: string }> {
   for (const [name, check, only] of CHECKS) {
-    if (only !== undefined && only !== patient.program) continue;
-    const finding = await attempt(check, patient);
+    if (only !== undefined && only !== context.program) continue;
+    const finding = await attempt(check, context);
     if (finding) yield { check: name, ...finding };
   }
 }
 
-/** A check that cannot be made is no reason not to make the others. */
-async function attempt(check: Check, patient: Patient): Promise<Finding | undefined> {
+/** A check that throws becomes a finding, and the others go on. */
+async function attempt(check: Check, context: DoctorContext): Promise<Finding | undefined> {
   try {
-    return await check(patient);
+    return await check(context);
   } catch (error) {
     return faultOf(error);
   }
@@ -75,7 +72,7 @@ async function attempt(check: Check, patient: Patient): Promise<Finding | undefi
 /**
  * Runs `doctor`.
  *
- * @returns The exit code: 1 when something keeps one from talking.
+ * @returns The exit code: 1 if there is a problem.
  */
 export async function runDoctor(request: DoctorRequest): Promise<number> {
   const { program, host, port, fingerprint, key: keyFile, json } = request;
@@ -83,13 +80,13 @@ export async function runDoctor(request: DoctorRequest): Promise<number> {
   const password = program === "client"
     ? await readPassword({ source: request.password, ask: askSecretly })
     : "";
-  const patient: Patient = {
+  const context: DoctorContext = {
     ...{ program, host, port, fingerprint, password, keyFile, env },
     folder: stateFolder(env),
     root: "/",
   };
   let problems = 0;
-  for await (const finding of examine(patient)) {
+  for await (const finding of examine(context)) {
     if (finding.level === "problem") problems++;
     if (json) console.log(escapeJson(finding));
     else for (const line of describe(finding)) console.log(line);

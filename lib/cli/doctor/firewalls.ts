@@ -1,32 +1,27 @@
 /**
- * The firewalls of this computer, as their files tell: which of them is turned on, whether it is set to let the port
- * through, and the command that makes it do so.
- *
- * Runs no program and changes nothing; what may not be read is taken for closed.
+ * Finds the firewalls of this computer from their configuration files: whether one is active and lets a port through,
+ * and the command that opens the port. A file that cannot be read counts as closed.
  *
  * @module
  */
 
-/** A firewall that is turned on, or is likely to be. */
-export interface Firewall {
+/** A firewall that is active, or probably is. */
+interface Firewall {
   readonly name: string;
-  /** Its files say that the port is open. */
+  /** Its configuration lets the port through. */
   readonly isOpen: boolean;
-  /** What opens it. */
+  /** Opens the port. */
   readonly command: string;
 }
 
-/** Where the files are. */
-export interface FirewallPlace {
-  /** `/` but for tests. */
-  readonly root: string;
-  readonly os: typeof Deno.build.os;
-}
-
-/** Finds the firewalls that may keep others from a TCP port. */
+/**
+ * Finds the firewalls that may block a TCP port.
+ *
+ * @param system.root Where the files are: `/` except in tests.
+ */
 export async function findFirewalls(
   port: number,
-  { root, os }: FirewallPlace,
+  { root, os }: { readonly root: string; readonly os: typeof Deno.build.os },
 ): Promise<Firewall[]> {
   const read = async (...paths: readonly string[]) =>
     (await Promise.all(paths.map((path) => readText(`${root}${path}`)))).join("\n");
@@ -42,7 +37,7 @@ export async function findFirewalls(
       return await macos(root);
     case "windows":
       return [{
-        name: "the firewall of Windows",
+        name: "Windows Firewall",
         isOpen: false,
         command:
           "netsh advfirewall firewall add rule name=Hearth dir=in action=allow protocol=TCP " +
@@ -79,7 +74,7 @@ async function firewalld(port: number, read: Read, root: string): Promise<Firewa
   };
 }
 
-/** The rules that are loaded at the start; those of now only a program could tell. */
+/** Reads the rules loaded at boot; the rules in force could be read by a program only. */
 async function nftables(port: number, read: Read): Promise<Firewall | undefined> {
   const rules = (await read("etc/nftables.conf", "etc/sysconfig/nftables.conf"))
     .replace(/#.*/g, "");
@@ -98,7 +93,7 @@ async function nftables(port: number, read: Read): Promise<Firewall | undefined>
   return undefined;
 }
 
-/** What stands before the brace that closes the one before the text. */
+/** The text up to the brace that closes one opened before it. */
 function untilClosed(text: string): string {
   let depth = 1;
   for (const { 0: brace, index } of text.matchAll(/[{}]/g)) {
@@ -113,33 +108,22 @@ async function macos(root: string): Promise<Firewall[]> {
   if (!await exists(`${root}${tool}`)) return [];
   const program = Deno.execPath();
   return [{
-    name: "the application firewall of macOS",
+    name: "the macOS application firewall",
     isOpen: false,
     command: `sudo /${tool} --add ${program} --unblockapp ${program}`,
   }];
 }
 
-async function readText(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch {
-    return ""; // there is none, or only the administrator may read it
-  }
+// A file may be missing or readable by the administrator only: both count as nothing there.
+
+function readText(path: string): Promise<string> {
+  return Deno.readTextFile(path).catch(() => "");
 }
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch {
-    return false;
-  }
+function exists(path: string): Promise<boolean> {
+  return Deno.lstat(path).then(() => true, () => false);
 }
 
-async function listFiles(folder: string): Promise<string[]> {
-  try {
-    return await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-  } catch {
-    return [];
-  }
+function listFiles(folder: string): Promise<string[]> {
+  return Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch(() => []);
 }

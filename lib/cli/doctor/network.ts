@@ -1,44 +1,44 @@
 /**
- * What `doctor` looks at about the network: the port a server listens on, what is announced, multicast, firewalls.
- *
- * Each check is one function that changes nothing and gives one finding, or none where there is nothing to say.
+ * The checks of `doctor` about the network: the port a server listens on, announcements, multicast, firewalls.
  *
  * @module
  */
 
-import { fault, faultOf, type Finding, fine, keyOf, type Patient, warn } from "./local.ts";
+import { type DoctorContext, fault, faultOf, type Finding, fine, keyOf, warn } from "./local.ts";
 import { encodeHex } from "../../base/bytes.ts";
 import { systemRandom } from "../../base/clock.ts";
 import { findFirewalls } from "./firewalls.ts";
-import { listLinks } from "../../base/interfaces.ts";
-import { makeMessage } from "../../discovery/dns.ts";
-import { Multicast } from "../../discovery/multicast.ts";
-import { describeNearby, findNearby } from "../announced_servers.ts";
-import { probePort } from "../probe.ts";
-import { ServerBook } from "../../session/known_servers.ts";
+import { listInterfaces } from "../../base/interfaces.ts";
+import { makeDnsMessage, Multicast } from "../../discovery/mod.ts";
+import { KnownServers } from "../../session/mod.ts";
+import { describeAnnounced, findAnnounced } from "../announced_servers.ts";
+import { probeHere, probePort } from "../probe.ts";
 
-const LOOPBACK = "127.0.0.1";
-const MULTICAST_MS = 500;
+/** How long our own query may take to come back. */
+const MULTICAST_TIMEOUT_MS = 500;
 
-/** Whether the port of this computer is free, or by whom it is taken. */
-export async function checkPort(patient: Patient): Promise<Finding> {
-  const { program, port } = patient;
+/** Whether the port is free on this computer, or what has it. */
+export async function checkPort(context: DoctorContext): Promise<Finding> {
+  const { program, port } = context;
   const serves = program === "server"; // a client that does not serve needs no port
-  const hostname = serves ? patient.host : undefined;
+  const hostname = serves ? context.host : undefined;
   const error = tryToListen(port, hostname);
   const own = `port ${port} of this computer`;
   if (error === undefined) return fine(`${own} is free`);
   if (error instanceof Deno.errors.AddrNotAvailable) {
-    return fault(`${hostname} is no address of this computer`, "leave --host out");
+    return fault(`${hostname} is not an address of this computer`, "leave --host out");
   }
   if (error instanceof Deno.errors.PermissionDenied) {
     return (serves ? fault : fine)(
-      `${own} may not be used by a server`,
-      "ports below 1024 belong to the administrator: choose another with --port",
+      `${own} is not allowed for a server`,
+      "ports below 1024 need administrator rights: choose another with --port",
     );
   }
   if (!(error instanceof Deno.errors.AddrInUse)) return faultOf(error);
-  const user = await probePort(hostname ?? LOOPBACK, { port, key: await keyOf(patient) });
+  const key = await keyOf(context);
+  const user = hostname === undefined
+    ? await probeHere(port, key)
+    : await probePort(hostname, { port, key });
   if (user.type === "hearth") {
     return fine(`${own}: a HEARTH server, ${user.fingerprint ?? "of another version"}`);
   }
@@ -49,7 +49,7 @@ export async function checkPort(patient: Patient): Promise<Finding> {
   );
 }
 
-/** Listens for an instant, as a server would. @returns Why that cannot be. */
+/** Listens for an instant, as a server would; returns the error if that fails. */
 function tryToListen(port: number, hostname: string | undefined): unknown {
   try {
     Deno.listen({ port, hostname: hostname ?? "0.0.0.0" }).close();
@@ -68,74 +68,74 @@ function tryToListen(port: number, hostname: string | undefined): unknown {
 function whoListens(port: number): string {
   switch (Deno.build.os) {
     case "windows":
-      return `this tells which one: netstat -abno | findstr :${port}`;
+      return `to see which one: netstat -abno | findstr :${port}`;
     case "linux":
-      return `this tells which one: sudo ss -ltnp "sport = :${port}"`;
+      return `to see which one: sudo ss -ltnp "sport = :${port}"`;
     default:
-      return `this tells which one: sudo lsof -nP -iTCP:${port} -sTCP:LISTEN`;
+      return `to see which one: sudo lsof -nP -iTCP:${port} -sTCP:LISTEN`;
   }
 }
 
-/** What is announced on the network. */
-export async function checkAnnouncements(patient: Patient): Promise<Finding | undefined> {
-  if (patient.program === "server") return undefined;
-  let servers;
+/** Which servers are announced on the network. */
+export async function checkAnnouncements(context: DoctorContext): Promise<Finding | undefined> {
+  if (context.program === "server") return undefined;
+  let knownServers;
   try {
-    servers = await ServerBook.load(patient.folder);
+    knownServers = await KnownServers.load(context.folder);
   } catch {
-    return undefined; // the check of the state folder has told
+    return undefined; // already reported by the check of the state folder
   }
-  const found = patient.announced = await findNearby(servers);
-  if (found.length > 0) return fine(found.map(describeNearby).join("; "));
+  const found = context.announced = await findAnnounced(knownServers);
+  if (found.length > 0) return fine(found.map(describeAnnounced).join("; "));
   const text = "no server is announced on the network";
-  if (patient.host !== undefined) return fine(text);
+  if (context.host !== undefined) return fine(text);
   return warn(text, "name one with --host ADDRESS, as the server prints it");
 }
 
-/** Whether messages to everybody go out and come in, so that servers can be found. */
+/** Whether multicast works, so that servers can be found: sends a query on each interface and waits to receive it. */
 export async function checkMulticast(): Promise<Finding> {
-  const links = listLinks().filter(({ isLoopback }) => !isLoopback);
-  if (links.length === 0) {
-    return warn("there is no network to look around in", "plug in the cable, or join a Wi-Fi");
+  const interfaces = listInterfaces().filter(({ isLoopback }) => !isLoopback);
+  if (interfaces.length === 0) {
+    return warn("no network to look for servers on", "plug in the cable, or join a Wi-Fi");
   }
   const name = `doctor-${encodeHex(systemRandom(8))}.local`;
-  const deaf = new Set(links.map((link) => link.name));
+  const silent = new Set(interfaces.map(({ name }) => name));
   const net = new Multicast({
-    links: () => links,
+    links: () => interfaces,
     onMessage({ questions }, from) {
-      if (questions.some((question) => question.name === name)) deaf.delete(from.link.name);
+      if (questions.some((question) => question.name === name)) silent.delete(from.link.name);
     },
   });
   try {
     await net.refresh();
-    const query = makeMessage({ questions: [{ name, type: "A" }] });
-    for (const link of links) await net.send(link, query);
-    const deadline = performance.now() + MULTICAST_MS;
-    while (deaf.size > 0 && performance.now() < deadline) {
+    const query = makeDnsMessage({ questions: [{ name, type: "A" }] });
+    for (const link of interfaces) await net.send(link, query);
+    const deadline = performance.now() + MULTICAST_TIMEOUT_MS;
+    while (silent.size > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   } finally {
     await net.close();
   }
-  const names = links.map((link) => link.name);
-  if (deaf.size === 0) return fine(`multicast works on ${names.join(", ")}`);
+  const names = interfaces.map(({ name }) => name);
+  if (silent.size === 0) return fine(`multicast works on ${names.join(", ")}`);
   return warn(
-    `multicast does not work on ${[...deaf].join(", ")}`,
-    "servers are not found by themselves there: name one with --host ADDRESS",
-    "a firewall has to let UDP port 5353 through, both ways",
+    `multicast does not work on ${[...silent].join(", ")}`,
+    "servers cannot be found there: name one with --host ADDRESS",
+    "the firewall must allow UDP port 5353, in and out",
   );
 }
 
-/** The firewalls of this computer: they keep others from a server on it. */
-export async function checkFirewalls({ port, root }: Patient): Promise<Finding> {
+/** Whether a firewall may block a server on this computer. */
+export async function checkFirewalls({ port, root }: DoctorContext): Promise<Finding> {
   const found = await findFirewalls(port, { root, os: Deno.build.os });
   const closed = found.filter(({ isOpen }) => !isOpen);
   if (closed.length > 0) {
     return warn(
-      `${closed.map(({ name }) => name).join(", ")} may keep others from a server on this computer`,
+      `${closed.map(({ name }) => name).join(", ")} may block a server on this computer`,
       ...closed.map(({ command }) => `to open the port: ${command}`),
     );
   }
-  if (found.length === 0) return fine("none is turned on that its files tell of");
+  if (found.length === 0) return fine("no active firewall found");
   return fine(`${found.map(({ name }) => name).join(", ")}: port ${port} is open`);
 }

@@ -1,27 +1,28 @@
 /**
- * ChaCha20-Poly1305 (RFC 8439) in place: one buffer is plaintext before and ciphertext after, or the other way round.
+ * ChaCha20-Poly1305 (RFC 8439) in place: one buffer holds the plaintext, then the ciphertext, or the reverse.
  *
- * Short ones go through libsodium on its WebAssembly heap, where no call allocates; long ones through the runtime where
- * it has the cipher (Deno 2.8), which costs more to call and less for each byte. There libsodium is loaded only when
- * there have been enough short ones for that to pay. Knows neither keys' origin nor records.
+ * Short texts go through libsodium on its WebAssembly heap, where no call allocates. Long ones go through the runtime if
+ * it has the cipher (Deno 2.8), which costs more per call and less per byte; libsodium is then loaded only after enough
+ * short texts to pay for loading it.
  *
  * @module
  */
 
 import { createCipheriv, createDecipheriv, getCiphers } from "node:crypto";
+import { release } from "../../base/bytes.ts";
 
 /** Bytes in an AEAD key. */
 export const KEY_BYTES = 32;
 /** Bytes that sealing adds. */
 export const TAG_BYTES = 16;
 /** Bytes in a nonce. */
-export const NONCE_BYTES = 12;
-/** Bytes in a key and the nonce behind it. */
+const NONCE_BYTES = 12;
+/** Bytes in a key and the nonce after it. */
 export const KEY_NONCE_BYTES: number = KEY_BYTES + NONCE_BYTES;
 
-/** What one operation needs besides the text. */
+/** The input of one operation besides the text. */
 export interface AeadInput {
-  /** Key and nonce in one, 44 bytes; no nonce twice for one key. */
+  /** Key, then nonce, 44 bytes in all; never use a nonce twice with one key. */
   readonly keyNonce: Uint8Array;
   /** Authenticated, not encrypted. */
   readonly ad: Uint8Array;
@@ -29,21 +30,21 @@ export interface AeadInput {
 
 type HeapFunction = (...args: number[]) => number;
 
-/** What libsodium-wrappers is made of: functions of C over one heap; `long long` lengths are passed in two halves. */
+/** The inside of libsodium-wrappers: C functions over one heap; `long long` lengths are passed as two halves. */
 interface Heap {
-  readonly HEAPU8: Uint8Array; // another one after the heap has grown
+  readonly HEAPU8: Uint8Array; // replaced when the heap grows
   _malloc(size: number): number;
   _free(address: number): void;
   readonly _crypto_aead_chacha20poly1305_ietf_encrypt: HeapFunction;
   readonly _crypto_aead_chacha20poly1305_ietf_decrypt: HeapFunction;
 }
 
-/** From here on the runtime's own cipher is faster. */
+/** From this length, the runtime's cipher is faster. */
 const MIN_NATIVE_BYTES = 2048;
 const NATIVE = "chacha20-poly1305";
-/** Short texts done by the runtime before libsodium, which takes 20 ms to load, is loaded for them. */
+/** After this many short texts, libsodium is loaded for them, which takes 20 ms. */
 const MAX_SHORT_NATIVE = 64;
-/** Room for a whole record, so that none needs more. */
+/** Enough for a whole record, so that the buffer need not grow. */
 const MIN_ROOM_BYTES = 17 * 1024;
 const TEXT_OFFSET = 64;
 
@@ -51,20 +52,20 @@ let heap: Heap | undefined;
 let encrypt: HeapFunction;
 let decrypt: HeapFunction;
 let loading: Promise<void> | undefined;
-/** Where on the heap key and nonce, and then text and associated data are put. */
+/** The buffer on the heap: key and nonce, then text, tag and associated data. */
 let base = 0;
 let room = 0;
 let isNative: boolean | undefined;
 let shortNative = 0;
 
-/** Resolves once everything here can be used. */
-export async function aeadReady(): Promise<void> {
+/** Resolves once the cipher can be used; await it before anything else here. */
+export async function cipherReady(): Promise<void> {
   isNative ??= getCiphers().includes(NATIVE);
-  if (!isNative) await aeadFast();
+  if (!isNative) await cipherFast();
 }
 
-/** Resolves once short texts are done as fast as they can be. */
-export async function aeadFast(): Promise<void> {
+/** Resolves once short texts are fast, too; for programs that will have many of them. */
+export async function cipherFast(): Promise<void> {
   await (loading ??= loadHeap());
 }
 
@@ -83,14 +84,14 @@ function reserve(heap: Heap, size: number): void {
   base = heap._malloc(room);
 }
 
-/** The heap, for a text that it is faster for; without it the runtime does the work. */
+/** The heap, if libsodium is to do the work; else the runtime does it. */
 function heapFor(length: number): Heap | undefined {
   if (isNative && length >= MIN_NATIVE_BYTES) return undefined;
-  if (!heap && ++shortNative === MAX_SHORT_NATIVE) void aeadFast();
+  if (!heap && ++shortNative === MAX_SHORT_NATIVE) void cipherFast();
   return heap;
 }
 
-/** Puts everything onto the heap; the associated data lies behind the text and its tag. */
+/** Copies the input to the heap; the associated data comes after the text and its tag. */
 function load(heap: Heap, text: Uint8Array, { keyNonce, ad }: AeadInput): void {
   const adOffset = TEXT_OFFSET + text.length + TAG_BYTES;
   reserve(heap, adOffset + ad.length);
@@ -100,7 +101,7 @@ function load(heap: Heap, text: Uint8Array, { keyNonce, ad }: AeadInput): void {
   if (ad.length > 0) bytes.set(ad, base + adOffset);
 }
 
-/** Takes the text back from the heap. */
+/** Copies the text back from the heap. */
 function unload(heap: Heap, into: Uint8Array): void {
   const start = base + TEXT_OFFSET;
   into.set(heap.HEAPU8.subarray(start, start + into.length));
@@ -109,7 +110,7 @@ function unload(heap: Heap, into: Uint8Array): void {
 /**
  * Encrypts in place.
  *
- * @param buffer The plaintext, and behind it 16 bytes for the tag.
+ * @param buffer The plaintext, then 16 bytes for the tag.
  */
 export function encryptInPlace(buffer: Uint8Array, input: AeadInput): void {
   const length = buffer.length - TAG_BYTES;
@@ -126,8 +127,8 @@ export function encryptInPlace(buffer: Uint8Array, input: AeadInput): void {
 /**
  * Verifies and decrypts in place.
  *
- * @param buffer The ciphertext with its tag, at least 16 bytes; afterwards the plaintext and 16 bytes of no meaning.
- * @returns Whether it verified; if not, nothing in the buffer may be used.
+ * @param buffer The ciphertext with its tag, at least 16 bytes; afterwards the plaintext, then 16 meaningless bytes.
+ * @returns Whether it verified; if not, do not use the buffer.
  */
 export function decryptInPlace(buffer: Uint8Array, input: AeadInput): boolean {
   const { length } = buffer;
@@ -153,7 +154,7 @@ function split(keyNonce: Uint8Array): [key: Uint8Array, nonce: Uint8Array] {
 function encryptNatively(buffer: Uint8Array, plaintext: Uint8Array, input: AeadInput): void {
   const cipher = createCipheriv(NATIVE, ...split(input.keyNonce), NATIVE_OPTIONS);
   if (input.ad.length > 0) cipher.setAAD(input.ad, { plaintextLength: plaintext.length });
-  buffer.set(cipher.update(plaintext));
+  unloadNative(cipher.update(plaintext), buffer);
   cipher.final();
   buffer.set(cipher.getAuthTag(), plaintext.length);
 }
@@ -168,6 +169,12 @@ function decryptNatively(buffer: Uint8Array, length: number, input: AeadInput): 
   } catch {
     return false;
   }
-  buffer.set(plaintext);
+  unloadNative(plaintext, buffer);
   return true;
+}
+
+/** Copies the text from where the runtime has put it, and frees that. */
+function unloadNative(text: Uint8Array, into: Uint8Array): void {
+  into.set(text);
+  release(text);
 }

@@ -1,4 +1,4 @@
-/** Types of the few functions of node-forge and sshpk that are used: the packages carry none. */
+/** Types for the functions of node-forge and sshpk that are used; the packages come without. */
 
 interface Digest {
   create(): Digest;
@@ -8,7 +8,7 @@ export interface ForgePrivateKey {
   n: { bitLength(): number };
 }
 
-/** Node-forge; it keeps byte strings in strings, one character for each byte. */
+/** Byte strings are strings with one character per byte. */
 export interface Forge {
   md: { sha256: Digest };
   pkcs1: {
@@ -24,10 +24,6 @@ export interface Forge {
     privateKeyToPem(key: ForgePrivateKey): string;
     rsa: {
       decrypt(data: string, key: ForgePrivateKey, isPublic: false, padding: false): string;
-      generateKeyPair(
-        options: { bits: number; e: number },
-        done: (error: Error | null, pair: { privateKey: ForgePrivateKey }) => void,
-      ): void;
     };
   };
   util: { encodeUtf8(text: string): string };

@@ -1,5 +1,5 @@
 /**
- * SHA-256, HMAC and the two halves of HKDF (RFC 5869), used apart (PROTOCOL.md §1).
+ * SHA-256, SHA-512, HMAC, and the two steps of HKDF (RFC 5869) separately (PROTOCOL.md §1).
  *
  * @module
  */
@@ -8,14 +8,14 @@ import { createHash, createHmac } from "node:crypto";
 import type { Bytes } from "../../base/bytes.ts";
 
 /** Bytes in a SHA-256 digest. */
-export const HASH_BYTES = 32;
+const HASH_BYTES = 32;
 
-/** SHA-256 over byte strings as if they were joined; 32 bytes. */
+/** SHA-256 of the concatenated byte strings; 32 bytes. */
 export function sha256(...parts: readonly Uint8Array[]): Bytes {
   return digest("sha256", parts);
 }
 
-/** SHA-512 over byte strings as if they were joined; 64 bytes. */
+/** SHA-512 of the concatenated byte strings; 64 bytes. */
 export function sha512(...parts: readonly Uint8Array[]): Bytes {
   return digest("sha512", parts);
 }
@@ -26,7 +26,7 @@ function digest(name: string, parts: readonly Uint8Array[]): Bytes {
   return new Uint8Array(hash.digest());
 }
 
-/** HMAC-SHA-256 over byte strings as if they were joined; 32 bytes. */
+/** HMAC-SHA-256 of the concatenated byte strings; 32 bytes. */
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Bytes {
   const hmac = createHmac("sha256", key);
   for (const part of parts) hmac.update(part);
@@ -41,8 +41,8 @@ export function hkdfExtract(salt: Uint8Array, ikm: Uint8Array): Bytes {
 /**
  * `Exp(prk, info, n)`: HKDF-Expand of RFC 5869 §2.3.
  *
- * @param length Bytes wanted, at most 255 times 32.
- * @throws {RangeError} When more are wanted: our mistake.
+ * @param length Length of the result in bytes, at most 255 × 32.
+ * @throws {RangeError} It is greater: a bug.
  */
 export function hkdfExpand(prk: Uint8Array, info: Uint8Array, length: number): Bytes {
   if (length > 255 * HASH_BYTES) throw new RangeError(`"length" must be at most 8160: ${length}`);

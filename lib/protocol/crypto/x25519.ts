@@ -12,8 +12,8 @@ import { ProtocolError } from "../../base/errors.ts";
 /** Bytes in a private key, a public key and a shared secret. */
 export const POINT_BYTES = 32;
 
-// The fixed DER around a raw key (RFC 8410 §4 and §7): node:crypto imports raw keys in no shorter way on every
-// supported runtime.
+// The constant DER before a raw key (RFC 8410 §4 and §7): the shortest way to import raw keys with node:crypto on all
+// supported runtimes.
 const PKCS8_PREFIX = decodeHex("302e020100300506032b656e04220420");
 const SPKI_PREFIX = decodeHex("302a300506032b656e032100");
 
@@ -23,7 +23,7 @@ export interface KeyPair {
   readonly publicKey: Bytes;
 }
 
-/** Makes a key pair from 32 random bytes. */
+/** Generates a key pair from 32 random bytes. */
 export function makeKeyPair(random: RandomBytes = systemRandom): KeyPair {
   const privateKey = random(POINT_BYTES);
   const spki = createPublicKey(importPrivate(privateKey)).export({ format: "der", type: "spki" });
@@ -31,11 +31,11 @@ export function makeKeyPair(random: RandomBytes = systemRandom): KeyPair {
 }
 
 /**
- * Computes the shared secret of an own private key and the other's public key.
+ * Computes the shared secret of this side's private key and the other side's public key.
  *
- * @param publicKey 32 bytes as they came from the wire.
+ * @param publicKey 32 bytes from the wire.
  * @returns 32 bytes, never all zero.
- * @throws {ProtocolError} `bad-point` when the result is all zero (§3): the other side's fault.
+ * @throws {ProtocolError} `bad-point` if the result would be all zero (§3): the other side's fault.
  */
 export function sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Bytes {
   let secret: Bytes;
@@ -49,7 +49,7 @@ export function sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Byt
       diffieHellman({ privateKey: importPrivate(privateKey), publicKey: other }),
     );
   } catch {
-    // Deno 2.8 and later throw where earlier ones return zeros.
+    // Deno 2.8 and later throw; earlier versions return zeros.
     throw new ProtocolError("bad-point");
   }
   if (isZero(secret)) throw new ProtocolError("bad-point");

@@ -1,5 +1,5 @@
 /**
- * Asking for a secret on a terminal outside of the chat.
+ * A question on the terminal of a program that has no chat.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { Terminal } from "./terminal.ts";
 import { openTty } from "./tty.ts";
 
 /**
- * Asks without showing what is typed; where standard output goes into a file, the question is on standard error.
+ * Asks for a secret on the terminal; on standard error if standard output is redirected.
  *
- * @returns Undefined when there is no terminal.
+ * @returns The answer; undefined when there is no terminal.
  * @throws {UsageError} On Ctrl-C and Ctrl-D.
  */
 export async function askSecretly(question: string): Promise<string | undefined> {
@@ -23,6 +23,7 @@ export async function askSecretly(question: string): Promise<string | undefined>
     prompt: "",
     color: "none",
     utf8: isUtf8Locale((name) => Deno.env.get(name), Deno.build.os),
+    simple: true,
     maxBytes: 4096,
     complete: (_line, cursor) => ({ start: cursor, end: cursor, candidates: [] }),
     onLine: () => {},
@@ -32,10 +33,10 @@ export async function askSecretly(question: string): Promise<string | undefined>
   });
   terminal.open();
   try {
-    const answer = await terminal.askSecret(question);
+    const answer = await terminal.ask(question, { secret: true });
     if (answer === undefined) throw new UsageError("the question was not answered");
     return answer;
   } finally {
-    terminal.close();
+    await terminal.close();
   }
 }

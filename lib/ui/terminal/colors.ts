@@ -1,25 +1,21 @@
 /**
- * Colours of the terminal: how many it has, how text gets one, and which one a person has.
- *
- * Knows nothing of events or of the screen.
+ * Terminal colours: how many there are, and the codes of tones and nicks.
  *
  * @module
  */
 
-/** How many colours may be used; with `none` no escape sequence is written at all. */
+/** How many colours to use; `none` means no escape sequences at all. */
 export type ColorDepth = "none" | "16" | "256";
 
-/** Reads an environment variable; `undefined` when it is not set. */
+/** Reads an environment variable; undefined when it is not set. */
 export type Environment = (name: string) => string | undefined;
 
-/** What a piece of text is, which decides how it looks. */
-export type Tone = "dim" | "bold" | "alert";
+type Tone = "dim" | "bold" | "alert";
 
 const TONE_CODES: Record<Tone, string> = { dim: "2", bold: "1", alert: "1;31" };
 
 /**
- * Nick colours of the 256: each has a contrast of at least 3:1 on black and on white, so that it can
- * be read whatever the background is.
+ * Nick colours out of 256, each with a contrast of at least 3:1 on both black and white.
  */
 export const NICK_COLORS_256: readonly number[] = [
   160,
@@ -41,11 +37,11 @@ export const NICK_COLORS_256: readonly number[] = [
   163,
   162,
 ];
-/** Red, green, magenta and cyan: of the first eight, those that are readable on black and on white. */
+/** Red, green, magenta and cyan: readable on both black and white. */
 const NICK_COLORS_16 = [31, 32, 35, 36];
 
 /**
- * Tells how many colours the terminal has, by NO_COLOR, TERM and COLORTERM.
+ * Finds out how many colours the terminal has, from NO_COLOR, TERM and COLORTERM.
  *
  * @param isTerminal Whether standard output is a terminal.
  */
@@ -58,22 +54,12 @@ export function colorDepth(env: Environment, isTerminal: boolean): ColorDepth {
   return "16";
 }
 
-/** Gives `text` the look of `tone`, and ends it with the look that was before. */
-export function paintTone(text: string, tone: Tone, depth: ColorDepth): string {
-  return paint(text, toneCode(tone, depth));
-}
-
-/** The SGR parameters of a tone, for who writes the sequence themselves; may be empty. */
+/** The SGR parameters of a tone; empty for none. */
 export function toneCode(tone: Tone, depth: ColorDepth): string {
   return depth === "none" ? "" : TONE_CODES[tone];
 }
 
-/** Gives `text` the colour of the person with this fingerprint. */
-export function paintNick(text: string, fingerprint: string, depth: ColorDepth): string {
-  return paint(text, nickCode(fingerprint, depth));
-}
-
-/** The SGR parameters of a person's colour in bold, for who writes the sequence themselves; may be empty. */
+/** The SGR parameters of the colour of a nick, bold, chosen by the fingerprint; empty for none. */
 export function nickCode(fingerprint: string, depth: ColorDepth): string {
   const hash = hashText(fingerprint);
   switch (depth) {
@@ -86,11 +72,12 @@ export function nickCode(fingerprint: string, depth: ColorDepth): string {
   }
 }
 
-function paint(text: string, code: string): string {
+/** Wraps text into an SGR sequence; `code` holds its parameters, empty for none. */
+export function styled(text: string, code: string): string {
   return code === "" || text === "" ? text : `\x1b[${code}m${text}\x1b[0m`;
 }
 
-/** FNV-1a: spreads well enough for a choice among some colours, and nothing depends on it. */
+/** FNV-1a: good enough to spread fingerprints over a few colours. */
 function hashText(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {

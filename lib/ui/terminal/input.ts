@@ -1,41 +1,48 @@
 /**
- * What happens to what is typed and pasted: editing, sending, completing, answering questions.
- *
- * Bytes of the terminal go in, calls come out; what the line looks like now is in
- * {@linkcode InputLine.view}. Knows nothing of how it is drawn.
+ * The input line: keys become editing, sending, completing, and answers to questions. What to draw is in
+ * {@linkcode InputLine.view}.
  *
  * @module
  */
 
-import { emitKeypressEvents } from "node:readline";
-import type { Key } from "node:readline";
-import { PassThrough } from "node:stream";
+import { BoundedMap } from "../../base/bounded_map.ts";
 import { encodeUtf8 } from "../../base/bytes.ts";
-import { systemClock, type Timer } from "../../base/clock.ts";
-import { applyCompletion, type Completion, Editor } from "./edit.ts";
-import { InputFilter, PASTE_TIMEOUT_MS } from "./paste.ts";
+import type { Clock } from "../../base/clock.ts";
+import { type Completion, CompletionMenu } from "./complete.ts";
+import { EditBuffer, type Kills } from "./edit.ts";
+import type { TerminalInput } from "./keys.ts";
+import { Recall, RecallSearch, SentLines } from "./recall.ts";
 
-/** Whom an {@linkcode InputLine} tells what was typed. */
+/** Receives what the user typed. */
 export interface InputHandlers {
-  /** A longer message is refused and its text kept for editing. */
+  /** A longer message is not sent but stays in the line. */
   maxBytes: number;
-  /** What may stand at the cursor (in UTF-16 units); called for Tab. */
+  /** What was sent in earlier runs. */
+  sent?: SentLines;
+  /** Completions at the cursor (in UTF-16 units), for Tab. */
   complete(line: string, cursor: number): Completion;
   /**
-   * Takes one message or command: not blank, at most `maxBytes` of UTF-8, perhaps of several lines.
+   * Looks at the line after each change by typing, and when {@linkcode onLine} has kept it.
    *
-   * @returns `false` to leave the text in the line.
+   * @returns What replaces it, with the same end; undefined to leave it.
+   */
+  rewrite?(line: string): string | undefined;
+  /**
+   * Takes a message or command: not blank, at most `maxBytes` of UTF-8, possibly several lines.
+   *
+   * @returns False to keep the text in the line.
    */
   onLine(text: string): boolean | void;
+  /** Takes a key that means nothing to the line. */
+  onKey?(name: string): void;
   /** Ctrl-C on an empty line. */
   onInterrupt(): void;
   /** Ctrl-D on an empty line. */
   onEnd(): void;
 }
 
-/** What an {@linkcode InputLine} asks of the screen. */
-export interface InputScreen {
-  /** Draws the line as it is now. */
+/** What {@linkcode InputLine} needs from the screen. */
+interface InputScreen {
   redraw(): void;
   bell(): void;
   /** Ctrl-L. */
@@ -44,195 +51,344 @@ export interface InputScreen {
   stop(): void;
 }
 
-/** What is to be seen of the input. */
-export interface InputView {
-  /** Stands in place of the prompt, when something is being asked. */
+/** What to draw. */
+interface InputView {
+  /** Replaces the prompt while a question is open. */
   question: string | undefined;
   line: string;
-  /** Where the cursor is in `line`, in UTF-16 units. */
+  /** Position in `line`, in UTF-16 units. */
   cursor: number;
-  /** What Tab found, in its order. */
+  /** What Tab found, in the given order. */
   candidates: readonly string[];
-  /** What Enter would do, where that is not plain to see; may be empty. */
+  /** The index of the candidate that is in the line. */
+  chosen?: number | undefined;
+  /** What Enter would do, where that is not obvious; empty for none. */
   hint: string;
+}
+
+/** A text being written, to somebody. */
+interface Draft {
+  readonly buffer: EditBuffer;
+  readonly recall: Recall;
+  /** Where alone its lines are recalled; undefined for everywhere. */
+  readonly place: string | undefined;
 }
 
 interface Question {
   text: string;
   secret: boolean;
-  editor: Editor;
+  buffer: EditBuffer;
   resolve(answer: string | undefined): void;
 }
 
-/** Lines that can be recalled; kept in memory only. */
-const HISTORY_LINES = 500;
-/** The longest line that can be edited; a paste that makes it longer is refused. */
-const MAX_LINE_BYTES = 65536;
+/** The drafts that are kept, the ones used last. */
+const MAX_DRAFTS = 64;
+/** Most keys and characters that are kept for the next question. */
+const MAX_KEYS_AHEAD = 1024;
 
-/** Longer than any part of an escape sequence. */
-const LONG_RUN = /^\P{Cc}{33,}/u;
-
-/** The line being typed, and the question in its place. */
+/** The line being typed, or the question in its place. */
 export class InputLine {
   readonly #handlers: InputHandlers;
   readonly #screen: InputScreen;
-  readonly #editor = new Editor(HISTORY_LINES);
-  readonly #filter = new InputFilter();
-  readonly #decoder = new TextDecoder();
-  /** Where text becomes keys. */
-  readonly #keys = new PassThrough();
-  #candidates: readonly string[] = [];
-  /** The size of a paste that was refused, until the next key. */
+  readonly #clock: Clock;
+  readonly #kills: Kills = [];
+  readonly #sent: SentLines;
+  readonly #drafts = new BoundedMap<string, Draft>(MAX_DRAFTS);
+  #draft: Draft;
+  #menu: CompletionMenu | undefined;
+  #search: RecallSearch | undefined;
+  /** The size that a refused paste would have given, until the next key. */
   #refused = 0;
+  /** Shown until the next key. */
+  #notice = "";
   #question: Question | undefined;
-  /** Keys behind an answer, for the next question. */
-  #ahead: [string | undefined, Key][] | undefined;
-  #pasteTimer: Timer | undefined;
+  /** Replaces the prompt while no line is taken. */
+  #held: string | undefined;
+  /** Keys typed after an answer, for the next question. */
+  #ahead: TerminalInput[] | undefined;
+  /** Keys and characters in it. */
+  #aheadSize = 0;
 
-  constructor(handlers: InputHandlers, screen: InputScreen) {
+  constructor(handlers: InputHandlers, screen: InputScreen, clock: Clock) {
     this.#handlers = handlers;
     this.#screen = screen;
-    emitKeypressEvents(this.#keys);
-    this.#keys.on("keypress", (text: string | undefined, key: Key) => this.#onKey(text, key));
+    this.#clock = clock;
+    this.#sent = handlers.sent ?? new SentLines();
+    this.#draft = this.#newDraft(undefined);
   }
 
-  /** What is to be seen now. */
+  /** What to draw now; nothing of a secret. */
   get view(): InputView {
-    const { line, cursor } = this.#question?.editor ?? this.#editor;
-    const question = this.#question?.text;
-    if (this.#question?.secret) {
-      return { question, line: "", cursor: 0, candidates: [], hint: "" };
+    const question = this.#question?.text ?? this.#held;
+    const nothing = { line: "", cursor: 0, candidates: [], hint: "" };
+    if (this.#question?.secret || this.#held !== undefined) return { ...nothing, question };
+    if (this.#question === undefined && this.#search !== undefined) {
+      const { query: { text, cursor }, found } = this.#search;
+      const hint = found ?? (text === "" ? "" : "never sent");
+      return { ...nothing, question: "sent before: ", line: text, cursor, hint };
     }
-    return { question, line, cursor, candidates: this.#candidates, hint: this.#hint(line) };
+    const { text: line, cursor } = this.#question?.buffer ?? this.#draft.buffer;
+    const { candidates = [], chosen } = this.#menu ?? {};
+    return { question, line, cursor, candidates, chosen, hint: this.#hint(line) };
   }
 
-  /** Takes what one read of the terminal has given. */
-  feed(bytes: Uint8Array): void {
-    systemClock.cancel(this.#pasteTimer);
-    const text = this.#decoder.decode(bytes, { stream: true });
-    this.#take(this.#filter.feed(text, systemClock.now()));
-    if (this.#filter.pasting) {
-      const flush = (): void => this.#take(this.#filter.flush());
-      this.#pasteTimer = systemClock.after(PASTE_TIMEOUT_MS, flush);
-    }
+  /** Whether what is typed goes to a question, or nowhere. */
+  get isAsking(): boolean {
+    return this.#question !== undefined || this.#held !== undefined || this.#ahead !== undefined;
+  }
+
+  /** Puts another text into the line; undo brings back the present one. */
+  replace(text: string): void {
+    this.#leaveModes();
+    this.#draft.buffer.set(text);
   }
 
   /**
-   * Asks something in place of the line; Ctrl-C and Ctrl-D answer `undefined`.
+   * Turns to the draft for another recipient; the present one is kept.
    *
-   * @throws {TypeError} When a question is open already: our own mistake.
+   * @param isPrivate Whether what is sent there is recalled only there.
+   */
+  turnTo(recipient: string, isPrivate: boolean): void {
+    this.#leaveModes();
+    // What was typed before there was anybody to write to is for the first room.
+    const fresh = this.#drafts.size === 0 && !isPrivate
+      ? this.#draft
+      : this.#newDraft(isPrivate ? recipient : undefined);
+    this.#draft = this.#drafts.get(recipient) ?? fresh;
+    this.#drafts.renew(recipient, this.#draft);
+    this.#screen.redraw();
+  }
+
+  /**
+   * Asks a question in place of the line; Ctrl-C and Ctrl-D answer undefined.
+   *
+   * @throws {TypeError} When a question is already open: a bug.
    */
   ask(text: string, options: { secret: boolean }): Promise<string | undefined> {
     if (this.#question !== undefined) throw new TypeError("Cannot ask: a question is open");
     return new Promise((resolve) => {
-      this.#question = { text, secret: options.secret, editor: new Editor(0), resolve };
+      this.#question = { text, secret: options.secret, buffer: new EditBuffer(), resolve };
+      if (this.#held !== undefined) this.#takeAhead();
       this.#screen.redraw();
     });
   }
 
-  /** Ends what waits for more input; an open question is answered with `undefined`. */
+  /**
+   * Shows a text in place of the line until a question follows or {@linkcode release} is called. Keys typed meanwhile go
+   * to that question, otherwise nowhere; Ctrl-C and Ctrl-D count as on an empty line.
+   */
+  hold(text: string): void {
+    this.#held = text;
+    this.#ahead ??= [];
+    this.#screen.redraw();
+  }
+
+  /** Ends {@linkcode hold}. */
+  release(): void {
+    if (this.#held === undefined) return;
+    this.#takeAhead();
+    this.#screen.redraw();
+  }
+
+  /** Shows a hint until the next key. */
+  notify(text: string): void {
+    this.#notice = text;
+    this.#screen.redraw();
+  }
+
+  /** Drops what is unfinished; answers an open question with undefined. */
   close(): void {
-    systemClock.cancel(this.#pasteTimer);
     this.#question?.resolve(undefined);
     this.#question = undefined;
   }
 
-  #take(inputs: ReturnType<InputFilter["feed"]>): void {
-    for (const { type, text } of inputs) {
-      if (type === "paste" && this.#question === undefined) this.#paste(text);
-      // No answer has several lines: to a question a paste is the same as keys.
-      else this.#type(text);
-    }
-    this.#screen.redraw();
+  #newDraft(place: string | undefined): Draft {
+    const buffer = new EditBuffer(this.#kills);
+    return { buffer, recall: new Recall(this.#sent, buffer, place), place };
   }
 
-  #paste(text: string): void {
-    const pasted = text.replace(/\n+$/, "");
-    const bytes = encodeUtf8(this.#editor.line + pasted).length;
-    if (bytes <= MAX_LINE_BYTES) return this.#editor.insert(pasted);
-    this.#refused = bytes;
-    this.#screen.bell();
-  }
-
-  #type(text: string): void {
-    // readline takes a millisecond for each key of a long line: text without a key goes in whole.
-    const run = this.#ahead === undefined ? LONG_RUN.exec(text)?.[0] ?? "" : "";
-    if (run !== "") this.#edited().insert(run);
-    this.#keys.emit("data", text.slice(run.length));
-  }
-
-  /** The line that takes the next key; what was shown about the one before goes. */
-  #edited(): Editor {
-    this.#candidates = [];
-    this.#refused = 0;
-    return this.#question?.editor ?? this.#editor;
-  }
-
-  #onKey(text: string | undefined, key: Key): void {
-    if (this.#ahead !== undefined) {
-      this.#ahead.push([text, key]);
+  /** Takes what the user typed; what is to be drawn may have changed. */
+  take(input: TerminalInput): void {
+    if (input.type === "report" || input.type === "focus") return;
+    const isLine = this.#question === undefined && this.#ahead === undefined;
+    if (input.type === "paste" && !isLine) {
+      // Answers have one line, so a paste counts as keys.
+      for (const key of typedKeys(input.text)) this.take(key);
       return;
     }
-    const editor = this.#edited();
-    switch ((key.meta ? "M-" : "") + (key.ctrl ? "C-" : "") + key.name) {
-      case "return":
+    if (this.#ahead !== undefined) return this.#keep(input, this.#ahead);
+    this.#refused = 0;
+    this.#notice = "";
+    if (this.#question !== undefined) this.#takeAnswer(input, this.#question);
+    else if (input.type === "key") this.#press(input.name);
+    else this.#insert(input);
+  }
+
+  #takeAnswer(input: TerminalInput, { buffer }: Question): void {
+    if (input.type === "text" && !buffer.type(input.text)) this.#screen.bell();
+    if (input.type !== "key") return;
+    switch (input.name) {
       case "enter":
-        return this.#question === undefined ? this.#submit() : this.#answer(editor.line);
-      case "M-return":
-      case "M-enter":
-        return this.#question === undefined ? editor.insert("\n") : undefined;
+      case "C-j":
+        return this.#answer(buffer.text);
       case "C-c":
-        return this.#interrupt(editor);
+        return this.#answer(undefined);
       case "C-d":
-        if (editor.line !== "") return editor.press(text, key);
-        return this.#question === undefined ? this.#handlers.onEnd() : this.#answer(undefined);
-      case "C-l":
-        return this.#screen.clear();
-      case "C-z":
-        return this.#screen.stop();
-      case "tab":
-        return this.#question === undefined ? this.#complete() : undefined;
+        return buffer.text === "" ? this.#answer(undefined) : void buffer.press(input.name);
+      case "M-enter":
+      case "S-enter":
+      case "C-enter":
+        return;
       default:
-        return editor.press(text, key);
+        if (!this.#pressScreenKey(input.name)) buffer.press(input.name);
     }
   }
 
-  #submit(): void {
-    const text = messageText(this.#editor.line);
-    if (text.trim() === "") return;
-    if (encodeUtf8(text).length > this.#handlers.maxBytes) return this.#screen.bell();
-    if (this.#handlers.onLine(text) !== false) this.#editor.accept();
+  /** Inserts text that was typed or pasted. */
+  #insert({ type, text }: { readonly type: string; readonly text: string }): void {
+    if (this.#search !== undefined) return this.#search.type(text);
+    this.#menu = undefined;
+    const { buffer } = this.#draft;
+    if (type === "text") {
+      if (!buffer.type(text)) this.#screen.bell();
+    } else {
+      const pasted = text.replace(/\n+$/, "");
+      if (!buffer.insert(pasted)) {
+        this.#refused = encodeUtf8(buffer.text + pasted).length;
+        this.#screen.bell();
+      }
+    }
+    this.#rewrite(buffer);
   }
 
-  #interrupt(editor: Editor): void {
-    if (this.#question !== undefined) return this.#answer(undefined);
-    if (editor.line === "") return this.#handlers.onInterrupt();
-    editor.clear();
+  #press(name: string): void {
+    if (this.#search !== undefined && this.#pressInSearch(name, this.#search)) return;
+    if (this.#menu !== undefined && this.#pressInMenu(name, this.#menu)) return;
+    const { buffer, recall } = this.#draft;
+    switch (name) {
+      case "enter":
+        return this.#submit(this.#draft);
+      case "tab":
+        this.#menu = CompletionMenu.open(
+          buffer,
+          this.#handlers.complete(buffer.text, buffer.cursor),
+        );
+        return;
+      case "C-c":
+        if (buffer.text === "") return this.#handlers.onInterrupt();
+        buffer.set("");
+        return recall.restart();
+      case "C-d":
+        return buffer.text === "" ? this.#handlers.onEnd() : void buffer.press(name);
+      case "up":
+      case "C-p":
+        return buffer.press("up") ? undefined : recall.older();
+      case "down":
+      case "C-n":
+        return buffer.press("down") ? undefined : recall.newer();
+      case "C-r":
+        this.#search = new RecallSearch(this.#sent, this.#draft.place);
+        return;
+      default:
+        if (this.#pressScreenKey(name) || buffer.press(name)) return;
+        this.#handlers.onKey?.(name);
+    }
+  }
+
+  #pressScreenKey(name: string): boolean {
+    if (name === "C-l") this.#screen.clear();
+    else if (name === "C-z") this.#screen.stop();
+    else return false;
+    return true;
+  }
+
+  /** @returns Whether the key is done with. */
+  #pressInSearch(name: string, search: RecallSearch): boolean {
+    if (search.press(name) || this.#pressScreenKey(name)) return true;
+    this.#search = undefined;
+    if (CANCEL_KEYS.has(name)) return true;
+    if (search.found !== undefined) this.#draft.buffer.set(search.found);
+    return name === "enter";
+  }
+
+  /** @returns Whether the key is done with. */
+  #pressInMenu(name: string, menu: CompletionMenu): boolean {
+    if (name === "tab" || name === "S-tab") {
+      menu.step(name === "tab" ? 1 : -1);
+      return true;
+    }
+    const isChosen = menu.chosen !== undefined;
+    if (isChosen && (name === "down" || name === "up")) {
+      menu.step(name === "down" ? 1 : -1);
+      return true;
+    }
+    this.#menu = undefined;
+    if (CANCEL_KEYS.has(name)) menu.cancel();
+    return CANCEL_KEYS.has(name) || isChosen && name === "enter";
+  }
+
+  #leaveModes(): void {
+    this.#menu = undefined;
+    this.#search = undefined;
+  }
+
+  #rewrite(buffer: EditBuffer): void {
+    const { text, cursor } = buffer;
+    const rewritten = this.#handlers.rewrite?.(text);
+    if (rewritten === undefined) return;
+    let same = 0; // units at the ends of both
+    while (same < text.length - cursor && text.at(-1 - same) === rewritten.at(-1 - same)) same++;
+    buffer.set(rewritten, rewritten.length - same);
+  }
+
+  #submit({ buffer, recall, place }: Draft): void {
+    const text = messageText(buffer.text);
+    if (text.trim() === "") return buffer.reset();
+    if (encodeUtf8(text).length > this.#handlers.maxBytes) return this.#screen.bell();
+    if (this.#handlers.onLine(text) === false) {
+      this.#screen.bell();
+      return this.#rewrite(buffer);
+    }
+    this.#sent.add(text, place);
+    buffer.reset();
+    recall.restart();
   }
 
   #answer(answer: string | undefined): void {
     this.#question?.resolve(answer);
     this.#question = undefined;
-    // What was typed ahead goes to a question that follows at once, and else nowhere: a secret typed too
-    // early must not become a message.
+    // Keys typed ahead go to a question that follows at once, otherwise nowhere: a secret typed too early must not
+    // become a message.
     this.#ahead = [];
-    systemClock.after(0, () => {
-      const ahead = this.#ahead ?? [];
-      this.#ahead = undefined;
-      if (this.#question === undefined) return;
-      for (const [text, key] of ahead) this.#onKey(text, key);
+    this.#clock.after(0, () => {
+      if (this.#held !== undefined) return;
+      this.#takeAhead();
       this.#screen.redraw();
     });
   }
 
-  #complete(): void {
-    const { line, cursor } = this.#editor;
-    const completed = applyCompletion(line, this.#handlers.complete(line, cursor));
-    this.#editor.replace(completed.line, completed.cursor);
-    this.#candidates = completed.list;
+  /** Keeps a key for the next question. */
+  #keep(input: TerminalInput, ahead: TerminalInput[]): void {
+    if (this.#held !== undefined && input.type === "key") {
+      if (input.name === "C-c") return this.#handlers.onInterrupt();
+      if (input.name === "C-d") return this.#handlers.onEnd();
+      if (input.name === "C-z") return this.#screen.stop();
+    }
+    this.#aheadSize += input.type === "text" ? input.text.length : 1;
+    if (this.#aheadSize <= MAX_KEYS_AHEAD) ahead.push(input);
+  }
+
+  /** Gives the keys that were kept to the question, if there is one. */
+  #takeAhead(): void {
+    const ahead = this.#ahead ?? [];
+    this.#ahead = this.#held = undefined;
+    this.#aheadSize = 0;
+    if (this.#question === undefined) return;
+    for (const input of ahead) this.take(input);
   }
 
   #hint(line: string): string {
+    if (this.#notice !== "") return this.#notice;
     const text = messageText(line);
     const bytes = this.#refused || encodeUtf8(text).length;
     const { maxBytes } = this.#handlers;
@@ -243,7 +399,18 @@ export class InputLine {
   }
 }
 
-/** The line without blank lines at either end and without white space behind it. */
+/** Keys that end the innermost mode, and do nothing else there. */
+const CANCEL_KEYS: ReadonlySet<string> = new Set(["escape", "C-g", "C-c"]);
+
+/** What would have typed a text. */
+function typedKeys(text: string): TerminalInput[] {
+  return text.replaceAll("\t", "").split("\n").flatMap((line, i) => [
+    ...(i > 0 ? [{ type: "key", name: "enter" }] as const : []),
+    ...(line !== "" ? [{ type: "text", text: line }] as const : []),
+  ]);
+}
+
+/** Strips blank lines at both ends and trailing white space. */
 function messageText(line: string): string {
   return line.replace(/^(?:[^\S\n]*\n)+/, "").trimEnd();
 }

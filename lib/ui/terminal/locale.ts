@@ -1,14 +1,12 @@
 /**
- * What to print where the terminal takes ASCII only.
- *
- * Knows nothing of what the text means.
+ * The character set of the terminal, and ASCII substitutes where it has no other.
  *
  * @module
  */
 
 import type { Environment } from "./colors.ts";
 
-/** Hearth's own signs that have an ASCII form; what is not here is shown by its number. */
+/** Signs that Hearth itself prints; any other character is shown as its number. */
 const ASCII_FORMS: Readonly<Record<string, string>> = {
   "⟨": "<",
   "⟩": ">",
@@ -18,18 +16,16 @@ const ASCII_FORMS: Readonly<Record<string, string>> = {
   "”": '"',
 };
 
-/** Tells whether the locale's character set is UTF-8, as POSIX reads LC_ALL, LC_CTYPE and LANG. */
+/** Whether the locale uses UTF-8, by LC_ALL, LC_CTYPE and LANG in the order of POSIX. */
 export function isUtf8Locale(env: Environment, os: typeof Deno.build.os): boolean {
   const locale = env("LC_ALL") || env("LC_CTYPE") || env("LANG");
-  // On these two nobody sets the variables, and the terminals take UTF-8.
+  // These two do not set the variables, and their terminals use UTF-8.
   if (!locale) return os === "windows" || os === "darwin";
   return /utf-?8/i.test(locale);
 }
 
 /**
- * Replaces every character outside ASCII by a form in ASCII: `<FC>` for ü.
- *
- * Letters are not stripped of their accents: two nicks must not become one.
+ * Replaces every character outside ASCII: `<FC>` for ü. Different texts stay different, so that no two nicks become one.
  */
 export function toAscii(text: string): string {
   return text.replace(

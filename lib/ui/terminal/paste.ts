@@ -1,131 +1,148 @@
 /**
- * Tells what was typed from what was pasted, before the line editor sees either.
- *
- * A terminal marks a paste at both ends (bracketed paste); where it does not, several lines in one read
- * are one. Knows nothing of the line or of the screen.
+ * Reads of the terminal become keys and pastes: by bracketed paste, or, where the terminal lacks it, by several lines in
+ * one read.
  *
  * @module
  */
 
-/** One piece of input: keys as the terminal sends them, or pasted text without any control character. */
-export type Input = { type: "keys" | "paste"; text: string };
+import type { Clock, Timer } from "../../base/clock.ts";
+import { KeyParser, type ParsedInput, type TerminalInput } from "./keys.ts";
 
 const PASTE_START = "\x1b[200~";
 const PASTE_END = "\x1b[201~";
 
-/** A paste or an escape sequence that does not go on for so long has ended, whatever is missing. */
-export const PASTE_TIMEOUT_MS = 1000;
-/** Reads that follow an unmarked paste so quickly belong to it: nobody types that fast. */
+/** An unfinished paste ends after this long without input. */
+const PASTE_TIMEOUT_MS = 1000;
+/** A read this soon after an unmarked paste belongs to it: nobody types that fast. */
 const SAME_PASTE_MS = 15;
+/** Of a longer paste the rest is dropped, in UTF-16 units: it is far longer than what can be sent. */
+const MAX_PASTE = 1 << 20;
 
-/** Splits the stream of a terminal in raw mode into keys and pastes, however its reads are cut. */
-export class InputFilter {
-  /** What may be the beginning of a marker. */
+/** Gives what the user types, wherever reads are split. */
+export class InputReader {
+  readonly #clock: Clock;
+  readonly #give: (inputs: readonly TerminalInput[]) => void;
+  readonly #decoder = new TextDecoder();
+  readonly #parser = new KeyParser();
+  /** Possibly the start of the marker that ends a paste. */
   #held = "";
-  /** The paste so far; `undefined` outside of one. */
+  /** The paste so far; undefined outside of one. */
   #paste: string | undefined;
-  #lastRead = -Infinity;
   #lastUnmarked = -Infinity;
+  #timer: Timer | undefined;
 
-  /** Whether a paste has begun that has not ended: call {@linkcode flush} when it does not go on. */
-  get pasting(): boolean {
-    return this.#paste !== undefined;
+  /** @param give Takes what a read has brought, or the time that has passed since; never nothing. */
+  constructor(clock: Clock, give: (inputs: readonly TerminalInput[]) => void) {
+    this.#clock = clock;
+    this.#give = give;
   }
 
-  /**
-   * Takes what one read has given.
-   *
-   * @param now Milliseconds of a clock that never goes back.
-   */
-  feed(text: string, now: number): Input[] {
-    const stale = now - this.#lastRead >= PASTE_TIMEOUT_MS;
-    this.#lastRead = now;
-    const inputs = stale ? this.flush() : [];
-    let rest = this.#held + text;
+  /** Takes the bytes of one read. */
+  feed(bytes: Uint8Array): void {
+    this.close();
+    const inputs: TerminalInput[] = [];
+    let rest = this.#held + this.#decoder.decode(bytes, { stream: true });
     this.#held = "";
     while (rest !== "") {
       rest = this.#paste === undefined
-        ? this.#takeKeys(rest, now, inputs)
+        ? this.#takeKeys(rest, inputs)
         : this.#takePaste(rest, inputs);
     }
-    return inputs;
+    const wait = this.#paste === undefined ? this.#parser.wait : PASTE_TIMEOUT_MS;
+    if (wait !== undefined) {
+      // In two parts: when the program was busy for longer, the rest of a sequence is read before the second.
+      this.#timer = this.#clock.after(wait / 2, () => {
+        this.#timer = this.#clock.after(wait / 2, () => this.#flush());
+      });
+    }
+    if (inputs.length > 0) this.#give(inputs);
   }
 
-  /** Ends a paste whose end marker never came, and forgets half a marker. */
-  flush(): Input[] {
-    const inputs: Input[] = [];
-    if (this.#paste !== undefined) push(inputs, "paste", plainText(this.#paste + this.#held));
+  /** Forgets what is unfinished when no more is read. */
+  close(): void {
+    this.#clock.cancel(this.#timer);
+  }
+
+  #flush(): void {
+    const inputs: TerminalInput[] = [];
+    if (this.#paste === undefined) inputs.push(...this.#parser.flush().filter(isInput));
+    else pushPaste(inputs, this.#paste + this.#held);
     this.#paste = undefined;
     this.#held = "";
-    return inputs;
+    if (inputs.length > 0) this.#give(inputs);
   }
 
-  #takeKeys(text: string, now: number, inputs: Input[]): string {
-    const end = text.lastIndexOf(PASTE_END);
-    const start = text.indexOf(PASTE_START);
-    if (end >= 0 && (start < 0 || end < start)) {
-      // An end without a start: pasted text had an end marker in it, and this is what came after that.
-      push(inputs, "paste", plainText(text.slice(0, end)));
-      return text.slice(end + PASTE_END.length);
-    }
-    let keys = start < 0 ? text : text.slice(0, start);
-    if (start < 0) {
-      this.#held = endOf(keys, PASTE_START);
-      keys = keys.slice(0, keys.length - this.#held.length);
-    }
-    if (this.#isUnmarkedPaste(keys, now)) {
-      this.#lastUnmarked = now;
-      push(inputs, "paste", plainText(keys));
-    } else if (keys !== "") {
-      this.#lastUnmarked = -Infinity;
-      push(inputs, "keys", keys);
-    }
-    if (start < 0) return "";
-    this.#paste = "";
-    return text.slice(start + PASTE_START.length);
+  #takeKeys(text: string, inputs: TerminalInput[]): string {
+    const { inputs: parsed, pasted } = this.#parser.feed(text);
+    if (pasted !== undefined) this.#paste = "";
+    const end = parsed.findLastIndex(({ type }) => type === "pasteEnd");
+    // An end without a start: the pasted text contained an end marker, and what stands before is the rest of it.
+    if (end >= 0) pushPaste(inputs, printedText(parsed.slice(0, end)));
+    const keys = parsed.slice(end + 1);
+    if (this.#isUnmarkedPaste(keys)) pushPaste(inputs, printedText(keys));
+    else inputs.push(...keys.filter(isInput));
+    return pasted ?? "";
   }
 
-  #takePaste(text: string, inputs: Input[]): string {
-    // The last end marker is the terminal's; earlier ones were in the text, to get out of the paste.
+  #takePaste(text: string, inputs: TerminalInput[]): string {
+    // The last end marker is the terminal's; earlier ones were in the text, to break out of the paste.
     const end = text.lastIndexOf(PASTE_END);
     if (end < 0) {
       this.#held = endOf(text, PASTE_END);
-      this.#paste += text.slice(0, text.length - this.#held.length);
+      const paste = this.#paste + text.slice(0, text.length - this.#held.length);
+      this.#paste = paste.slice(0, MAX_PASTE);
       return "";
     }
-    push(inputs, "paste", plainText(this.#paste + text.slice(0, end)));
+    pushPaste(inputs, this.#paste + text.slice(0, end));
     this.#paste = undefined;
     return text.slice(end + PASTE_END.length);
   }
 
-  #isUnmarkedPaste(text: string, now: number): boolean {
-    const printed = plainText(text.replace(KEY_SEQUENCE, ""));
-    const lines = printed.split("\n").filter((line) => line.trim() !== "").length;
-    // Just after a paste a line that ends is its last one; Enter alone is Enter.
+  #isUnmarkedPaste(keys: readonly ParsedInput[]): boolean {
+    if (keys.length === 0) return false;
+    const now = this.#clock.now();
+    const text = plainText(printedText(keys));
+    const lines = text.split("\n").filter((line) => line.trim() !== "").length;
+    // Just after a paste, one complete line continues it; Enter alone is Enter.
     const enough = now - this.#lastUnmarked < SAME_PASTE_MS ? 1 : 2;
-    return lines >= enough && /[\r\n]/.test(text);
+    const isPaste = lines >= enough && text.includes("\n");
+    this.#lastUnmarked = isPaste ? now : -Infinity;
+    return isPaste;
   }
 }
 
-// deno-lint-ignore no-control-regex
-const KEY_SEQUENCE = /\x1b(?:\[[0-9;]*[A-Za-z~]|O.)/g;
+function isInput(input: ParsedInput): input is ParsedInput & TerminalInput {
+  return input.type !== "pasteEnd";
+}
+
+/** What keys would have been in a text. */
+function printedText(keys: readonly ParsedInput[]): string {
+  return keys.map((input) => {
+    if (input.type === "text") return input.text;
+    return input.type === "key" ? PRINTED_KEYS[input.name] ?? "" : "";
+  }).join("");
+}
+
+const PRINTED_KEYS: Readonly<Record<string, string>> = { "enter": "\r", "C-j": "\n", "tab": "\t" };
+
+function pushPaste(inputs: TerminalInput[], raw: string): void {
+  const text = plainText(raw);
+  if (text !== "") inputs.push({ type: "paste", text });
+}
+
 const MARKERS = new RegExp(`${PASTE_START}|${PASTE_END}`.replaceAll("[", "\\["), "g");
 
-/** Pasted text as text: every line break is `\n`, and no control character is left but that and tab. */
+/** Converts line breaks to `\n`, and removes all other control characters but tab. */
 function plainText(raw: string): string {
   // deno-lint-ignore no-control-regex
   const controls = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
   return raw.replace(MARKERS, "").replace(/\r\n?/g, "\n").replace(controls, "");
 }
 
-/** The end of `text` that is a beginning of `marker`; may be empty. */
+/** The longest end of `text` that is a start of `marker`; may be empty. */
 function endOf(text: string, marker: string): string {
   for (let length = Math.min(marker.length - 1, text.length); length > 0; length--) {
     if (marker.startsWith(text.slice(text.length - length))) return text.slice(-length);
   }
   return "";
-}
-
-function push(inputs: Input[], type: Input["type"], text: string): void {
-  if (text !== "") inputs.push({ type, text });
 }

@@ -1,49 +1,59 @@
 /**
- * A text as a QR code on a terminal, two rows of it in one of the terminal's.
- *
- * The only module that names the package that makes it, which is loaded when one is drawn.
+ * QR codes on a terminal, two rows of modules per row of text. Loads the encoder when one is drawn.
  *
  * @module
  */
 
 import type { ColorDepth } from "./colors.ts";
 
-/** Light modules around it; without them many cameras do not see it. */
+/** The quiet zone, in modules; many cameras need it. */
 const BORDER = 2;
-/** Black on white, however the terminal's own colours are. */
+/** Black on white, whatever the terminal's own colours are. */
 const COLORS = "\x1b[30;107m";
 const RESET = "\x1b[0m";
 
-/** Where it is drawn. */
-export interface QrOptions {
+/** Options of {@linkcode drawQr}. */
+interface QrOptions {
   /** Width of the terminal. */
   readonly columns: number;
-  /** Without colours the terminal's background is taken for dark. */
+  /** Without colours, a dark background is assumed. */
   readonly color: ColorDepth;
 }
 
 /**
  * Draws a text as a QR code.
  *
- * @returns Its rows; none when it is too wide.
+ * @returns Its rows; empty when it is wider than the terminal.
  */
-export async function drawQr(
-  text: string,
-  { columns, color }: QrOptions,
-): Promise<string[]> {
+export async function drawQr(text: string, { columns, color }: QrOptions): Promise<string[]> {
+  const isColored = color !== "none";
+  const rows = await makeQr(text, { isDark: isColored });
+  if (rows[0]!.length > columns) return [];
+  return isColored ? rows.map((row) => COLORS + row + RESET) : rows;
+}
+
+/**
+ * Makes the rows of a QR code, all of one length, without colours.
+ *
+ * @param options.isDark Whether the foreground will be darker than the background.
+ */
+export async function makeQr(text: string, { isDark }: { isDark: boolean }): Promise<string[]> {
   const { encode } = await import("uqr");
   const { data, size } = encode(text, { ecc: "L", border: BORDER });
-  if (size > columns) return [];
-  const isColored = color !== "none";
-  const rows: string[] = [];
-  for (let y = 0; y < size; y += 2) {
-    // The foreground is dark with colours, light without.
-    const row = Array.from({ length: size }, (_, x) => {
-      const upper = data[y]![x]! === isColored;
-      const lower = (data[y + 1]?.[x] ?? false) === isColored;
-      return upper ? lower ? "█" : "▀" : lower ? "▄" : " ";
-    }).join("");
-    rows.push(isColored ? COLORS + row + RESET : row);
-  }
-  return rows;
+  return Array.from(
+    { length: Math.ceil(size / 2) },
+    (_, y) =>
+      Array.from({ length: size }, (_, x) => {
+        const upper = data[2 * y]![x]! === isDark;
+        const lower = (data[2 * y + 1]?.[x] ?? false) === isDark;
+        return upper ? lower ? "█" : "▀" : lower ? "▄" : " ";
+      }).join(""),
+  );
+}
+
+/** Makes the modules of a QR code: rows of `1`, which is dark, and `0`; with the quiet zone. */
+export async function qrRows(text: string): Promise<string[]> {
+  const { encode } = await import("uqr");
+  const { data } = encode(text, { ecc: "L", border: BORDER });
+  return data.map((row) => row.map((isDark) => isDark ? "1" : "0").join(""));
 }

@@ -1,77 +1,76 @@
 /**
- * How the input block is laid out and drawn: the line being typed with its prompt, a status above it,
- * and hints or completions below. Pure: state and size in, rows or one string to write out.
+ * Lays out and draws the input block: prompt and line, a status above, hints or completions below. Pure.
  *
- * The block is the lowest thing on the screen; whatever is printed is written over it and the block
- * drawn anew below, in one write, so that nothing of it ever gets into the scroll-back. It begins on the
- * last row and stays there: of a window that gets smaller, terminals scroll away what is at the top.
+ * The block is at the bottom of the screen. Printed rows overwrite it and it is drawn again below them, all in one
+ * write, so none of it ends up in the scrollback. It stays on the last row: when a window shrinks, terminals scroll
+ * away rows at the top.
  *
  * @module
  */
 
+import { styled } from "./colors.ts";
 import { toAscii } from "./locale.ts";
 import { cleanText, columns, graphemes } from "../../base/text.ts";
-import { breakCell, type Cell, widestColumns, wrapCells } from "./wrap.ts";
+import { breakCell, type Cell, TAB, widestColumns, wrapSpans } from "./wrap.ts";
 
-/** The size of a terminal in character cells. */
+/** The size of a terminal in cells. */
 export interface Size {
   columns: number;
   rows: number;
 }
 
-/** What the block shows; all texts are plain, without escape sequences. */
+/** The contents of the block, without escape sequences. */
 export interface BlockState {
   prompt: string;
   /** SGR parameters for the prompt; empty for none. */
   promptCode: string;
   line: string;
-  /** Where the cursor is in `line`, in UTF-16 units. */
+  /** Position in `line`, in UTF-16 units. */
   cursor: number;
-  /** Stands above the prompt; empty for none. */
+  /** Shown above the prompt; empty for none. */
   status: string;
-  /** Stands below the line, each on rows of its own. */
+  /** Shown below the line, each on its own rows. */
   below: readonly string[];
-  /** SGR parameters for status and rows below; empty for none. */
+  /** SGR parameters for the status and the rows below; empty for none. */
   hintCode: string;
-  /** Whether the terminal takes more than ASCII. */
+  /** Whether the terminal shows more than ASCII. */
   utf8: boolean;
 }
 
-/** One row as it is written, and the same without escape sequences. */
+/** A row as written, and without escape sequences. */
 interface Row {
   text: string;
   plain: string;
 }
 
-/** The block laid out for one width. */
+/** The block, laid out for one width. */
 export interface Block {
   rows: readonly Row[];
-  /** The row of the cursor, counted from 0. */
+  /** The row of the cursor, from 0. */
   cursorRow: number;
-  /** What stands before the cursor in that row. */
+  /** The part of that row before the cursor. */
   beforeCursor: Row;
-  /** The width it was laid out for. */
+  /** The width it is laid out for. */
   columns: number;
 }
 
-const TAB = "    ";
 const CLEAR_ROW = "\x1b[2K";
 const WRAP_OFF = "\x1b[?7l";
 const WRAP_ON = "\x1b[?7h";
 
-/** Text as it appears on this terminal: clean, and in ASCII where nothing else can be shown. */
+/** Cleaned text, in ASCII where the terminal shows nothing else. */
 export function shownText(text: string, utf8: boolean): string {
   const clean = cleanText(text);
   return utf8 ? clean : toAscii(clean);
 }
 
-/** Lays out the block; of a line with more rows than fit, those around the cursor are shown. */
+/** Lays out the block; of a line that is too high, the rows around the cursor are shown. */
 export function layoutBlock(state: BlockState, size: Size): Block {
   const input = layoutInput(state, size.columns);
   const status = state.status === "" ? [] : layoutHint(state.status, state, size.columns);
   const above = status.slice(0, Math.max(0, size.rows - 2));
   const room = Math.max(1, size.rows - 1 - above.length);
-  // The line may take half of the screen; the rest belongs to what others say.
+  // The line gets at most half of the screen; the log keeps the rest.
   const inputRows = Math.min(input.rows.length, Math.max(1, Math.floor(room / 2)));
   const first = Math.max(
     0,
@@ -90,15 +89,14 @@ export function layoutBlock(state: BlockState, size: Size): Block {
   };
 }
 
-/** Wraps what stands above or below the line, at words. */
+/** Wraps a status or hint at words. */
 function layoutHint(text: string, state: BlockState, width: number): Row[] {
-  const cells = graphemes(shownText(text, state.utf8))
-    .map((cluster) => ({ text: cluster, code: "", width: columns(cluster) }));
-  return wrapCells([], cells, { width, indent: 0 })
+  const body = [{ text: shownText(text, state.utf8), code: "" }];
+  return wrapSpans([], body, { width, indent: 0 }).rows
     .map((plain) => ({ plain, text: styled(plain, state.hintCode) }));
 }
 
-/** Wraps prompt and line at the last column. */
+/** Wraps the prompt and the line at the last column. */
 function layoutInput(
   state: BlockState,
   width: number,
@@ -116,7 +114,7 @@ function layoutInput(
     row = { text: row.text + styled(text, code), plain: row.plain + text };
   };
 
-  // A prompt that fits is one piece: fewer escape sequences.
+  // A prompt that fits is styled in one piece.
   const prompt = shownText(state.prompt, state.utf8);
   for (const piece of columns(prompt) < width ? [prompt] : graphemes(prompt)) {
     const cell = { text: piece, code: state.promptCode, width: columns(piece) };
@@ -137,7 +135,7 @@ function layoutInput(
     offset += cluster.length;
   }
   if (offset <= state.cursor) {
-    // Behind a full row the cursor has its place on the next one.
+    // After a full row the cursor is on the next one.
     if (used >= width) endRow();
     [cursorRow, beforeCursor] = [rows.length, row];
   }
@@ -148,7 +146,7 @@ function layoutInput(
 const shownClusters = new Map<string, Cell>();
 const MAX_SHOWN_CLUSTERS = 4096;
 
-/** A grapheme cluster as it is shown. Remembers what it finds: a long line is laid out anew with every key. */
+/** A grapheme cluster as shown; cached, because every key lays out the whole line again. */
 function showCluster(cluster: string, utf8: boolean): Cell {
   const key = (utf8 ? "u" : "a") + cluster;
   let shown = shownClusters.get(key);
@@ -161,7 +159,7 @@ function showCluster(cluster: string, utf8: boolean): Cell {
   return shown;
 }
 
-/** Arranges completions in columns of equal width, at most `maxRows` rows of them. */
+/** Arranges completions in columns of equal width, in at most `maxRows` rows. */
 export function layoutCandidates(
   candidates: readonly string[],
   options: { columns: number; maxRows: number; utf8: boolean },
@@ -180,49 +178,124 @@ export function layoutCandidates(
   return [...kept, `(${shown.length - kept.length * perRow} more)`];
 }
 
-function styled(text: string, code: string): string {
-  return code === "" || text === "" ? text : `\x1b[${code}m${text}\x1b[0m`;
-}
+/** Rows of the log, as they were printed. */
+export type Log = readonly string[];
 
 /**
- * What to write to draw `block` where `old` is now, below the rows of `log`.
+ * Replaces `old` on the screen by the rows of `log` with `block` below.
  *
- * @param old What was drawn last; `undefined` when the cursor is on a free row.
- * @param log Rows to print for good, with their own escape sequences.
- * @param block Laid out for `size`; when that is not `old`'s, the terminal has wrapped its rows.
- * @returns The text to write, and what is drawn then: a block that got lower has blank rows above it,
- * which the next rows of the log take, so that the line keeps its place at the bottom.
+ * @param old The block drawn last; undefined when the cursor is on a free row.
+ * @param log Rows to print permanently, with their own escape sequences.
+ * @param block Laid out for `size`; if the width differs from that of `old`, the terminal has rewrapped those rows.
+ * @returns The text to write, and the block as drawn: a smaller block gets blank rows on top, which the next log rows
+ * fill, so that the line stays at the bottom.
  */
 export function drawBlock(
   old: Block | undefined,
-  log: readonly string[],
+  log: Log,
   block: Block,
   size: Size,
 ): { output: string; drawn: Block } {
   const free = Math.min(old === undefined ? 0 : heightOf(old, size.columns), size.rows);
-  const drawn = padBlock(block, free - heightOfLog(log, size.columns));
-  let output = eraseBlock(old, size.columns);
-  output += writeLog(log, size);
-  output += drawn.rows.map(({ text, plain }) => `\x1b[K${held(text, plain, size)}`).join("\r\n");
-  const up = drawn.rows.length - 1 - drawn.cursorRow;
-  if (up > 0) output += `\x1b[${up}A`;
-  // The terminal finds the cursor's column by what is before it, whatever columns that has for it.
-  output += `\r${held(drawn.beforeCursor.text, drawn.beforeCursor.plain, size)}`;
-  return { output, drawn };
+  const drawn = padBlock(block, free - heightOfLog(log, size.columns, free));
+  return { output: eraseBlock(old, size.columns) + writeRows(log, drawn, size), drawn };
 }
 
-/** What to write to print rows for good, from the start of a free row on. */
-export function writeLog(log: readonly string[], size: Size): string {
-  return log.map((row) => `${held(row, withoutCodes(row), size)}\r\n`).join("");
+/** What is sure to take one column and to join with nothing. */
+const PLAIN = /^[ -~]*$/;
+/** Characters that stand for themselves, wherever they are written. */
+const APART = /^[\p{L}\p{N}\p{P}\p{S}\p{Zs}]*$/u;
+
+/**
+ * Turns a block on the screen into another by writing nothing again: where somebody types, only what they typed, so
+ * that a screen reader does not read the line anew with each key.
+ *
+ * @returns The text to write, and the block as drawn, as {@linkcode drawBlock} does; undefined if that is not enough.
+ */
+export function changeBlock(
+  old: Block,
+  block: Block,
+  size: Size,
+): { output: string; drawn: Block } | undefined {
+  if (old.columns !== block.columns) return undefined;
+  const drawn = padBlock(block, heightOf(old, size.columns));
+  const output = difference(old, drawn, size);
+  return output === undefined ? undefined : { output, drawn };
+}
+
+function difference(old: Block, block: Block, size: Size): string | undefined {
+  const at = block.cursorRow;
+  const isElsewhere = old.rows.length !== block.rows.length || old.cursorRow !== at ||
+    old.rows.some(({ text }, i) => i !== at && text !== block.rows[i]!.text);
+  if (isElsewhere) return undefined;
+  const [was, is] = [old.rows[at]!, block.rows[at]!];
+  if (was.text === is.text) return moveCursor(old.beforeCursor.plain, block.beforeCursor.plain);
+  if (!isAtEnd(old) || !isAtEnd(block)) return undefined;
+  const added = is.text.slice(was.text.length);
+  if (is.text.startsWith(was.text)) {
+    return APART.test(added) ? unwrapped(added, is.plain, size) : undefined;
+  }
+  const removed = was.text.slice(is.text.length);
+  const isPlain = was.text.startsWith(is.text) && PLAIN.test(removed);
+  return isPlain ? `${"\b".repeat(removed.length)}\x1b[K` : undefined;
+}
+
+function moveCursor(from: string, to: string): string | undefined {
+  const [near, far] = from.length < to.length ? [from, to] : [to, from];
+  const between = far.slice(near.length);
+  if (!far.startsWith(near) || !PLAIN.test(between)) return undefined;
+  return between === "" ? "" : `\x1b[${between.length}${far === to ? "C" : "D"}`;
+}
+
+/** Whether the cursor is behind everything in its row. */
+function isAtEnd({ rows, cursorRow, beforeCursor }: Block): boolean {
+  return rows[cursorRow]!.plain === beforeCursor.plain;
 }
 
 /**
- * What to write for a row that ends at the last column even when the terminal gives its characters more columns
- * than it should: what ran over would begin a row of its own, which nobody counts, and which could pass for
- * something else.
+ * Replaces rows of the log too, which have been laid out again for another size.
+ *
+ * @param old The block drawn last.
+ * @param above The rows that were printed directly above it, as they were.
+ * @param log What to print in their place.
  */
-function held(text: string, plain: string, { columns: width }: Size): string {
-  // A row that was laid out for a wider window has to run over.
+export function redrawLog(
+  old: Block,
+  above: Log,
+  log: Log,
+  block: Block,
+  size: Size,
+): { output: string; drawn: Block } {
+  return {
+    output: eraseBlock(old, size.columns, above) + writeRows(log, block, size),
+    drawn: block,
+  };
+}
+
+function writeRows(log: Log, block: Block, size: Size): string {
+  let output = writeLog(log, size);
+  output += block.rows.map(({ text, plain }) => `\x1b[K${unwrapped(text, plain, size)}`).join(
+    "\r\n",
+  );
+  const up = block.rows.length - 1 - block.cursorRow;
+  if (up === 0 && isAtEnd(block)) return output;
+  const { text, plain } = block.beforeCursor;
+  output += up > 0 ? `\x1b[${up}A\r` : "\r";
+  // Writing what is before the cursor puts it in the right column, however wide the terminal draws that.
+  return PLAIN.test(plain) ? output + moveCursor("", plain) : output + unwrapped(text, plain, size);
+}
+
+/** The text that prints rows permanently, from the start of a free row. */
+export function writeLog(log: Log, size: Size): string {
+  return log.map((row) => `${unwrapped(row, withoutCodes(row), size)}\r\n`).join("");
+}
+
+/**
+ * Keeps a row from wrapping even if the terminal draws its characters wider than expected: the overflow would be an
+ * uncounted row, and could be forged to look like something else.
+ */
+function unwrapped(text: string, plain: string, { columns: width }: Size): string {
+  // A row laid out for a wider window must wrap.
   const isCertain = /^\p{ASCII}*$/u.test(plain);
   return isCertain || columns(plain) > width ? text : WRAP_OFF + text + WRAP_ON;
 }
@@ -238,31 +311,39 @@ function padBlock(block: Block, height: number): Block {
   return { ...block, rows: [...blank, ...block.rows], cursorRow: block.cursorRow + missing };
 }
 
-function heightOf(block: Block, width: number): number {
+/** How many rows of the screen a block takes when a terminal of this width has rewrapped it. */
+export function heightOf(block: Block, width: number): number {
   return block.rows.reduce((sum, row) => sum + rowsOf(row.plain, width), 0);
 }
 
-function heightOfLog(log: readonly string[], width: number): number {
-  return log.reduce((sum, row) => sum + rowsOf(withoutCodes(row), width), 0);
+/** How many rows of the screen rows of the log take; counted only as far as `most`. */
+export function heightOfLog(log: Log, width: number, most = Infinity): number {
+  let height = 0;
+  for (const row of log) {
+    if (height >= most) break;
+    height += rowsOf(withoutCodes(row), width);
+  }
+  return height;
 }
 
-/** What to write to go to the last row, where a block may be drawn. */
+/** The text that moves the cursor to the last row. */
 export function goToLastRow(size: Size): string {
   return `\x1b[${size.rows}B\r`;
 }
 
-/** What to write to remove the block and leave the cursor at the start of its first row. */
-export function eraseBlock(old: Block | undefined, width: number): string {
+/** The text that erases the block, and rows above it, and leaves the cursor at the start of the first row. */
+export function eraseBlock(old: Block | undefined, width: number, above: Log = []): string {
   if (old === undefined) return "\r";
-  let up = rowsOf(old.beforeCursor.plain, width) - 1;
+  const height = heightOfLog(above, width);
+  let up = height + rowsOf(old.beforeCursor.plain, width) - 1;
   for (const row of old.rows.slice(0, old.cursorRow)) up += rowsOf(row.plain, width);
-  // Moving down stops at the bottom, where rows may have gone when the window shrank: only the saved
-  // position brings the cursor back for certain.
-  const rows = new Array<string>(heightOf(old, width)).fill(CLEAR_ROW).join("\x1b[1B");
+  // Moving down stops at the bottom, and a shrunken window may have lost rows there: only a saved position brings the
+  // cursor back reliably.
+  const rows = new Array<string>(height + heightOf(old, width)).fill(CLEAR_ROW).join("\x1b[1B");
   return `\r${up > 0 ? `\x1b[${up}A` : ""}\x1b7${rows}\x1b8`;
 }
 
-/** How many rows a terminal of this width makes of a row when it wraps it. */
+/** How many rows a row takes when a terminal of this width wraps it. */
 function rowsOf(text: string, width: number): number {
   if (columns(text) <= width) return 1;
   let rows = 1;

@@ -1,17 +1,20 @@
 /**
- * The chat's screen: what is printed scrolls like a log, the line being typed stays below it.
- *
- * Whatever ends the program, {@linkcode Terminal.close} leaves the terminal as it was found. Never
- * imports network or crypto; signals that end the program are the caller's.
+ * A terminal in raw mode: printed rows scroll like a log, the input line stays below. {@linkcode Terminal.close}
+ * restores the terminal; signals that end the program are the caller's business.
  *
  * @module
  */
 
-import { systemClock, type Timer } from "../../base/clock.ts";
-import { type InputHandlers, InputLine } from "./input.ts";
+import { type Clock, systemClock, type Timer } from "../../base/clock.ts";
+import { RING } from "./alert.ts";
+import { FOCUS_OFF, FOCUS_ON, PASTE_OFF, PASTE_ON, RESTORE_TITLE, SAVE_TITLE } from "./codes.ts";
 import { type ColorDepth, toneCode } from "./colors.ts";
+import { type InputHandlers, InputLine } from "./input.ts";
+import type { TerminalInput } from "./keys.ts";
+import { InputReader } from "./paste.ts";
 import {
   type Block,
+  changeBlock,
   drawBlock,
   eraseBlock,
   goToLastRow,
@@ -21,83 +24,127 @@ import {
   type Size,
   writeLog,
 } from "./screen.ts";
+import { type Printed, ScreenLog } from "./screen_log.ts";
 import { openTty, type Tty } from "./tty.ts";
+import { TtyWriter } from "./tty_writer.ts";
 
-export type { Completion } from "./edit.ts";
-
-/** What a {@linkcode Terminal} needs to know, and whom it tells what is typed. */
+/** Options of {@linkcode Terminal}. */
 export interface TerminalOptions extends InputHandlers {
-  /** Stands before the line, without escape sequences. */
+  /** The prompt, without escape sequences. */
   prompt: string;
   color: ColorDepth;
-  /** Whether the terminal takes more than ASCII. */
+  /** Whether the terminal shows more than ASCII. */
   utf8: boolean;
-  /** The terminal is gone: nothing can be read or written any more. */
+  /** The Linux console, and terminals of before xterm: nothing is switched on that may do harm. */
+  simple: boolean;
+  /** Told what the user types, and whether the window has the focus. */
+  onInput?(input: TerminalInput): void;
+  /** The terminal was taken over, perhaps again. */
+  onOpen?(): void;
+  /** Called when the terminal is gone and can no longer be read or written. */
   onHangup(): void;
+  /** Called when the terminal is no longer busy, see {@linkcode Terminal.isBusy}. */
+  onReady?(): void;
   /** The device; by default the process's own. */
   tty?: Tty;
+  clock?: Clock;
 }
 
 type Mode = "new" | "open" | "stopped" | "closed";
 
-const PASTE_ON = "\x1b[?2004h";
-const PASTE_OFF = "\x1b[?2004l";
 const RESET = "\x1b[0m";
-const BELL = "\x07";
 const CLEAR_SCREEN = "\x1b[H\x1b[2J";
+const MODES_ON = SAVE_TITLE + PASTE_ON + FOCUS_ON;
+const MODES_OFF = FOCUS_OFF + PASTE_OFF + RESTORE_TITLE;
 
 /** Rows that arrive within this time are drawn in one write. */
 const BATCH_MS = 16;
 /**
- * Nothing is drawn until the window rests: tmux tells of a new size at most every 250 ms, and what is
- * drawn for another size than the terminal has leaves fragments.
+ * After a resize nothing is drawn for this long: tmux reports sizes at most every 250 ms, and drawing for a size the
+ * terminal no longer has leaves fragments.
  */
 const RESIZE_SETTLE_MS = 300;
 const MAX_CANDIDATE_ROWS = 6;
-
 /** A terminal in raw mode with a log and an input line. */
 export class Terminal {
   readonly #options: TerminalOptions;
   readonly #tty: Tty;
+  readonly #clock: Clock;
+  readonly #reader: InputReader;
   readonly #input: InputLine;
+  readonly #log: ScreenLog;
   #mode: Mode = "new";
   #prompt: { text: string; code: string };
   #status = "";
-  /** Rows that are not drawn yet. */
-  #log: string[] = [];
-  #bell = false;
-  /** What is on the screen; `undefined` when the cursor is on a free row. */
+  /** The height of the window when the block was drawn. */
+  #height = 0;
+  /** While it is busy nothing is drawn. */
+  readonly #writer: TtyWriter;
+  /** Whether something is to be drawn then. */
+  #wantsPaint = false;
+  /** Written with the next draw. */
+  #extra = "";
+  /** The block on the screen; undefined when the cursor is on a free row. */
   #drawn: Block | undefined;
   #drawnAt = -Infinity;
   #timer: Timer | undefined;
-  /** Whether the block has gone to the last row. */
+  /** Whether the block has moved to the last row. */
   #atBottom = false;
-  /** Whether the window is being resized, and nothing drawn until it rests. */
+  /** Whether drawing waits for the end of a resize. */
   #resizing = false;
+  /** Whether what is on the screen may have been rewrapped. */
+  #isResized = false;
+  /** Whether the terminal is to be taken over when it has taken what was written. */
+  #isResuming = false;
 
-  /** Touches nothing yet. */
+  /** Does not touch the terminal yet; see {@linkcode open}. */
   constructor(options: TerminalOptions) {
     this.#options = options;
     this.#tty = options.tty ?? openTty();
+    this.#clock = options.clock ?? systemClock;
+    this.#writer = new TtyWriter({
+      tty: this.#tty,
+      clock: this.#clock,
+      onDrained: () => this.#onDrained(),
+      onHangup: () => this.#hangUp(),
+    });
+    this.#log = new ScreenLog(options);
     this.#prompt = { text: options.prompt, code: toneCode("bold", options.color) };
     this.#input = new InputLine(options, {
-      redraw: () => this.#resizing || this.#paint(),
-      bell: () => this.bell(),
+      redraw: () => this.#redraw(),
+      bell: () => this.send(RING),
       clear: () => this.clear(),
       stop: () => void this.#stop(),
+    }, this.#clock);
+    this.#reader = new InputReader(this.#clock, (inputs) => {
+      for (const input of inputs) {
+        if (input.type !== "report") options.onInput?.(input);
+        this.#input.take(input);
+      }
+      this.#redraw();
     });
   }
 
-  /** How many columns the terminal has now. */
+  /** The present width in columns. */
   get columns(): number {
     return this.#tty.size().columns;
   }
 
+  /** The present height in rows. */
+  get rows(): number {
+    return this.#tty.size().rows;
+  }
+
+  /** Whether what others send had better be printed later: the terminal has yet to take what was printed before. */
+  get isBusy(): boolean {
+    return this.#writer.isBusy || this.#log.isBusy;
+  }
+
   /**
-   * Takes the terminal over, once, and draws the input line.
+   * Takes over the terminal, once, and draws the input line.
    *
-   * Signals that end the program must be listened to before. Its reading lasts as long as the process:
-   * who has finished calls `Deno.exit`.
+   * The caller must already handle signals that end the program, and end it by `Deno.exit`: a pending read of the
+   * terminal keeps the process alive.
    */
   open(): void {
     if (this.#mode !== "new") return;
@@ -106,20 +153,30 @@ export class Terminal {
     this.#read();
   }
 
-  /** Gives the terminal back as it was, the input line gone. Safe to call at any time, and again. */
-  close(): void {
-    if (this.#mode === "open") this.#leave();
+  /**
+   * Erases the input line and restores the terminal; one that takes nothing for 0.5 s is left to the system. Safe to call
+   * at any time and repeatedly.
+   */
+  async close(): Promise<void> {
+    const wasOpen = this.#mode === "open";
+    if (wasOpen) this.#erase();
     this.#end();
+    if (wasOpen) await this.#restore();
   }
 
-  /** Prints rows above the input line; they are written as they are, so they must be clean and wrapped. */
-  print(rows: readonly string[]): void {
-    this.#log.push(...rows);
+  /**
+   * Prints rows above the input line, as they are: they must be clean and wrapped.
+   *
+   * @param printed Rows, or what lays them out, now and when the width changes: then it must give them at once.
+   */
+  print(printed: Printed): void {
+    if (this.#writer.isBusy) this.#log.addBounded(printed, this.columns);
+    else this.#log.add(printed, this.columns);
     this.#schedule();
   }
 
   /**
-   * Sets what stands before the line.
+   * Sets the prompt.
    *
    * @param code SGR parameters for its colour; bold by default.
    */
@@ -128,84 +185,133 @@ export class Terminal {
     this.#schedule();
   }
 
-  /** Sets a row above the prompt, for progress; an empty text removes it. */
+  /**
+   * Turns to the draft for another recipient; the present one is kept.
+   *
+   * @param isPrivate Whether what is sent there is recalled only there.
+   */
+  turnTo(recipient: string, isPrivate: boolean): void {
+    this.#input.turnTo(recipient, isPrivate);
+  }
+
+  /** Sets the status row above the prompt; an empty text removes it. */
   setStatus(text: string): void {
     this.#status = text;
     this.#schedule();
   }
 
-  /** Rings the bell, once with all that is drawn next. */
-  bell(): void {
-    this.#bell = true;
+  /** Writes with the next draw what shows nothing on the screen: a bell, a title. */
+  send(code: string): void {
+    this.#extra += code;
     this.#schedule();
   }
 
-  /** Clears the screen but for the input line. */
+  /** Clears the screen except for the input line. */
   clear(): void {
     if (this.#mode !== "open") return;
-    this.#use(() => {
-      this.#tty.write(eraseBlock(this.#drawn, this.columns) + CLEAR_SCREEN);
-    });
+    this.#use(() => this.#writer.write(eraseBlock(this.#drawn, this.columns) + CLEAR_SCREEN));
     this.#drawn = undefined;
+    this.#log.forgetScreen();
     this.#atBottom = false;
     this.#paint();
   }
 
-  /** Asks something; the answer stays in the log. Ctrl-C, Ctrl-D and {@linkcode close} give `undefined`. */
-  async ask(question: string): Promise<string | undefined> {
-    const answer = await this.#input.ask(question, { secret: false });
-    this.print([shownText(question + (answer ?? ""), this.#options.utf8)]);
+  /**
+   * Asks a question; an answer that is no secret stays in the log. Ctrl-C, Ctrl-D and {@linkcode close} answer
+   * undefined.
+   */
+  async ask(question: string, { secret }: { secret: boolean }): Promise<string | undefined> {
+    const answer = await this.#input.ask(question, { secret });
+    if (!secret) this.print([shownText(question + (answer ?? ""), this.#options.utf8)]);
     return answer;
   }
 
-  /** Asks for a secret: like {@linkcode ask}, but what is typed appears nowhere. */
-  askSecret(question: string): Promise<string | undefined> {
-    return this.#input.ask(question, { secret: true });
+  /** Shows a text in place of the input line, until the next question or {@linkcode release}. */
+  hold(text: string): void {
+    this.#input.hold(text);
+  }
+
+  /** Ends {@linkcode hold}. */
+  release(): void {
+    this.#input.release();
   }
 
   async #read(): Promise<void> {
     while (!this.#is("closed")) {
-      // A terminal that has been closed gives an end or an error, by system.
+      // Depending on the system, a closed terminal gives an end or an error.
       const bytes = await this.#tty.read().catch(() => null);
       if (bytes === null) return this.#hangUp();
-      if (!this.#is("closed")) this.#input.feed(bytes);
+      if (!this.#is("closed")) this.#reader.feed(bytes);
     }
   }
 
-  /** Draws soon: at once after a pause, else with everything that comes in the same moment. */
+  /** Draws at once after a pause, otherwise together with whatever comes within {@linkcode BATCH_MS}. */
   #schedule(): void {
     if (this.#timer !== undefined || this.#mode !== "open") return;
-    const wait = Math.max(0, this.#drawnAt + BATCH_MS - systemClock.now());
-    this.#timer = systemClock.after(wait, () => this.#paint());
+    const wait = Math.max(0, this.#drawnAt + BATCH_MS - this.#clock.now());
+    this.#timer = this.#clock.after(wait, () => this.#paint());
   }
 
   #onResize(): void {
-    systemClock.cancel(this.#timer);
-    this.#resizing = true;
-    this.#timer = systemClock.after(RESIZE_SETTLE_MS, () => this.#paint());
+    this.#clock.cancel(this.#timer);
+    this.#resizing = this.#isResized = true;
+    this.#timer = this.#clock.after(RESIZE_SETTLE_MS, () => this.#paint());
+  }
+
+  #redraw(): void {
+    if (!this.#resizing) this.#paint();
   }
 
   #paint(): void {
-    systemClock.cancel(this.#timer);
+    this.#clock.cancel(this.#timer);
     this.#timer = undefined;
     this.#resizing = false;
-    if (this.#mode !== "open") return;
+    this.#wantsPaint = this.#writer.isBusy;
+    if (this.#mode !== "open" || this.#wantsPaint) return;
     this.#use(() => {
       const size = this.#tty.size();
-      const move = this.#goToBottom(size);
-      const { output, drawn } = drawBlock(this.#drawn, this.#log, this.#layout(size), size);
-      this.#tty.write(move + output + (this.#bell ? BELL : ""));
+      const old = this.#drawn;
+      // A window that gets lower loses blank rows at its bottom first.
+      this.#log.grow(Math.max(0, this.#height - size.rows));
+      this.#height = size.rows;
+      const block = this.#layout(size);
+      const isRewrapped = old !== undefined && old.columns !== size.columns && this.#atBottom;
+      let { output, drawn } = isRewrapped
+        ? this.#log.redraw(old, block, size)
+        : { output: this.#goToBottom(size), drawn: block };
+      const log = this.#log.take(size);
+      const change = log.length > 0 || this.#isResized || this.#drawn === undefined
+        ? undefined
+        : changeBlock(this.#drawn, block, size);
+      if (change !== undefined) {
+        output += change.output;
+        drawn = change.drawn;
+      } else if (!isRewrapped || log.length > 0) {
+        const before = isRewrapped ? drawn : this.#drawn;
+        const frame = drawBlock(before, log, block, size);
+        output += frame.output;
+        drawn = frame.drawn;
+        this.#log.drawn(log, before, drawn, size.columns);
+      }
+      output += this.#extra;
+      if (output !== "") this.#writer.write(output);
       this.#drawn = drawn;
     });
-    this.#log = [];
-    this.#bell = false;
-    this.#drawnAt = systemClock.now();
+    this.#isResized = false;
+    this.#extra = "";
+    this.#drawnAt = this.#clock.now();
+    this.#tellReady();
   }
 
-  /** Goes down as soon as there is a chat: a question by itself stays where the cursor is. */
+  #tellReady(): void {
+    if (!this.isBusy) this.#options.onReady?.();
+  }
+
+  /** Moves the block to the last row once there is a log or a prompt; a lone question stays at the cursor. */
   #goToBottom(size: Size): string {
-    if (this.#atBottom || (this.#log.length === 0 && this.#prompt.text === "")) return "";
+    if (this.#atBottom || (this.#log.isEmpty && this.#prompt.text === "")) return "";
     this.#atBottom = true;
+    this.#log.moveToBottom();
     const move = eraseBlock(this.#drawn, size.columns) + goToLastRow(size);
     this.#drawn = undefined;
     return move;
@@ -231,49 +337,72 @@ export class Terminal {
     }, size);
   }
 
-  /** Takes the terminal, at first or again, whatever was written meanwhile. */
+  /**
+   * Takes over the terminal, also after a stop, whatever was written meanwhile; one that takes nothing, when it does
+   * again: entering raw mode would wait for it, and stop the program.
+   */
   #resume(): void {
+    if (this.#mode === "closed") return;
+    this.#isResuming = this.#writer.isBusy;
+    if (this.#isResuming) return;
     this.#mode = "open";
     this.#drawn = undefined;
+    this.#log.forgetScreen();
     this.#atBottom = false;
     this.#use(() => {
       this.#tty.setRaw(true);
-      this.#tty.write(PASTE_ON);
+      if (!this.#options.simple) this.#writer.write(MODES_ON);
     });
+    this.#options.onOpen?.();
     this.#paint();
   }
 
-  /** Gives the terminal back, with everything printed that was to be. */
-  #leave(): void {
+  /** Writes the pending rows in place of the input line, and what undoes our modes. */
+  #erase(): void {
     this.#use(() => {
       const size = this.#tty.size();
       const erase = eraseBlock(this.#drawn, size.columns);
-      this.#tty.write(erase + writeLog(this.#log, size) + RESET + PASTE_OFF);
-      this.#tty.setRaw(false);
+      const modes = this.#options.simple ? "" : MODES_OFF;
+      this.#writer.write(erase + writeLog(this.#log.take(size), size) + RESET + modes);
     });
-    this.#log = [];
+  }
+
+  /** @returns Whether it could: on a terminal that takes nothing, leaving raw mode would wait for ever. */
+  async #restore(): Promise<boolean> {
+    if (!await this.#writer.drain()) return false;
+    this.#use(() => this.#tty.setRaw(false));
+    return true;
+  }
+
+  #onDrained(): void {
+    if (this.#isResuming) this.#resume();
+    if (this.#wantsPaint && !this.#resizing) this.#schedule();
+    this.#tellReady();
   }
 
   async #stop(): Promise<void> {
-    if (this.#mode !== "open") return;
-    this.#leave();
+    if (!await this.#tty.canStop()) {
+      return this.#input.notify("Ctrl-Z stops nothing here: no shell could continue it");
+    }
+    if (!this.#is("open")) return;
+    this.#erase();
     this.#mode = "stopped";
-    await this.#tty.stop();
-    // SIGCONT may have done it already, and the program may have ended.
+    if (await this.#restore()) await this.#tty.stop();
+    // SIGCONT may have resumed it already, or the program may be ending.
     if (this.#is("stopped")) this.#resume();
   }
 
-  // After an await the compiler believes what was true before it; a call it does not.
+  // A call, because the compiler would keep narrowing the field across an await.
   #is(mode: Mode): boolean {
     return this.#mode === mode;
   }
 
-  /** Does something with the device, which may have gone at any time. */
+  /** Uses the device, which may vanish at any time. */
   #use(action: () => void): void {
     try {
       action();
     } catch {
-      // The terminal has been closed, so nobody is there to be told.
+      // The terminal is gone: there is nobody to report the error to.
       this.#hangUp();
     }
   }
@@ -286,8 +415,9 @@ export class Terminal {
 
   #end(): void {
     this.#mode = "closed";
-    systemClock.cancel(this.#timer);
+    this.#clock.cancel(this.#timer);
     this.#tty.unlisten();
+    this.#reader.close();
     this.#input.close();
   }
 }

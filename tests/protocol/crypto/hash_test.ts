@@ -15,7 +15,7 @@ function range(first: number, last: number): string {
   return encodeHex(Uint8Array.from({ length: last - first + 1 }, (_, i) => first + i));
 }
 
-Deno.test("sha256() and sha512() give the known digests, however the bytes are cut", () => {
+Deno.test("sha256() and sha512() give the known digests, however the bytes are split", () => {
   const abc256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
   const abc512 = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a" +
     "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
@@ -94,7 +94,7 @@ Deno.test("hkdfExtract() and hkdfExpand() agree with Wycheproof", () => {
   assert.equal(count, 86);
 });
 
-Deno.test("hkdfExpand() gives 0 to 8160 bytes, each length the start of the longer ones", () => {
+Deno.test("hkdfExpand() gives 0 to 8160 bytes, each result a prefix of the longer ones", () => {
   const prk = sha256();
   const info = encodeUtf8("info");
   const longest = hkdfExpand(prk, info, 255 * 32);

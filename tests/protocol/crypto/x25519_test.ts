@@ -69,7 +69,7 @@ Deno.test("sharedSecret() agrees with Wycheproof; an all-zero result is bad-poin
   assert.ok(zeros > 0);
 });
 
-Deno.test("sharedSecret() refuses the points of small order, also with the top bit set", () => {
+Deno.test("sharedSecret() rejects points of small order, also with the top bit set", () => {
   const own = makeKeyPair();
   let count = 0;
   for (const { hex, note } of kat.points_rejected.cases) {
@@ -82,7 +82,7 @@ Deno.test("sharedSecret() refuses the points of small order, also with the top b
   assert.equal(count, 7);
 });
 
-Deno.test("sharedSecret() refuses a public key of another length", () => {
+Deno.test("sharedSecret() rejects a public key of another length", () => {
   const own = makeKeyPair();
   for (const length of [0, 31, 33]) {
     const point = new Uint8Array(length).fill(9);
@@ -90,6 +90,6 @@ Deno.test("sharedSecret() refuses a public key of another length", () => {
   }
 });
 
-Deno.test("makeKeyPair() makes another pair each time", () => {
+Deno.test("makeKeyPair() makes a different pair each time", () => {
   assert.notDeepEqual(makeKeyPair(), makeKeyPair());
 });

@@ -1,13 +1,11 @@
-/** Asking for a secret outside of the chat: where the question goes, and what giving up means. */
-
 import assert from "node:assert/strict";
 import { fingerprintOf, FROM_SOURCE, poll, World } from "../../support/programs.ts";
 import { Tmux, tmuxMissing } from "../../support/tmux.ts";
 
 const missing = await tmuxMissing();
-if (missing !== undefined) console.log(`askSecretly() is not tested: ${missing}`);
+if (missing !== undefined) console.log(`ask_secretly_test.ts: skipped, ${missing}`);
 
-/** Runs something in a terminal, by a shell that then says how it ended. */
+/** Runs a command in a terminal, by a shell that then prints its exit code. */
 async function start(home: string, command: string): Promise<Tmux> {
   const script = `${command}; echo "ended $?"; sleep 1000`;
   const env = { LC_ALL: "C.UTF-8", HEARTH_HOME: home };
@@ -20,7 +18,7 @@ async function joinKey(world: World, redirection: string): Promise<Tmux> {
 }
 
 Deno.test({
-  name: "askSecretly() asks on standard error when standard output goes into a file",
+  name: "askSecretly() asks on standard error when standard output is redirected",
   ignore: missing !== undefined,
   async fn() {
     await using world = await World.open(FROM_SOURCE);
@@ -34,7 +32,7 @@ Deno.test({
         async () => (await terminal.screen()).includes("ended 0"),
         () => "the end of client join-key",
       );
-      assert.match(await Deno.readTextFile(path), /^hearth-join:[A-Za-z0-9+/]{43}\n$/);
+      assert.match(await Deno.readTextFile(path), /^hearth2-join:[A-Za-z0-9+/]{43}\n$/);
     } finally {
       await terminal.close();
     }
@@ -42,7 +40,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "askSecretly() says so when the question is left unanswered",
+  name: "askSecretly() reports an unanswered question",
   ignore: missing !== undefined,
   async fn() {
     await using world = await World.open(FROM_SOURCE);
@@ -58,7 +56,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "server shows the password it has made on the terminal, and keeps it in no file",
+  name: "server shows a generated password on the terminal, not in its log",
   ignore: missing !== undefined,
   async fn() {
     await using world = await World.open(FROM_SOURCE);
@@ -67,7 +65,7 @@ Deno.test({
     const server = [...FROM_SOURCE.server, "--port", "0", "--no-announce", "--password"].join(" ");
     const terminal = await start(home, `${server} >${log}`);
     try {
-      await terminal.expect("Password: ‸");
+      await terminal.expect("Password (Enter generates one): ‸");
       await terminal.press("Enter");
       const made = /^the password is: ([a-z]{5}(-[a-z]{5}){4})$/;
       const rows = await terminal.waitFor((rows) => made.test(rows[0] ?? ""), "the password");

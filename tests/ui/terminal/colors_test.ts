@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
-import { isUtf8Locale, toAscii } from "../../../lib/ui/terminal/locale.ts";
 import {
   type ColorDepth,
   colorDepth,
   NICK_COLORS_256,
   nickCode,
-  paintNick,
-  paintTone,
+  styled,
+  toneCode,
 } from "../../../lib/ui/terminal/colors.ts";
 
 const DEPTHS: [Record<string, string>, boolean, ColorDepth][] = [
@@ -29,7 +28,7 @@ Deno.test("colorDepth() goes by NO_COLOR, TERM and COLORTERM", () => {
   }
 });
 
-Deno.test("NICK_COLORS_256 can be read on black and on white", () => {
+Deno.test("NICK_COLORS_256 are readable on black and on white", () => {
   const levels = [0, 95, 135, 175, 215, 255];
   const linear = (level: number): number => {
     const value = level / 255;
@@ -56,34 +55,8 @@ Deno.test("nickCode() gives a fingerprint one colour, and many fingerprints all 
   assert.deepEqual([...codes("none")], [""]);
 });
 
-Deno.test("paintNick() and paintTone() write no escape sequence without colours", () => {
-  assert.equal(paintNick("bob", "SHA256:x", "none"), "bob");
-  assert.equal(paintTone("text", "alert", "none"), "text");
-  assert.equal(paintTone("text", "dim", "16"), "\x1b[2mtext\x1b[0m");
-  assert.equal(paintTone("", "dim", "16"), "");
-});
-
-const LOCALES: [Record<string, string>, typeof Deno.build.os, boolean][] = [
-  [{ LANG: "de_DE.UTF-8" }, "linux", true],
-  [{ LANG: "C.utf8" }, "linux", true],
-  [{ LANG: "C" }, "linux", false],
-  [{ LANG: "de_DE" }, "linux", false],
-  [{ LANG: "de_DE.UTF-8", LC_ALL: "C" }, "linux", false],
-  [{ LANG: "C", LC_CTYPE: "en_US.UTF-8" }, "linux", true],
-  [{ LANG: "C", LC_ALL: "", LC_CTYPE: "en_US.UTF-8" }, "linux", true],
-  [{}, "linux", false],
-  [{}, "darwin", true],
-  [{}, "windows", true],
-];
-
-Deno.test("isUtf8Locale() reads LC_ALL before LC_CTYPE before LANG", () => {
-  for (const [env, os, expected] of LOCALES) {
-    assert.equal(isUtf8Locale((name) => env[name], os), expected, JSON.stringify(env));
-  }
-});
-
-Deno.test("toAscii() keeps different texts different", () => {
-  assert.equal(toAscii("plain\ntext\t~"), "plain\ntext\t~");
-  assert.equal(toAscii("josé jose\u0301"), "jos<E9> jose<301>");
-  assert.equal(toAscii("⟨202E⟩ “a — b…” 👍"), '<202E> "a - b..." <1F44D>');
+Deno.test("styled() writes no escape sequence without a code or text", () => {
+  assert.equal(styled("text", toneCode("alert", "none")), "text");
+  assert.equal(styled("text", toneCode("dim", "16")), "\x1b[2mtext\x1b[0m");
+  assert.equal(styled("", toneCode("dim", "16")), "");
 });

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import { applyCompletion } from "../../../lib/ui/terminal/edit.ts";
 import { InputLine } from "../../../lib/ui/terminal/input.ts";
+import { InputReader } from "../../../lib/ui/terminal/paste.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
 
 const MAX_BYTES = 100;
 
-/** An input line that notes what it tells. */
-function newInput(): { input: InputLine; told: string[]; type: (text: string) => void } {
+/** An input line that logs its calls. */
+function newInput() {
+  const clock = new FakeClock();
   const told: string[] = [];
   const input = new InputLine({
     maxBytes: MAX_BYTES,
@@ -15,10 +17,12 @@ function newInput(): { input: InputLine; told: string[]; type: (text: string) =>
       end: cursor,
       candidates: ["alice", "albert", "bob"].filter((nick) => nick.startsWith(line)),
     }),
+    rewrite: (line) => line.startsWith("/r ") ? `/msg bob ${line.slice(3)}` : undefined,
     onLine(text) {
       told.push(`line ${JSON.stringify(text)}`);
       return text !== "keep";
     },
+    onKey: (name) => told.push(`key ${name}`),
     onInterrupt: () => told.push("interrupt"),
     onEnd: () => told.push("end"),
   }, {
@@ -26,8 +30,15 @@ function newInput(): { input: InputLine; told: string[]; type: (text: string) =>
     bell: () => told.push("bell"),
     clear: () => told.push("clear"),
     stop: () => told.push("stop"),
-  });
-  return { input, told, type: (text) => input.feed(new TextEncoder().encode(text)) };
+  }, clock);
+  const reader = new InputReader(clock, (inputs) => inputs.forEach((one) => input.take(one)));
+  return {
+    clock,
+    input,
+    told,
+    type: (text: string) => reader.feed(new TextEncoder().encode(text)),
+    close: () => reader.close(),
+  };
 }
 
 const pasted = (text: string): string => `\x1b[200~${text}\x1b[201~`;
@@ -44,27 +55,50 @@ const EDITS: [string, string[], string][] = [
   ["Delete on a whole cluster", [`${FAMILY}e\u0301x`, "\x1b[H", DELETE, DELETE], "|x"],
   ["Ctrl-D on a line as Delete", ["ab", "\x1b[H", "\x04"], "|b"],
   ["Ctrl-W", ["one two", "\x17"], "one |"],
-  ["words with accents", ["ae\u0301b cd", "\x1bb", "\x1bb"], "ae\u0301|b cd"],
+  ["words with accents", ["ae\u0301b cd", "\x1bb", "\x1bb"], "|ae\u0301b cd"],
   ["no control characters", ["a\x1d\x00\x1b[15~b\x1b[99~"], "ab|"],
   ["Alt-Enter as a line break", ["a", "\x1b\r", "b"], "a\nb|"],
   ["a long text in one read", ["x".repeat(4000)], "x".repeat(4000) + "|"],
   ["a long text behind a key", ["ab", `${LEFT}${"x".repeat(40)}`], `a${"x".repeat(40)}|b`],
   ["a paste at the cursor", ["ab", LEFT, pasted("1\r2\r")], "a1\n2|b"],
   ["UTF-8 in pieces", ["日本"], "日本|"],
+  ["a line that is rewritten", ["/r", " x"], "/msg bob x|"],
+  ["a line that is rewritten at a cursor inside", ["/r x", "\x1b[H", "y"], "y|/msg bob x"],
+  ["a paste that is rewritten", [pasted("/r x\ny")], "/msg bob x\ny|"],
+  [
+    "a long text in one read that is rewritten",
+    [`/r ${"x".repeat(40)}`],
+    `/msg bob ${"x".repeat(40)}|`,
+  ],
+  ["a line that is rewritten at its start", ["r x", "\x1b[H", "/"], "/msg bob| x"],
   ["a completion", ["b\t"], "bob|"],
   ["a completion as far as all agree", ["a\t"], "al|"],
   ["no completion", ["x\t"], "x|"],
   ["an earlier line", ["one\r", "two\r", UP, UP], "one|"],
   ["an earlier line and back", ["one\r", UP, DOWN], "|"],
-  ["an earlier line that begins so, and the whole draft back", [
-    ...["one\r", "two\r", "one and a half", "\x1b[H", RIGHT, UP],
-    DOWN,
-  ], "o|ne and a half"],
-  ["a draft whose beginning no earlier line has", ["one\r", "two", LEFT, UP], "tw|o"],
+  ["an earlier line, and the whole draft back", ["one\r", "two", LEFT, UP, DOWN], "tw|o"],
+  ["the row above, then an earlier line", ["one\r", "two\nx", UP, UP], "one|"],
+  ["the row below, then nothing", ["one\r", "two\nx", UP, DOWN, DOWN], "two\nx|"],
   ["nothing beyond the earliest line", ["one\r", UP, UP, UP], "one|"],
   ["nothing beyond the earliest line by Ctrl-P", ["one\r", "\x10\x10\x10"], "one|"],
   ["the latest line after Ctrl-C, too", ["one\r", "two\r", "o", UP, "\x03", UP], "two|"],
   ["Ctrl-C", ["abc", "\x03"], "|"],
+  ["Ctrl-J as a line break", ["a", "\n", "b"], "a\nb|"],
+  ["Shift-Enter as a line break", ["a", "\x1b[13;2u", "b"], "a\nb|"],
+  ["undo behind Ctrl-C", ["abc", "\x03", "\x1f"], "abc|"],
+  ["undo of a paste", ["ab", pasted("c d"), "\x1f"], "ab|"],
+  ["undo of a rewritten line", ["/r", " x", "\x1f"], "/r x|"],
+  ["candidates one by one", ["al\t\t"], "alice|"],
+  ["candidates backwards", ["al\t", "\x1b[Z", "\x1b[Z"], "alice|"],
+  ["candidates by arrows", ["al\t\t", DOWN, DOWN, UP], "albert|"],
+  ["a candidate that Enter takes", ["al\t\t", "\r", "x"], "alicex|"],
+  ["a candidate that Ctrl-G gives up", ["al\t\t", "\x07"], "al|"],
+  ["an earlier line behind candidates that were only listed", ["x\r", "al\t", UP], "x|"],
+  ["a line that was searched for", ["one\r", "two\r", "x", "\x12", "ON\r"], "one|"],
+  ["a line that was searched for and changed", ["one\r", "\x12o", LEFT, "x"], "onx|e"],
+  ["a search that Ctrl-C ends", ["one\r", "x", "\x12o\x03"], "x|"],
+  ["a search that found nothing", ["one\r", "x", "\x12z\r"], "x|"],
+  ["a search in a paste", ["one\r", "x", "\x12", pasted("ne\n"), "\r"], "x|"],
   ["Alt-Y behind anything else", ["one two", "\x17", "\x15", "abc", "\x1by", "\x1by"], "abc|"],
 ];
 
@@ -78,18 +112,13 @@ for (const [what, reads, expected] of EDITS) {
   });
 }
 
-Deno.test("InputLine takes bytes of one character in several reads", () => {
-  const { input } = newInput();
-  for (const byte of new TextEncoder().encode("日👍")) input.feed(Uint8Array.of(byte));
-  assert.equal(input.view.line, "日👍");
-});
-
 const TOLD: [string[], string[], string][] = [
   [["hello\r"], ['line "hello"'], ""],
-  [["\r", " ", "\r", "\t\r"], [], " "],
+  [["\r", " ", "\r", "\t\r"], [], ""],
+  [[" \r", "hello\r"], ['line "hello"'], ""],
   [["  indented  \r"], ['line "  indented"'], ""],
   [[pasted("\n \n  a\n\nb\n\n"), "\r"], ['line "  a\\n\\nb"'], ""],
-  [["keep\r"], ['line "keep"'], "keep"],
+  [["keep\r"], ['line "keep"', "bell"], "keep"],
   [["x".repeat(MAX_BYTES), "\r"], [`line "${"x".repeat(MAX_BYTES)}"`], ""],
   [["x".repeat(MAX_BYTES + 1), "\r"], ["bell"], "x".repeat(MAX_BYTES + 1)],
   [["é".repeat(MAX_BYTES / 2) + "x", "\r"], ["bell"], "é".repeat(MAX_BYTES / 2) + "x"],
@@ -100,7 +129,7 @@ const TOLD: [string[], string[], string][] = [
   [["\x0c\x1a"], ["clear", "stop"], ""],
 ];
 
-Deno.test("InputLine tells what is sent, and keeps what is not", () => {
+Deno.test("InputLine reports what is sent, and keeps the rest", () => {
   for (const [reads, expected, line] of TOLD) {
     const { input, told, type } = newInput();
     for (const read of reads) type(read);
@@ -109,7 +138,7 @@ Deno.test("InputLine tells what is sent, and keeps what is not", () => {
   }
 });
 
-Deno.test("InputLine hints at what Enter would do where that is not plain", () => {
+Deno.test("InputLine hints at what Enter would do where that is not obvious", () => {
   const { input, type } = newInput();
   type("x".repeat(MAX_BYTES));
   assert.equal(input.view.hint, "");
@@ -139,15 +168,70 @@ Deno.test("InputLine shows candidates until the next key", () => {
   assert.deepEqual(input.view.candidates, []);
 });
 
-Deno.test("InputLine asks, and keeps the line for afterwards", async () => {
+Deno.test("InputLine shows what a search has found", () => {
+  const { input, type } = newInput();
+  type("one\r");
+  type("half\x12");
+  const view = { question: "sent before: ", line: "", cursor: 0, candidates: [], hint: "" };
+  assert.deepEqual(input.view, view);
+  type("n");
+  assert.deepEqual(input.view, { ...view, line: "n", cursor: 1, hint: "one" });
+  type("z");
+  assert.deepEqual(input.view, { ...view, line: "nz", cursor: 2, hint: "never sent" });
+});
+
+Deno.test("InputLine ends a completion and a search by Escape", async () => {
+  const { clock, input, type } = newInput();
+  type("one\r");
+  for (const key of ["al\t\t", "\x12o"]) {
+    type(key);
+    type("\x1b");
+    await clock.advance(40);
+    assert.deepEqual([input.view.question, input.view.line], [undefined, "al"]);
+  }
+});
+
+Deno.test("InputLine passes on keys that mean nothing to the line", () => {
+  const { told, type } = newInput();
+  type("\x1bOP\x1b1\x1b[5~\x1b[A\x01");
+  assert.deepEqual(told, ["key f1", "key M-1", "key pageup"]);
+});
+
+Deno.test("InputLine keeps a draft for each recipient, and recalls private lines only there", () => {
   const { input, told, type } = newInput();
+  type("hello");
+  input.turnTo("room", false);
+  assert.equal(input.view.line, "hello");
+  type("\r");
+  input.turnTo("bob", true);
+  type("secret\r");
+  type("half\x1b[D");
+  input.turnTo("room", false);
+  assert.equal(input.view.line, "");
+  type("\x1b[A");
+  assert.equal(input.view.line, "hello");
+  type("\x03\x12sec");
+  assert.equal(input.view.hint, "never sent");
+  input.turnTo("bob", true);
+  assert.deepEqual([input.view.line, input.view.cursor], ["half", 3]);
+  type("\x1b[A");
+  assert.equal(input.view.line, "secret");
+  type("\x15");
+  input.turnTo("room", false);
+  type("\x19");
+  assert.equal(input.view.line, "secret", "what was cut is shared");
+  assert.deepEqual(told, ['line "hello"', 'line "secret"']);
+});
+
+Deno.test("InputLine asks, and keeps the line until the answer", async () => {
+  const { clock, input, told, type } = newInput();
   type("half");
   const answer = input.ask("Name? ", { secret: false });
   type(pasted("bob\n"));
   assert.equal(await answer, "bob");
   assert.equal(input.view.question, undefined);
   assert.equal(input.view.line, "half");
-  await new Promise((resolve) => setTimeout(resolve));
+  await clock.advance(0);
   type("\r");
   assert.deepEqual(told, ['line "half"']);
 });
@@ -169,7 +253,7 @@ Deno.test("InputLine shows nothing of a secret", async () => {
 });
 
 for (const [what, key] of [["Ctrl-C", "\x03"], ["Ctrl-D", "\x04"]] as const) {
-  Deno.test(`InputLine answers nothing at ${what}`, async () => {
+  Deno.test(`InputLine answers undefined on ${what}`, async () => {
     const { input, told, type } = newInput();
     const answer = input.ask("? ", { secret: true });
     type(key);
@@ -178,18 +262,43 @@ for (const [what, key] of [["Ctrl-C", "\x03"], ["Ctrl-D", "\x04"]] as const) {
   });
 }
 
-Deno.test("InputLine gives what is typed ahead to the next question, never to the line", async () => {
-  const { input, told, type } = newInput();
+Deno.test("InputLine passes keys typed ahead to the next question, never to the line", async () => {
+  const { clock, input, told, type } = newInput();
   const first = input.ask("1? ", { secret: true });
   type("one\rtwo\rthree\r");
   assert.equal(await first, "one");
-  assert.equal(await input.ask("2? ", { secret: true }), "two");
-  await new Promise((resolve) => setTimeout(resolve));
+  const second = input.ask("2? ", { secret: true });
+  await clock.advance(0);
+  assert.equal(await second, "two");
+  await clock.advance(0);
   assert.equal(input.view.line, "");
   assert.deepEqual(told, []);
   type("four");
   type("\r");
   assert.deepEqual(told, ['line "four"']);
+});
+
+Deno.test("InputLine takes no line while it is held", async () => {
+  const { clock, input, told, type } = newInput();
+  const first = input.ask("1? ", { secret: true });
+  type("one\r");
+  assert.equal(await first, "one");
+  input.hold("Checking ");
+  await clock.advance(60_000);
+  type("tw");
+  type(pasted("o\nthree"));
+  const waiting = { question: "Checking ", line: "", cursor: 0, candidates: [], hint: "" };
+  assert.deepEqual(input.view, waiting);
+  const second = input.ask("2? ", { secret: true });
+  assert.equal(await second, "two");
+  input.hold("Checking ");
+  type("four\r\x03\x04");
+  assert.deepEqual(told.splice(0), ["interrupt", "end"]);
+  input.release();
+  assert.equal(input.view.question, undefined);
+  assert.equal(input.view.line, "");
+  type("five\r");
+  assert.deepEqual(told, ['line "five"']);
 });
 
 Deno.test("InputLine keeps the cursor between whole characters, whatever keys come", () => {
@@ -223,7 +332,7 @@ Deno.test("InputLine keeps the cursor between whole characters, whatever keys co
           `${cursor} in ${JSON.stringify(line)}`,
         );
       }
-      // Nothing waits for the rest of an escape sequence any more.
+      // Completes a pending escape sequence.
       type("x");
       input.close();
     }),
@@ -236,26 +345,4 @@ Deno.test("InputLine.close() answers an open question", async () => {
   const answer = input.ask("? ", { secret: false });
   input.close();
   assert.equal(await answer, undefined);
-});
-
-const COMPLETIONS: [string, number, number, string[], string, string[]][] = [
-  ["/n", 0, 2, ["/nick "], "/nick |", []],
-  ["/n", 0, 2, ["/names", "/nick"], "/n|", ["/names", "/nick"]],
-  ["/ni x", 0, 3, ["/nick"], "/nick| x", []],
-  ["a", 0, 1, ["alice", "alina"], "ali|", []],
-  ["AL", 0, 2, ["alice", "alina"], "ali|", []],
-  ["AL", 0, 2, ["Alice", "albert"], "AL|", ["Alice", "albert"]],
-  ["AL", 0, 2, ["al"], "al|", []],
-  ["x", 0, 1, [], "x|", []],
-  ["", 0, 0, ["e\u0301", "e\u0300"], "|", ["e\u0301", "e\u0300"]],
-  ["", 0, 0, ["👍", "👎"], "|", ["👍", "👎"]],
-];
-
-Deno.test("applyCompletion() adds what all candidates have in common, or lists them", () => {
-  for (const [line, start, end, candidates, expected, list] of COMPLETIONS) {
-    const completed = applyCompletion(line, { start, end, candidates });
-    const { cursor } = completed;
-    const shown = `${completed.line.slice(0, cursor)}|${completed.line.slice(cursor)}`;
-    assert.deepEqual([shown, completed.list], [expected, list]);
-  }
 });

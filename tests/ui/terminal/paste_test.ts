@@ -1,82 +1,132 @@
 import assert from "node:assert/strict";
-import { type Input, InputFilter, PASTE_TIMEOUT_MS } from "../../../lib/ui/terminal/paste.ts";
+import type { TerminalInput } from "../../../lib/ui/terminal/keys.ts";
+import { InputReader } from "../../../lib/ui/terminal/paste.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
 
 const START = "\x1b[200~";
 const END = "\x1b[201~";
 
-/** Feeds reads that come `gap` milliseconds after each other, and joins pieces of one kind. */
-function feed(reads: readonly string[], gap = 100): Input[] {
-  const filter = new InputFilter();
-  const inputs = reads.flatMap((read, i) => filter.feed(read, i * gap));
-  return join([...inputs, ...filter.flush()]);
+function newReader() {
+  const clock = new FakeClock();
+  const given: TerminalInput[] = [];
+  const reader = new InputReader(clock, (inputs) => given.push(...inputs));
+  return {
+    clock,
+    given,
+    feed: (text: string) => reader.feed(new TextEncoder().encode(text)),
+    close: () => reader.close(),
+  };
 }
 
-function join(inputs: readonly Input[]): Input[] {
-  const joined: Input[] = [];
-  for (const { type, text } of inputs) {
-    const last = joined.at(-1);
-    if (last?.type === type) last.text += text;
-    else joined.push({ type, text });
+/** Feeds reads `gap` milliseconds apart: text as it is, keys as `<enter>`, pastes as `{…}`. */
+async function read(reads: readonly string[], gap = 30): Promise<string> {
+  const { clock, given, feed } = newReader();
+  for (const read of reads) {
+    feed(read);
+    await clock.advance(gap);
   }
-  return joined;
+  await clock.advance(2000);
+  assert.equal(clock.timers, 0);
+  return show(given);
 }
 
-const keys = (text: string): Input => ({ type: "keys", text });
-const paste = (text: string): Input => ({ type: "paste", text });
+function show(inputs: readonly TerminalInput[]): string {
+  return inputs.map((input) => {
+    if (input.type === "key") return `<${input.name}>`;
+    if (input.type === "paste") return `{${input.text}}`;
+    return input.type === "text" ? input.text : input.type;
+  }).join("");
+}
 
-const CASES: [string, string[], Input[]][] = [
-  ["keys as they are", ["ab\x1b[A\x03"], [keys("ab\x1b[A\x03")]],
-  ["a line and Enter as keys", ["hello\r"], [keys("hello\r")]],
-  ["Enter and a key behind it as keys", ["hello\r\x1b[A"], [keys("hello\r\x1b[A")]],
-  ["Enter on blanks and a line as keys", ["\r  \rx"], [keys("\r  \rx")]],
-  ["two lines in one read as a paste", ["one\rtwo"], [paste("one\ntwo")]],
-  ["two lines with Enter as a paste", ["one\r\ntwo\r"], [paste("one\ntwo\n")]],
-  ["a marked paste among keys", [`a${START}b${END}c`], [keys("a"), paste("b"), keys("c")]],
-  ["a marked paste over reads", [`${START}one`, `\rtwo${END}`], [paste("one\ntwo")]],
-  ["line breaks of all kinds", [`${START}a\rb\r\nc\nd${END}`], [paste("a\nb\nc\nd")]],
-  ["a paste without control characters", [`${START}\x1b[2J\x00\x9b\x7fa\tb${END}`], [
-    paste("[2Ja\tb"),
-  ]],
-  ["an end marker in a paste", [`${START}a${END}b\r${END}`], [paste("ab\n")]],
-  ["an end marker in a paste over reads", [`${START}a${END}`, `b\r${END}x`], [
-    paste("ab\n"),
-    keys("x"),
-  ]],
-  ["a start marker in a paste", [`${START}a${START}b${END}`], [paste("ab")]],
-  ["a paste without an end", [`${START}a\rb`], [paste("a\nb")]],
-  ["an empty paste", [`${START}${END}x`], [keys("x")]],
+const CASES: [string, string[], string][] = [
+  ["keys", ["ab\x1b[A\x03"], "ab<up><C-c>"],
+  ["a line and Enter as keys", ["hello\r"], "hello<enter>"],
+  ["Enter and a key behind it as keys", ["hello\r\x1b[A"], "hello<enter><up>"],
+  ["Enter on blanks and a line as keys", ["\r  \rx"], "<enter>  <enter>x"],
+  ["two lines in one read as a paste", ["one\rtwo"], "{one\ntwo}"],
+  ["two lines with Enter as a paste", ["one\r\ntwo\r"], "{one\ntwo\n}"],
+  ["a marked paste among keys", [`a${START}b${END}c`], "a{b}c"],
+  ["a marked paste over reads", [`${START}one`, `\rtwo${END}`], "{one\ntwo}"],
+  ["line breaks of all kinds", [`${START}a\rb\r\nc\nd${END}`], "{a\nb\nc\nd}"],
+  ["a paste without control characters", [`${START}\x1b[2J\x00\x9b\x7fa\tb${END}`], "{[2Ja\tb}"],
+  ["an end marker in a paste", [`${START}a${END}b\r${END}`], "{ab\n}"],
+  ["an end marker in a paste over reads", [`${START}a${END}`, `b\r${END}x`], "{a}{b\n}x"],
+  ["a start marker in a paste", [`${START}a${START}b${END}`], "{ab}"],
+  ["a paste without an end", [`${START}a\rb`], "{a\nb}"],
+  ["an empty paste", [`${START}${END}x`], "x"],
+  ["a key in several reads", ["\x1b", "[", "A"], "<up>"],
 ];
 
 for (const [what, reads, expected] of CASES) {
-  Deno.test(`InputFilter gives ${what}`, () => assert.deepEqual(feed(reads), expected));
+  Deno.test(`InputReader gives ${what}`, async () => assert.equal(await read(reads), expected));
 }
 
-Deno.test("InputFilter gives the same however a marked paste is cut into two reads", () => {
+Deno.test("InputReader gives the same wherever a marked paste is split", async () => {
   const text = `ab${START}one\rtwo\x1b[A${END}cd`;
   for (let cut = 1; cut < text.length; cut++) {
-    const expected = [keys("ab"), paste("one\ntwo[A"), keys("cd")];
-    assert.deepEqual(feed([text.slice(0, cut), text.slice(cut)]), expected, `cut at ${cut}`);
+    const got = await read([text.slice(0, cut), text.slice(cut)]);
+    assert.equal(got, "ab{one\ntwo[A}cd", `split at ${cut}`);
   }
-  assert.deepEqual(feed([...text]), feed([text]), "one character at a time");
+  assert.equal(await read([...text]), "ab{one\ntwo[A}cd", "one character at a time");
 });
 
-Deno.test("InputFilter takes what follows an unmarked paste at once for a part of it", () => {
-  assert.deepEqual(feed(["one\rtwo\rth", "ree\r"], 1), [paste("one\ntwo\nthree\n")]);
-  assert.deepEqual(feed(["one\rtwo\r", "three\r"], 50), [paste("one\ntwo\n"), keys("three\r")]);
-  assert.deepEqual(feed(["one\rtwo", "\r"], 1), [paste("one\ntwo"), keys("\r")]);
-  assert.deepEqual(feed(["one\rtwo", "\x03", "x\r"], 1), [paste("one\ntwo"), keys("\x03x\r")]);
+Deno.test("InputReader takes one character in several reads", () => {
+  const given: TerminalInput[] = [];
+  const reader = new InputReader(new FakeClock(), (inputs) => given.push(...inputs));
+  for (const byte of new TextEncoder().encode("日👍")) reader.feed(Uint8Array.of(byte));
+  assert.deepEqual(given, [{ type: "text", text: "日" }, { type: "text", text: "👍" }]);
 });
 
-Deno.test("InputFilter ends a paste that does not go on in time", () => {
-  const filter = new InputFilter();
-  assert.deepEqual(filter.feed(`${START}a`, 0), []);
-  assert.equal(filter.pasting, true);
-  assert.deepEqual(filter.feed("b", PASTE_TIMEOUT_MS - 1), []);
-  assert.deepEqual(filter.feed("c", 2 * PASTE_TIMEOUT_MS - 1), [paste("ab"), keys("c")]);
-  assert.equal(filter.pasting, false);
+Deno.test("InputReader joins a read to the unmarked paste just before it", async () => {
+  assert.equal(await read(["one\rtwo\rth", "ree\r"], 1), "{one\ntwo\nth}{ree\n}");
+  assert.equal(await read(["one\rtwo\r", "three\r"], 50), "{one\ntwo\n}three<enter>");
+  assert.equal(await read(["one\rtwo", "\r"], 1), "{one\ntwo}<enter>");
+  assert.equal(await read(["one\rtwo", "\x03", "x\r"], 1), "{one\ntwo}<C-c>x<enter>");
 });
 
-Deno.test("InputFilter forgets Escape pressed alone", () => {
-  assert.deepEqual(feed(["\x1b", "x"], PASTE_TIMEOUT_MS), [keys("x")]);
-  assert.deepEqual(feed(["\x1b", "[A"], 1), [keys("\x1b[A")]);
+Deno.test("InputReader ends an unfinished paste after a second without input", async () => {
+  const { clock, given, feed } = newReader();
+  feed(`${START}a`);
+  await clock.advance(999);
+  feed("b");
+  await clock.advance(999);
+  assert.equal(show(given), "");
+  await clock.advance(1);
+  feed("c");
+  assert.equal(show(given), "{ab}c");
+});
+
+Deno.test("InputReader takes a lone Escape for the key after 40 ms", async () => {
+  const { clock, given, feed } = newReader();
+  feed("\x1b");
+  await clock.advance(39);
+  assert.equal(show(given), "");
+  await clock.advance(1);
+  feed("[A");
+  assert.equal(show(given), "<escape>[A");
+});
+
+Deno.test("InputReader does not take half a sequence for a key because the program was busy", async () => {
+  const { clock, given, feed } = newReader();
+  feed("\x1b");
+  await clock.sleep(60);
+  feed("[A");
+  assert.equal(show(given), "<up>");
+});
+
+Deno.test("InputReader keeps only so much of a paste that never ends", async () => {
+  const { clock, given, feed } = newReader();
+  feed(START);
+  for (let i = 0; i < 40; i++) feed("x".repeat(65536));
+  await clock.advance(1000);
+  const [paste] = given;
+  assert.equal(paste?.type === "paste" && paste.text.length, 1 << 20);
+});
+
+Deno.test("InputReader gives nothing more once it is closed", async () => {
+  const { clock, given, feed, close } = newReader();
+  feed("\x1b");
+  close();
+  await clock.advance(1000);
+  assert.deepEqual(given, []);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   type Block,
   type BlockState,
+  changeBlock,
   drawBlock,
   eraseBlock,
   layoutBlock,
@@ -19,7 +20,7 @@ const STATE: BlockState = {
   utf8: true,
 };
 
-/** Lays out a line with `|` where the cursor is, and gives the rows with it. */
+/** Lays out a line with the cursor at `|`; returns the rows with that mark. */
 function layOut(
   line: string,
   columns: number,
@@ -56,7 +57,7 @@ const LAYOUTS: [string, string, number, string[]][] = [
   ["a line break at the end", "a\n|", 8, ["> a", "|"]],
   ["what does not print by its number", "a\u202e|b", 20, ["> a⟨202E⟩|b"]],
   ["a tab as blanks", "\t|b", 20, [">     |b"]],
-  // Some terminals draw this as three pictures of two columns.
+  // Some terminals draw this as three emoji of two columns each.
   ["joined emoji with room for all their parts", "a👩\u200d👩\u200d👧|", 8, [
     "> a",
     "👩\u200d👩\u200d👧|",
@@ -96,7 +97,7 @@ Deno.test("layoutBlock() shows the rows around the cursor of a line that is too 
   assert.deepEqual(rowsAt(77), ["01234567", "01234567", "0123456|7"]);
 });
 
-Deno.test("layoutBlock() gives nothing but ASCII where the terminal takes only that", () => {
+Deno.test("layoutBlock() gives ASCII only where the terminal takes no more", () => {
   const rest = { utf8: false, prompt: "ü> ", below: ["a — b"] };
   assert.deepEqual(layOut("日\u202e|", 40, rest), ["<FC>> <65E5><202E>|", "a - b"]);
 });
@@ -114,7 +115,7 @@ Deno.test("layoutBlock() lays out a line of thousands of clusters", () => {
   assert.equal(block.rows.length, 11);
 });
 
-Deno.test("layoutCandidates() arranges columns and counts what has no place", () => {
+Deno.test("layoutCandidates() arranges columns and counts what does not fit", () => {
   const candidates = ["alice", "bob", "日本", "dora", "e"];
   const options = { columns: 19, maxRows: 9, utf8: true };
   assert.deepEqual(layoutCandidates(candidates, options), ["alice  bob    日本", "dora   e"]);
@@ -131,7 +132,7 @@ Deno.test("layoutCandidates() arranges columns and counts what has no place", ()
   assert.deepEqual(layoutCandidates([], options), []);
 });
 
-/** A terminal that knows just what {@linkcode drawBlock} writes. */
+/** A terminal that understands what {@linkcode drawBlock} writes. */
 class Emulator {
   readonly history: string[] = [];
   rows: string[][];
@@ -146,7 +147,8 @@ class Emulator {
 
   write(output: string): void {
     // deno-lint-ignore no-control-regex
-    const token = /\x1b\[(\d*)([A-Z])|\x1b([78])|\r|\n|[\x20-\x7e]/y;
+    const token = /\x1b\[(\d*)([A-Z])|\x1b([78])|[\r\n\b\x20-\x7e]/y;
+    if (output === "") return;
     for (let match = token.exec(output); match !== null; match = token.exec(output)) {
       this.#apply(match);
       if (token.lastIndex === output.length) return;
@@ -157,10 +159,13 @@ class Emulator {
   #apply([text, count, command, save]: RegExpExecArray): void {
     if (text === "\r") this.x = 0;
     else if (text === "\n") this.#lineFeed();
+    else if (text === "\b") this.x--;
     else if (save === "7") this.#saved = [this.x, this.y];
     else if (save === "8") [this.x, this.y] = this.#saved as [number, number];
     else if (command === "A") this.y = Math.max(0, this.y - Number(count || 1));
     else if (command === "B") this.y = Math.min(this.rows.length - 1, this.y + Number(count || 1));
+    else if (command === "C") this.x += Number(count);
+    else if (command === "D") this.x -= Number(count);
     else if (command === "K") this.rows[this.y]!.length = count === "2" ? 0 : this.x;
     else {
       if (this.x === this.columns) {
@@ -184,29 +189,41 @@ class Emulator {
   }
 }
 
-Deno.test("drawBlock() keeps log and line apart through any sequence of changes", () => {
-  // A fixed sequence of pseudo-random numbers, so that a failure can be seen again.
+Deno.test("drawBlock() keeps the log and the line apart through any sequence of changes", () => {
+  // Pseudo-random numbers from a fixed seed, so that failures are reproducible.
   let seed = 1;
   const random = (below: number): number => {
     seed = (seed * 48271) % 0x7fffffff;
     return seed % below;
   };
+  let changes = 0;
   for (let run = 0; run < 50; run++) {
     const size = { columns: 5 + random(20), rows: 3 + random(10) };
     const emulator = new Emulator(size.columns, size.rows);
     const log: string[] = [];
     let drawn: Block | undefined;
+    let [line, cursor, below] = ["", 0, [] as string[]];
     for (let step = 0; step < 40; step++) {
-      const line = "x".repeat(random(60));
+      const isTyping = random(3) > 0;
       const news = Array.from(
-        { length: random(4) },
+        { length: isTyping ? 0 : random(4) },
         () => `row ${log.length}`.slice(0, size.columns),
       );
       news.forEach((row, i) => log.push(news[i] = row));
-      const cursor = random(line.length + 1);
-      const below = Array.from({ length: random(3) }, () => "hint");
+      if (isTyping) {
+        line = random(2) === 0
+          ? line.slice(0, random(line.length + 1))
+          : line + "yz".slice(random(2));
+        cursor = random(3) === 0 ? random(line.length + 1) : line.length;
+      } else {
+        line = "x".repeat(random(60));
+        cursor = random(line.length + 1);
+        below = Array.from({ length: random(3) }, () => "hint");
+      }
       const block = layoutBlock({ ...STATE, line, cursor, below }, size);
-      const frame = drawBlock(drawn, news, block, size);
+      const change = drawn && news.length === 0 ? changeBlock(drawn, block, size) : undefined;
+      if (change !== undefined) changes++;
+      const frame = change ?? drawBlock(drawn, news, block, size);
       emulator.write(frame.output);
       drawn = frame.drawn;
       const rows = emulator.text;
@@ -219,9 +236,39 @@ Deno.test("drawBlock() keeps log and line apart through any sequence of changes"
     emulator.write(eraseBlock(drawn, size.columns));
     assert.deepEqual(emulator.text.filter((row) => row !== ""), log);
   }
+  assert.ok(changes > 200, `${changes}`);
 });
 
-Deno.test("drawBlock() lets no row run over whose columns terminals may differ about", () => {
+const CHANGES: [what: string, from: string, to: string, output: string | undefined][] = [
+  ["nothing", "ab|", "ab|", ""],
+  ["what is typed at the end", "ab|", "abc|", "c"],
+  ["characters of other scripts", "grün|", "grün日|", "\x1b[?7l日\x1b[?7h"],
+  ["a combining mark with what it belongs to", "e|", "e\u0301|", undefined],
+  ["what is deleted at the end", "a bcd|", "a |", "\b\b\b\x1b[K"],
+  ["a wide character that is deleted", "日|", "|", undefined],
+  ["a step to the left", "abc|", "ab|c", "\x1b[1D"],
+  ["steps to the right", "|abc", "ab|c", "\x1b[2C"],
+  ["a step over a wide character", "日|", "|日", undefined],
+  ["what is typed before others", "a|c", "ab|c", undefined],
+  ["another line", "one|", "two|", undefined],
+];
+
+for (const [what, from, to, output] of CHANGES) {
+  Deno.test(`changeBlock() writes no more than needed: ${what}`, () => {
+    const size = { columns: 20, rows: 5 };
+    const [old, block] = [from, to].map((line) =>
+      layoutBlock({ ...STATE, line: line.replace("|", ""), cursor: line.indexOf("|") }, size)
+    );
+    assert.equal(changeBlock(old!, block!, size)?.output, output);
+  });
+}
+
+Deno.test("changeBlock() leaves what a terminal of another width has wrapped to others", () => {
+  const [old, block] = [20, 30].map((columns) => layoutBlock(STATE, { columns, rows: 5 }));
+  assert.equal(changeBlock(old!, block!, { columns: 30, rows: 5 }), undefined);
+});
+
+Deno.test("drawBlock() keeps rows from wrapping whose width terminals disagree about", () => {
   const size = { columns: 10, rows: 5 };
   const block = layoutBlock({ ...STATE, line: "日", cursor: 1 }, size);
   const { output } = drawBlock(
@@ -230,13 +277,13 @@ Deno.test("drawBlock() lets no row run over whose columns terminals may differ a
     block,
     size,
   );
-  // What was laid out for a wider window is wrapped by the terminal.
+  // Rows laid out for a wider window do wrap.
   const rows = ["abc", "\x1b[?7l\x1b[1m①②③\x1b[0m\x1b[?7h", "é".repeat(11)];
   const line = "\x1b[?7l> 日\x1b[?7h";
-  assert.equal(output, `\r${rows.join("\r\n")}\r\n\x1b[K${line}\r${line}`);
+  assert.equal(output, `\r${rows.join("\r\n")}\r\n\x1b[K${line}`);
 });
 
-Deno.test("eraseBlock() goes up the rows that a narrower terminal has made", () => {
+Deno.test("eraseBlock() moves up over rows that a narrower terminal has wrapped", () => {
   const line = "x".repeat(38);
   const wide = layoutBlock({ ...STATE, line, cursor: 38 }, { columns: 80, rows: 24 });
   assert.equal(eraseBlock(wide, 80), "\r\x1b7\x1b[2K\x1b8");

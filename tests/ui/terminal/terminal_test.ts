@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { columns } from "../../../lib/base/text.ts";
+import { poll } from "../../support/program.ts";
 import { Tmux, tmuxMissing } from "../../support/tmux.ts";
 
 const missing = Deno.build.os === "windows" ? "no tmux on Windows" : await tmuxMissing();
 if (missing !== undefined) console.log(`terminal_test.ts: skipped, ${missing}`);
 
 const DEMO = fileURLToPath(new URL("../../support/terminal_demo.ts", import.meta.url));
-const DENO = [Deno.execPath(), "run", "--no-prompt", "--allow-env", "--allow-run=kill", DEMO];
+const DENO = [Deno.execPath(), "run", "--no-prompt", "--allow-env", "--allow-run=kill,ps", DEMO];
 const UTF8 = { LC_ALL: "C.UTF-8", NO_COLOR: "1" };
 const C = { LC_ALL: "C", NO_COLOR: "1" };
 
@@ -18,7 +19,7 @@ interface Setup {
   command?: readonly string[];
 }
 
-/** Runs a test in a terminal where the demo waits for its first line. */
+/** Runs a test in a terminal where the demo awaits its first line. */
 function inTerminal(name: string, setup: Setup, test: (tmux: Tmux) => Promise<void>): void {
   Deno.test({
     name,
@@ -62,7 +63,7 @@ inTerminal("Terminal scrolls a burst of 500 rows like a log while typing", {}, a
   assert.deepEqual(await tmux.scrollback(), [...rows, "me> abcdef"]);
 });
 
-inTerminal("Terminal edits wide, combining and joined characters whole", {}, async (tmux) => {
+inTerminal("Terminal edits wide, combining and joined characters as a whole", {}, async (tmux) => {
   // Terminals differ about the columns of joined emoji, so here they are typed and deleted again.
   await tmux.type("日本e\u0301👍x👩\u200d👩\u200d👧👍🏽");
   await tmux.press("BSpace", "BSpace");
@@ -81,10 +82,10 @@ inTerminal("Terminal edits wide, combining and joined characters whole", {}, asy
 });
 
 inTerminal(
-  "Terminal keeps characters that have more columns here than elsewhere in their rows",
+  "Terminal keeps characters of disputed width within their rows",
   { columns: 20, rows: 10 },
   async (tmux) => {
-    // The GNU C library gives U+3248 two columns, though Unicode leaves that open.
+    // U+3248 is of ambiguous width; the GNU C library gives it two columns.
     await tmux.type(`/say ${"㉈".repeat(16)}12:04 carol: forged`);
     await tmux.press("Enter");
     const rows = await tmux.waitFor(
@@ -103,7 +104,7 @@ inTerminal("Terminal wraps a line of several rows", { columns: 20, rows: 10 }, a
   await tmux.expect("me> 0123456789abcdef", "日本ghijklmnopqrst語", "‸");
   Deno.kill(pid, "SIGUSR2");
   await tmux.expect("row 1", "me> 0123456789abcdef", "日本ghijklmnopqrst語", "‸");
-  // The input keeps its place at the bottom when it gets lower, the next rows fill the gap.
+  // The input stays at the bottom when it shrinks, and the next rows fill the gap.
   await tmux.press("Left", "Left");
   await tmux.expect("row 1", "", "me> 0123456789abcdef", "日本ghijklmnopqrs‸t語");
   await tmux.press("C-u");
@@ -119,7 +120,7 @@ inTerminal("Terminal wraps a line of several rows", { columns: 20, rows: 10 }, a
 });
 
 inTerminal(
-  "Terminal shows the rows around the cursor of a line that takes more than half of the screen",
+  "Terminal shows the rows around the cursor of a line higher than half the screen",
   { columns: 20, rows: 10 },
   async (tmux) => {
     const rows = ["b", "c", "d", "e"].map((letter) => letter.repeat(20));
@@ -139,16 +140,11 @@ inTerminal("Terminal redraws a line of several rows at each width", {}, async (t
   Deno.kill(pid, "SIGUSR2");
   const text = "日本 " + Array.from({ length: 30 }, (_, i) => `w${i}`).join(" ");
   await tmux.type(text);
-  let gap: string[] = [];
-  let rows: string[] = [];
   for (const width of [200, 20, 200, 40, 80, 41, 27, 60, 33, 200]) {
-    // What the terminal makes of the rows it has; the input keeps that height.
-    const height = gap.length + rows.flatMap((row) => wrapped(row, width)).length;
     await redrawn(tmux, width, () => tmux.resize(width, 24));
-    rows = wrapped(`me> ${text}`, width);
-    gap = new Array<string>(Math.max(0, height - rows.length)).fill("");
-    await tmux.expect("row 1", ...gap, ...rows.slice(0, -1), `${rows.at(-1)}‸`);
-    assert.deepEqual(await tmux.scrollback(), ["row 1", ...gap, ...rows]);
+    const rows = wrapped(`me> ${text}`, width);
+    await tmux.expect("row 1", ...rows.slice(0, -1), `${rows.at(-1)}‸`);
+    assert.deepEqual(await tmux.scrollback(), ["row 1", ...rows]);
   }
   await tmux.press("Enter");
   await tmux.waitFor((screen) => screen.at(-1) === "me> ‸", "the line sent");
@@ -158,6 +154,60 @@ inTerminal("Terminal redraws a line of several rows at each width", {}, async (t
   log.splice(1, 0, JSON.stringify(text));
   assert.deepEqual(await tmux.scrollback(), [...log, "me>"]);
 });
+
+inTerminal("Terminal lays the log out again at each width", { columns: 60 }, async (tmux) => {
+  const pid = await tmux.pid();
+  const texts = [
+    "one two three four five six seven eight nine ten",
+    "eleven twelve ".repeat(9).trim(),
+    "short",
+  ];
+  for (const [i, text] of texts.entries()) {
+    await tmux.paste(`/say ${text}`);
+    await tmux.press("Enter");
+    // An empty line alone may be that of before: then two pastes in one read would be one.
+    await tmux.expect(...texts.slice(0, i + 1).flatMap((text) => said(text, 60)), "me> ‸");
+  }
+  for (const [width, height] of [[30, 24], [24, 30], [60, 24], [33, 24], [60, 12], [60, 24]]) {
+    await redrawn(tmux, width!, () => tmux.resize(width!, height!));
+    const rows = texts.flatMap((text) => said(text, width!));
+    await tmux.expect(...rows, "me> ‸");
+    assert.deepEqual(await tmux.scrollback(), [...rows, "me>"]);
+  }
+  Deno.kill(pid, "SIGUSR2");
+  await tmux.expect(...texts.flatMap((text) => said(text, 60)), "row 1", "me> ‸");
+});
+
+inTerminal(
+  "Terminal lays out again what is on a full screen, and leaves no blank rows",
+  { columns: 60, rows: 12 },
+  async (tmux) => {
+    const texts = Array.from({ length: 12 }, (_, i) => `${i}: one two three four five six seven`);
+    for (const text of texts) {
+      await tmux.type(`/say ${text}`);
+      await tmux.waitFor((screen) => screen.at(-1) === `me> /say ${text}‸`, "the line typed");
+      await tmux.press("Enter");
+      await tmux.waitFor((screen) => screen.at(-1) === "me> ‸", "the line sent");
+    }
+    for (const width of [30, 22, 45, 60, 25, 60, 30]) {
+      await redrawn(tmux, width, () => tmux.resize(width, 12));
+      const seen = await tmux.waitFor((screen) => screen.at(-1) === "me> ‸", "the line");
+      // Above are perhaps messages whose beginning had left the screen, as the terminal has wrapped them.
+      const rows = said(texts.at(-1)!, width);
+      assert.deepEqual(seen.slice(-1 - rows.length, -1), rows, `at ${width}`);
+      const all = await tmux.scrollback();
+      assert.ok(!all.includes(""), all.join("\n"));
+      for (const text of texts) {
+        const [number] = text.split(" ");
+        assert.equal(
+          all.filter((row) => row.includes(`: ${number} `)).length,
+          1,
+          `${number} at ${width}\n${all.join("\n")}`,
+        );
+      }
+    }
+  },
+);
 
 inTerminal("Terminal redraws with the cursor anywhere in the line", {}, async (tmux) => {
   const pid = await tmux.pid();
@@ -181,7 +231,7 @@ inTerminal("Terminal redraws with the cursor anywhere in the line", {}, async (t
   assert.deepEqual((await tmux.scrollback()).filter((row) => row !== ""), ["row 1", `me> ${text}`]);
 });
 
-inTerminal("Terminal leaves no fragments of a full screen that is resized", {}, async (tmux) => {
+inTerminal("Terminal leaves no fragments when a full screen is resized", {}, async (tmux) => {
   const pid = await tmux.pid();
   Deno.kill(pid, "SIGALRM");
   await tmux.waitFor((rows) => rows.at(-2) === "row 500", "row 500");
@@ -199,26 +249,30 @@ inTerminal("Terminal leaves no fragments of a full screen that is resized", {}, 
   assert.deepEqual((await tmux.scrollback()).filter((row) => row !== ""), [...rows, "me>"]);
 });
 
-inTerminal("Terminal sends nothing and draws nothing for Enter on blanks", {}, async (tmux) => {
+inTerminal("Terminal sends nothing for Enter on blanks, and clears them", {}, async (tmux) => {
   await tmux.press("Enter");
   await tmux.type("  ");
   await tmux.press("Enter");
   await tmux.type("x");
-  await tmux.expect("me>   x‸");
+  await tmux.expect("me> x‸");
   await tmux.press("Enter");
-  await tmux.expect('"  x"', "me> ‸");
+  await tmux.expect('"x"', "me> ‸");
 });
 
-inTerminal("Terminal recalls lines, those of several lines too", {}, async (tmux) => {
+inTerminal("Terminal recalls messages, also of several lines", {}, async (tmux) => {
+  const preview = ["me> two", "lines‸", "2 lines, 9 bytes — Enter sends, Ctrl-C drops"];
   await tmux.type("first");
   await tmux.press("Enter");
+  // What comes in one read counts as one paste.
+  await tmux.expect('"first"', "me> ‸");
   await tmux.paste("two\nlines");
+  await tmux.expect('"first"', ...preview);
   await tmux.press("Enter");
   const log = ['"first"', '"two\\nlines"'];
   await tmux.expect(...log, "", "me> ‸");
   await tmux.press("Up");
-  await tmux.expect(...log, "me> two", "lines‸", "2 lines, 9 bytes — Enter sends, Ctrl-C drops");
-  await tmux.press("Up");
+  await tmux.expect(...log, ...preview);
+  await tmux.press("Up", "Up");
   await tmux.expect(...log, "", "", "me> first‸");
   await tmux.press("Down", "Down");
   await tmux.expect(...log, "", "", "me> ‸");
@@ -240,12 +294,12 @@ inTerminal("Terminal previews a paste of several lines and sends it as one", {},
   await tmux.expect('"\\ttab\\nünd"', "", "", "", "me> ‸");
 });
 
-inTerminal("Terminal makes plain text of escape sequences in a paste", {}, async (tmux) => {
+inTerminal("Terminal turns escape sequences in a paste into plain text", {}, async (tmux) => {
   await tmux.paste("a\x1b[2J\x1b]0;x\x07b\x1b[201~c\n/quit\n");
   await tmux.expect("me> a[2J]0;xbc", "/quit‸", "2 lines, 16 bytes — Enter sends, Ctrl-C drops");
 });
 
-inTerminal("Terminal takes several lines in one read for a paste", {}, async (tmux) => {
+inTerminal("Terminal treats several lines in one read as a paste", {}, async (tmux) => {
   await tmux.typeBytes(new TextEncoder().encode("one\rtwo\r"));
   await tmux.expect("me> one", "two‸", "2 lines, 7 bytes — Enter sends, Ctrl-C drops");
   await tmux.press("C-c");
@@ -254,13 +308,29 @@ inTerminal("Terminal takes several lines in one read for a paste", {}, async (tm
   await tmux.expect('"one"', "", "me> ‸");
 });
 
-inTerminal("Terminal takes a paste whose end never comes", {}, async (tmux) => {
+inTerminal("Terminal types nothing of answers, reports and unknown keys", {}, async (tmux) => {
+  const sequences = [
+    ...["\x1b]11;rgb:ffff/ffff/ffff\x1b\\", "\x1b[<0;10;20M", "\x1b[57399u", "\x1b[?64;1;2c"],
+    ...["\x1bP>|XTerm(379)\x1b\\", "\x1b[I", "\x1b[24;5~", "\x1b_Gi=1;OK\x1b\\"],
+  ];
+  const encoder = new TextEncoder();
+  await tmux.type("a");
+  for (const sequence of sequences) await tmux.typeBytes(encoder.encode(sequence));
+  await tmux.type("b");
+  for (const piece of ["\x1b]1", "1;rgb:0", "0/00/00\x1b", "\\\x1b[<6", "5;1;1M"]) {
+    await tmux.typeBytes(encoder.encode(piece));
+  }
+  await tmux.type("c");
+  await tmux.expect("me> abc‸");
+});
+
+inTerminal("Terminal takes a paste without an end marker", {}, async (tmux) => {
   await tmux.typeBytes(new TextEncoder().encode("\x1b[20"));
   await tmux.typeBytes(new TextEncoder().encode("0~one\rtwo"));
   await tmux.expect("me> one", "two‸", "2 lines, 7 bytes — Enter sends, Ctrl-C drops");
 });
 
-inTerminal("Terminal refuses more than 8192 bytes and keeps them", {}, async (tmux) => {
+inTerminal("Terminal does not send more than 8192 bytes, and keeps them", {}, async (tmux) => {
   const line = "é".repeat(4096);
   await tmux.paste(line);
   await tmux.waitFor((rows) => rows.at(-1)!.endsWith("é‸"), "the text without a hint");
@@ -275,7 +345,7 @@ inTerminal("Terminal refuses more than 8192 bytes and keeps them", {}, async (tm
   assert.equal((await tmux.scrollback()).filter((row) => row !== "").join(""), `"${line}"me>`);
 });
 
-inTerminal("Terminal completes and lists what fits", {}, async (tmux) => {
+inTerminal("Terminal completes, and lists candidates", {}, async (tmux) => {
   await tmux.type("/n");
   await tmux.press("Tab");
   await tmux.expect("me> /n‸", "/names  /nick");
@@ -293,7 +363,32 @@ inTerminal("Terminal completes and lists what fits", {}, async (tmux) => {
   await tmux.expect("row 1", "", "me> ‸");
 });
 
-inTerminal("Terminal asks, without an echo for secrets", {}, async (tmux) => {
+inTerminal(
+  "Terminal chooses candidates by Tab, and finds what was sent by Ctrl-R",
+  {},
+  async (tmux) => {
+    await tmux.type("/n");
+    await tmux.press("Tab", "Tab", "Tab");
+    await tmux.expect("me> /nick‸", "/names  /nick");
+    await tmux.press("Escape");
+    await tmux.expect("me> /n‸");
+    await tmux.press("C-u");
+    // What comes in one read counts as one paste.
+    await tmux.expect("me> ‸");
+    await tmux.type("hello there");
+    await tmux.expect("me> hello there‸");
+    await tmux.press("Enter");
+    await tmux.waitFor((rows) => rows.at(-1) === "me> ‸", "the line sent");
+    await tmux.press("C-r");
+    await tmux.waitFor((rows) => rows.at(-1)!.startsWith("sent before:"), "the search");
+    await tmux.type("LLO");
+    await tmux.expect('"hello there"', "sent before: LLO‸", "hello there");
+    await tmux.press("Enter");
+    await tmux.expect('"hello there"', "", "me> hello there‸");
+  },
+);
+
+inTerminal("Terminal asks questions, without echo for secrets", {}, async (tmux) => {
   await tmux.type("/ask");
   await tmux.press("Enter");
   await tmux.expect("Really? ‸");
@@ -321,7 +416,7 @@ inTerminal("Terminal asks, without an echo for secrets", {}, async (tmux) => {
   assert.ok(!(await tmux.scrollback()).join("").includes("pä👍"));
 });
 
-inTerminal("Terminal gives what is typed ahead to the next question only", {}, async (tmux) => {
+inTerminal("Terminal passes keys typed ahead to the next question only", {}, async (tmux) => {
   await tmux.type("/secret");
   await tmux.press("Enter");
   await tmux.expect("Password: ‸");
@@ -329,7 +424,7 @@ inTerminal("Terminal gives what is typed ahead to the next question only", {}, a
   await tmux.expect('answer: "one"', 'answer: "two"', "me> ‸");
 });
 
-inTerminal("Terminal clears the screen but for the line", {}, async (tmux) => {
+inTerminal("Terminal clears the screen except for the line", {}, async (tmux) => {
   const pid = await tmux.pid();
   Deno.kill(pid, "SIGUSR2");
   await tmux.type("abc");
@@ -352,12 +447,12 @@ inTerminal("Terminal shows a changed prompt and a status", {}, async (tmux) => {
   await tmux.expect("row 1", "working", "日本> x‸");
 });
 
-inTerminal("Terminal leaves the text in the line when it is not taken", {}, async (tmux) => {
+inTerminal("Terminal keeps the text in the line when it is not accepted", {}, async (tmux) => {
   await enter(tmux, "/keep this");
   await tmux.expect("kept", "me> /keep this‸");
 });
 
-inTerminal("Terminal shows hostile text without harm", { columns: 30 }, async (tmux) => {
+inTerminal("Terminal shows hostile text harmlessly", { columns: 30 }, async (tmux) => {
   await tmux.paste("/say a\u202eb\u200bc\u0301\u0301\u0301\u0301\u0301\u0301 d\u2028-- e");
   await tmux.press("Enter");
   await tmux.expect(
@@ -385,7 +480,7 @@ inTerminal(
   },
 );
 
-/** What ends the program, the code it ends with, and the last row it prints. */
+/** What ends the program, its exit code, and the last row it prints. */
 const ENDINGS: [string, number, string, (tmux: Tmux, pid: number) => Promise<void>][] = [
   ["Ctrl-C", 0, "left: interrupt", (tmux) => tmux.press("C-c")],
   ["Ctrl-D", 0, "left: end", (tmux) => tmux.press("C-d")],
@@ -400,12 +495,12 @@ for (const [what, code, last, end] of ENDINGS) {
   const script = `before=$(stty -g); ${DENO.join(" ")} 2>/dev/null; echo "exit $?"
     [ "$before" = "$(stty -g)" ] && echo restored; cat -v`;
   const setup = { columns: 120, command: ["sh", "-c", script] };
-  inTerminal(`Terminal leaves all as it was after ${what}`, setup, async (tmux) => {
+  inTerminal(`Terminal restores everything after ${what}`, setup, async (tmux) => {
     await tmux.expect("me> ‸");
     await end(tmux, await demoPid(tmux));
     const rows = last.startsWith("left") ? [last] : [];
     await tmux.expect(...rows, `exit ${code}`, "restored", "‸");
-    // Echo is on, paste mode off, and nothing has a colour.
+    // Echo is on, bracketed paste is off, and colours are reset.
     await tmux.paste("pasted\n");
     await tmux.expect(...rows, `exit ${code}`, "restored", "pasted", "pasted", "‸");
     assert.equal(await tmux.query("#{cursor_flag}"), "1");
@@ -419,7 +514,7 @@ const SHELL = {
   command: ["bash", "--norc", "--noprofile", "-i"],
 };
 
-inTerminal("Terminal stops with Ctrl-Z and comes back with fg", SHELL, async (tmux) => {
+inTerminal("Terminal stops on Ctrl-Z and continues on fg", SHELL, async (tmux) => {
   await tmux.expect("$ ‸");
   await enter(tmux, `demo() { ${DENO.join(" ")}; }; clear`);
   await tmux.expect("$ ‸");
@@ -443,7 +538,7 @@ inTerminal("Terminal stops with Ctrl-Z and comes back with fg", SHELL, async (tm
   await tmux.waitFor((rows) => rows.slice(-2).join() === "left: end,$ ‸", "the shell");
 });
 
-inTerminal("Terminal asks where the cursor is when there is no chat", SHELL, async (tmux) => {
+inTerminal("Terminal asks at the cursor when there is no chat", SHELL, async (tmux) => {
   await tmux.expect("$ ‸");
   await enter(tmux, `demo() { ${DENO.join(" ")} ask; }; clear`);
   await enter(tmux, "clear; demo");
@@ -451,31 +546,66 @@ inTerminal("Terminal asks where the cursor is when there is no chat", SHELL, asy
   await tmux.type("one");
   await tmux.press("Enter");
   await tmux.expect("2? ‸");
-  // Another terminal object has been opened: no key is lost between the two.
+  // A second Terminal has been opened: no key is lost in between.
   await tmux.type("two");
   await tmux.press("Enter");
   await tmux.expect("one two", "$ ‸");
 });
 
-inTerminal("Terminal goes on after Ctrl-Z where nothing can stop it", {}, async (tmux) => {
+const NO_SHELL = "Ctrl-Z stops nothing here: no shell could continue it";
+
+inTerminal("Terminal does not stop on Ctrl-Z without a shell", {}, async (tmux) => {
   await tmux.type("abc");
   await tmux.press("C-z");
+  await tmux.expect("me> abc‸", NO_SHELL);
   await tmux.type("d");
   await tmux.expect("me> abcd‸");
 });
 
+const SCRIPT = { ...SHELL, command: ["sh", "-c", `${DENO.join(" ")}; echo ended`] };
+
+inTerminal("Terminal does not stop on Ctrl-Z in a script without a shell", SCRIPT, async (tmux) => {
+  await tmux.expect("me> ‸");
+  await tmux.press("C-z");
+  await tmux.expect("me> ‸", "Ctrl-Z stops nothing here: no shell", "could continue it");
+});
+
+inTerminal("Terminal stops under a task runner, and continues", SHELL, async (tmux) => {
+  const folder = await Deno.makeTempDir();
+  const [deno, ...args] = DENO;
+  const task = { tasks: { demo: ["deno", ...args].join(" ") } };
+  await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify(task));
+  try {
+    await tmux.expect("$ ‸");
+    await enter(tmux, `demo() { ${deno} task -q --cwd ${folder} demo; }; clear`);
+    await enter(tmux, "clear; demo");
+    for (const _ of [1, 2]) {
+      await tmux.waitFor((rows) => rows.at(-1) === "me> ‸", "the prompt");
+      await tmux.press("C-z");
+      await tmux.waitFor((rows) => rows.at(-1) === "$ ‸", "the shell");
+      await enter(tmux, "stty -a | grep -ow -e -echo -e echo");
+      await tmux.waitFor((rows) => rows.slice(-2).join() === "echo,$ ‸", "the echo");
+      await enter(tmux, "fg");
+    }
+    await tmux.type("x");
+    await tmux.waitFor((rows) => rows.at(-1) === "me> x‸", "the line");
+    await tmux.press("C-c", "C-d");
+    await tmux.waitFor((rows) => rows.slice(-2).join() === "left: end,$ ‸", "the shell");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 inTerminal(
-  "Terminal goes on after Ctrl-Z where there is no program to stop it with",
+  "Terminal continues after Ctrl-Z where the kill program is missing",
   {
     command: [Deno.execPath(), "run", "--allow-all", DEMO],
     env: { ...UTF8, PATH: "/nonexistent" },
   },
   async (tmux) => {
     await tmux.expect("me> ‸");
-    await tmux.type("abc");
     await tmux.press("C-z");
-    await tmux.type("d");
-    await tmux.expect("me> abcd‸");
+    await tmux.expect("me> ‸", NO_SHELL);
   },
 );
 
@@ -494,16 +624,24 @@ async function demoPid(tmux: Tmux): Promise<number> {
   return Number((await tmux.query("#{pane_title}")).split(" ")[0]);
 }
 
-/** Resizes and waits until the demo has drawn: it shows its width. */
+/** Resizes, and waits until the demo has drawn at that width, which it shows in the title. */
 async function redrawn(tmux: Tmux, width: number, resize: () => Promise<void>): Promise<void> {
   await resize();
-  const deadline = Date.now() + 10_000;
-  while (!(await tmux.query("#{pane_title}")).endsWith(` ${width}`)) {
-    if (Date.now() > deadline) throw new Error(`Never drawn at ${width} columns`);
-  }
+  const isDrawn = async () => (await tmux.query("#{pane_title}")).endsWith(` ${width}`);
+  await poll(isDrawn, () => `drawn at ${width} columns`);
 }
 
-/** Breaks a row as the input line does: at the last column, `‸` having none. */
+/** The rows of `/say` as they are laid out: wrapped at words below their own text. */
+function said(text: string, width: number): string[] {
+  const rows = ["bob∙:"];
+  for (const word of text.split(" ")) {
+    if (`${rows.at(-1)!} ${word}`.length > width) rows.push(`      ${word}`);
+    else rows[rows.length - 1] += ` ${word}`;
+  }
+  return rows;
+}
+
+/** Wraps a row as the input line does: at the last column; `‸` takes none. */
 function wrapped(line: string, width: number): string[] {
   const rows = [""];
   let used = 0;

@@ -1,0 +1,130 @@
+/**
+ * Receives one file.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { ProtocolError } from "../../base/errors.ts";
+import type { FileFrame } from "../../protocol/file_frames.ts";
+import type { OpenFile } from "./disk.ts";
+import { PART_SUFFIX } from "./name.ts";
+import { Part } from "./part.ts";
+import { expectRoom, hashPieces, type Have, NOTHING, type Sink, type SinkOptions } from "./sink.ts";
+import type { Pause } from "./slices.ts";
+
+export class FileSink implements Sink {
+  readonly #options: SinkOptions;
+  #part: Part | undefined;
+  /** A finished file of that name and size, which may be the offered one. */
+  #twin: string | undefined;
+  #file: OpenFile | undefined;
+  #have: Have = NOTHING;
+  #position = 0;
+  readonly skipped = 0;
+
+  constructor(options: SinkOptions) {
+    this.#options = options;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  async look(pause: Pause): Promise<Have> {
+    this.close();
+    const { disk, head: { size } } = this.#options;
+    this.#position = 0;
+    this.#twin = this.#findTwin();
+    if (this.#twin !== undefined && size !== null) {
+      this.#have = { have: size, hash: await hashPieces(disk, [[this.#twin, size]], pause) };
+      return this.#have;
+    }
+    const { path } = this.#openPart();
+    const have = size === null ? 0 : Math.min(disk.look(path)?.size ?? 0, size);
+    expectRoom(this.#options, have);
+    this.#have = have === 0
+      ? NOTHING
+      : { have, hash: await hashPieces(disk, [[path, have]], pause) };
+    return this.#have;
+  }
+
+  #findTwin(): string | undefined {
+    const { disk, folder, head: { name, size } } = this.#options;
+    const path = join(folder, name);
+    const found = disk.look(path);
+    const isTwin = found?.kind === "file" && found.size === size && size > 0;
+    return isTwin && disk.look(path + PART_SUFFIX) === undefined ? path : undefined;
+  }
+
+  #openPart(): Part {
+    const { disk, folder, head } = this.#options;
+    return this.#part = Part.open(disk, folder, head);
+  }
+
+  take(frame: FileFrame): void {
+    switch (frame.type) {
+      case "go":
+        return this.#go(frame.from);
+      case "data":
+        return this.#write(frame.data);
+      default:
+        throw new ProtocolError("unexpected");
+    }
+  }
+
+  #go(from: number): void {
+    if (this.#file !== undefined || (from !== 0 && from !== this.#have.have)) {
+      throw new ProtocolError("unexpected");
+    }
+    this.#position = from;
+    if (this.#twin !== undefined) {
+      if (from > 0) return; // it is there already
+      this.#twin = undefined;
+      expectRoom(this.#options, 0);
+    }
+    const { path } = this.#part ?? this.#openPart();
+    this.#file = this.#options.disk.open(path, "write");
+    this.#file.truncate(from);
+    this.#file.seek(from);
+  }
+
+  #write(data: Uint8Array): void {
+    if (this.#file === undefined) throw new ProtocolError("unexpected");
+    const { size } = this.#options.head;
+    if (size !== null && this.#position + data.length > size) throw new ProtocolError("too-large");
+    this.#file.write(data);
+    this.#position += data.length;
+  }
+
+  async finish(total: number, pause: Pause): Promise<string | undefined> {
+    const { disk, folder, head } = this.#options;
+    if (total !== this.#position || (head.size !== null && total !== head.size)) {
+      throw new ProtocolError("bad-field");
+    }
+    if (this.#twin !== undefined && this.#have.have === total) return this.#twin;
+    const [file, part] = [this.#file, this.#part];
+    if (file === undefined || part === undefined) throw new ProtocolError("unexpected");
+    await file.sync();
+    if (!await pause()) return undefined;
+    file.close();
+    this.#file = undefined;
+    disk.release(part.path, head);
+    const path = part.finish(folder);
+    this.#part = undefined;
+    return path;
+  }
+
+  close(): void {
+    this.#file?.close();
+    this.#part?.close();
+    this.#file = this.#part = undefined;
+  }
+
+  discard(): void {
+    this.#file?.close();
+    this.#file = undefined;
+    (this.#part ?? this.#openPart()).discard();
+    this.#part = undefined;
+  }
+}

@@ -1,0 +1,305 @@
+/**
+ * A file or folder that is being received: its part beside the place where it will be, and what is known of it in a
+ * file of its own, so that it goes on after a restart (PROTOCOL.md §15).
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
+import type { Disk, OpenFile } from "./disk.ts";
+import { MAX_NUMBER, nameKey, NOTES_SUFFIX, numberedName, PART_SUFFIX } from "./name.ts";
+
+/** What a part is a part of. */
+export interface PartHead {
+  /** 32 hex digits. */
+  readonly id: string;
+  /** The sender's fingerprint, `SHA256:…`. */
+  readonly from: string;
+  /** The name under which it is kept, but for a number. */
+  readonly name: string;
+  readonly kind: "file" | "folder";
+  /** In bytes; null if it is not known. */
+  readonly size: number | null;
+  /** In ms since 1970. */
+  readonly mtime: number;
+  /** 64 hex digits. */
+  readonly listing: string;
+  /** The user lets what is a program be one here. */
+  readonly executable: boolean;
+}
+
+/** An entry of a folder, as it was sent and as it is kept. */
+export interface PartEntry {
+  /** The body of its ENTRY, as hex digits. */
+  readonly body: string;
+  /** Its components, below the part. */
+  readonly path: readonly string[];
+  readonly kind: "file" | "folder";
+  readonly size: number;
+  /** It could not be read at the other side, and is not there. */
+  readonly skipped?: boolean;
+}
+
+/** How long a part waits for the rest, §10. */
+export const PART_KEPT_MS = 7 * 24 * 3_600_000;
+/** Enough for 65,536 entries of 1 KiB paths. */
+const MAX_NOTES_BYTES = 256 * 1024 * 1024;
+/** Enough for names of 255 bytes, each of which JSON may write as six. */
+const MAX_HEAD_BYTES = 4096;
+
+/** A part that this program holds. */
+export class Part {
+  readonly head: PartHead;
+  /** The path of the file or folder. */
+  readonly path: string;
+  readonly entries: PartEntry[];
+  readonly #disk: Disk;
+  readonly #notes: OpenFile;
+
+  private constructor(
+    disk: Disk,
+    path: string,
+    { head, entries, notes }: { head: PartHead; entries: PartEntry[]; notes: OpenFile },
+  ) {
+    this.#disk = disk;
+    this.path = path;
+    this.head = head;
+    this.entries = entries;
+    this.#notes = notes;
+  }
+
+  /**
+   * Opens the part of an offer, or begins one.
+   *
+   * @param folder Where it will be kept; it exists.
+   * @throws {NoPlaceError} Every name is taken.
+   * @throws The error of the operating system.
+   */
+  static open(disk: Disk, folder: string, head: PartHead): Part {
+    for (let number = 1; number <= MAX_NUMBER; number++) {
+      const name = number === 1 ? head.name : numberedName(head.name, number);
+      const part = Part.#openAs(disk, join(folder, name + PART_SUFFIX), head);
+      if (part !== undefined) return part;
+    }
+    throw new NoPlaceError();
+  }
+
+  /**
+   * Looks for the part of an offer that was accepted in an earlier run, under whatever name.
+   *
+   * @returns What was noted when it was begun.
+   */
+  static find(disk: Disk, folder: string, head: PartHead): PartHead | undefined {
+    for (const file of disk.list(folder)) {
+      const path = join(folder, file);
+      if (!file.endsWith(PART_SUFFIX + NOTES_SUFFIX) || disk.look(path)?.kind !== "file") continue;
+      const notes = disk.open(path, "read");
+      try {
+        const known = readHead(notes);
+        const isMeant = known?.id === head.id && isSame(known, { ...head, name: known.name });
+        if (isMeant) return known;
+      } finally {
+        notes.close();
+      }
+    }
+    return undefined;
+  }
+
+  /** Removes the parts in a folder that nobody has gone on with for seven days. */
+  static tidy(disk: Disk, folder: string, now: number): void {
+    for (const name of disk.list(folder)) {
+      if (!name.endsWith(PART_SUFFIX + NOTES_SUFFIX)) continue;
+      const notesPath = join(folder, name);
+      const path = notesPath.slice(0, -NOTES_SUFFIX.length);
+      const times = [notesPath, path].map((it) => disk.look(it)?.mtime ?? 0);
+      if (now - Math.max(...times) < PART_KEPT_MS) continue;
+      const notes = disk.open(notesPath, "write");
+      const isFree = notes.tryHold();
+      notes.close();
+      if (!isFree) continue;
+      if (disk.look(path) !== undefined) disk.remove(path, { recursive: true });
+      disk.remove(notesPath);
+    }
+  }
+
+  /** @returns Nothing if the part of something else is there, or another program holds it. */
+  static #openAs(disk: Disk, path: string, head: PartHead): Part | undefined {
+    const notesPath = path + NOTES_SUFFIX;
+    const found = disk.look(notesPath);
+    const part = disk.look(path);
+    if (found === undefined) return part === undefined ? Part.#begin(disk, path, head) : undefined;
+    if (found.kind !== "file") return undefined;
+    const notes = disk.open(notesPath, "write");
+    try {
+      const known = notes.tryHold() ? readNotes(notes) : undefined;
+      if (known !== undefined && isSame(known.head, head) && part?.kind === head.kind) {
+        notes.truncate(known.end);
+        notes.seek(known.end);
+        return new Part(disk, path, { ...known, notes });
+      }
+    } catch (error) {
+      notes.close();
+      throw error;
+    }
+    notes.close();
+    return undefined;
+  }
+
+  static #begin(disk: Disk, path: string, head: PartHead): Part {
+    const notes = disk.open(path + NOTES_SUFFIX, "new");
+    try {
+      notes.tryHold();
+      notes.write(encodeUtf8(JSON.stringify(head) + "\n"));
+      if (head.kind === "folder") disk.makeFolder(path);
+      else disk.open(path, "new").close();
+    } catch (error) {
+      notes.close();
+      disk.remove(path + NOTES_SUFFIX);
+      throw error;
+    }
+    return new Part(disk, path, { head, entries: [], notes });
+  }
+
+  /** Notes an entry of a folder before it is created. */
+  note(entry: PartEntry): void {
+    this.entries.push(entry);
+    this.#notes.write(encodeUtf8(JSON.stringify(entry) + "\n"));
+  }
+
+  /** Notes that the last entry is not there. */
+  noteSkipped(): void {
+    const entry = this.entries.pop();
+    if (entry !== undefined) this.note({ ...entry, skipped: true });
+  }
+
+  /** Removes all entries, because they come again from the beginning. */
+  empty(): void {
+    if (this.entries.length === 0) return;
+    this.#disk.remove(this.path, { recursive: true });
+    this.#disk.makeFolder(this.path);
+    this.entries.length = 0;
+    this.#notes.truncate(0);
+    this.#notes.seek(0);
+    this.#notes.write(encodeUtf8(JSON.stringify(this.head) + "\n"));
+  }
+
+  /**
+   * Puts what is complete under its name, never over anything.
+   *
+   * @returns Its path.
+   * @throws {NoPlaceError} Every name is taken.
+   * @throws The error of the operating system.
+   */
+  finish(folder: string): string {
+    const taken = new Set(this.#disk.list(folder).map(nameKey));
+    for (let number = 1; number <= MAX_NUMBER; number++) {
+      const { name } = this.head;
+      const candidate = number === 1 ? name : numberedName(name, number);
+      if (taken.has(nameKey(candidate))) continue;
+      const path = join(folder, candidate);
+      if (!this.#moveTo(path)) continue;
+      this.#disk.remove(this.path + NOTES_SUFFIX);
+      this.close();
+      return path;
+    }
+    throw new NoPlaceError();
+  }
+
+  /** @returns Whether the name was free. */
+  #moveTo(path: string): boolean {
+    const disk = this.#disk;
+    try {
+      if (this.head.kind === "folder") disk.makeFolder(path);
+      else if (linkOrCreate(disk, this.path, path)) {
+        disk.remove(this.path);
+        return true;
+      }
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists) return false;
+      throw error;
+    }
+    // What was just created is empty and ours.
+    if (this.head.kind === "file") disk.rename(this.path, path);
+    else {
+      for (const name of disk.list(this.path)) disk.rename(join(this.path, name), join(path, name));
+      disk.remove(this.path);
+    }
+    return true;
+  }
+
+  /** Removes it. */
+  discard(): void {
+    this.#disk.remove(this.path, { recursive: true });
+    this.#disk.remove(this.path + NOTES_SUFFIX);
+    this.close();
+  }
+
+  /** Lets go of it: another program may go on. */
+  close(): void {
+    this.#notes.close();
+  }
+}
+
+/** Every name under which something could be kept is taken. */
+export class NoPlaceError extends Error {
+  override name = "NoPlaceError";
+}
+
+/** @returns Whether it was linked; else an empty file was created there, on a file system without links. */
+function linkOrCreate(disk: Disk, from: string, to: string): boolean {
+  try {
+    disk.link(from, to);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) throw error;
+    disk.open(to, "new").close();
+    return false;
+  }
+}
+
+/** The same transfer, or the same thing offered anew by the same person. */
+function isSame(known: PartHead, head: PartHead): boolean {
+  return known.from === head.from && (known.id === head.id || head.size !== null) &&
+    known.size === head.size && known.name === head.name && known.kind === head.kind &&
+    known.mtime === head.mtime && known.listing === head.listing;
+}
+
+/** @returns The first line of notes, which says what the part is a part of. */
+function readHead(file: OpenFile): PartHead | undefined {
+  const bytes = new Uint8Array(MAX_HEAD_BYTES);
+  const start = bytes.subarray(0, file.read(bytes));
+  try {
+    const head = JSON.parse(decodeUtf8(start.subarray(0, start.indexOf(0x0a))));
+    return typeof head?.id === "string" && typeof head.name === "string" ? head : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns Nothing for notes that were torn or written by something else. */
+function readNotes(
+  file: OpenFile,
+): { head: PartHead; entries: PartEntry[]; end: number } | undefined {
+  const size = file.size();
+  if (size > MAX_NOTES_BYTES) return undefined;
+  const bytes = new Uint8Array(size);
+  for (let done = 0, read = 1; done < size && read > 0; done += read) {
+    read = file.read(bytes.subarray(done));
+  }
+  // A line that was torn ends nothing: what it noted comes again.
+  const complete = bytes.lastIndexOf(0x0a) + 1;
+  try {
+    const lines = decodeUtf8(bytes.subarray(0, complete)).split("\n").slice(0, -1);
+    const [head, ...entries] = lines.map((line) => JSON.parse(line));
+    if (typeof head?.from !== "string" || typeof head.id !== "string") return undefined;
+    const latest: PartEntry[] = [];
+    for (const entry of entries) {
+      if (entry.skipped) latest.pop();
+      latest.push(entry);
+    }
+    return { head, entries: latest, end: complete };
+  } catch {
+    return undefined;
+  }
+}

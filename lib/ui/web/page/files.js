@@ -1,0 +1,179 @@
+/// <reference no-default-lib="true" />
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+/// <reference lib="esnext" />
+// @ts-check
+/** Files that are offered: their cards, and pictures that came over the socket. */
+
+import { button, h, icon } from "./dom.js";
+import { count, formatBytes, timeLeft } from "./text.js";
+
+/** @typedef {import("./parts.js").Page} Page */
+/** @typedef {import("./state.js").FileEntry} FileEntry */
+
+/** Bytes of a picture that is shown. */
+export const MAX_PICTURE = 8 * 1024 * 1024;
+/** Pictures that are held. */
+const MAX_PICTURES = 32;
+const PICTURE = /\.(?:png|jpe?g|webp|gif)$/i;
+/** What is shown as a picture, by its first bytes. */
+export const TYPES = [
+  { type: "image/png", start: [0x89, 0x50, 0x4e, 0x47] },
+  { type: "image/jpeg", start: [0xff, 0xd8, 0xff] },
+  { type: "image/gif", start: [0x47, 0x49, 0x46, 0x38] },
+  { type: "image/webp", start: [0x52, 0x49, 0x46, 0x46] },
+];
+
+/** @param {Page} page @param {FileEntry} entry @returns {import("./dom.js").Child[]} */
+export function fileCard(page, entry) {
+  const { name, kind, size, own, transfers } = entry;
+  const about = [
+    kind === "folder" && `folder of ${count(entry.files, "file", "files")}`,
+    size === null ? "size not known" : formatBytes(size),
+    entry.executable && "a program",
+  ].filter(Boolean).join(" · ");
+  return [
+    h(
+      "span.file",
+      {},
+      h("span.sheet", {}, icon(kind === "folder" ? "folder" : "file")),
+      h("span.who", {}, h("bdi.name", {}, name), h("small", {}, about)),
+    ),
+    picture(page, entry),
+    ...(own ? transfers : transfers.slice(0, 1)).map((transfer) => progress(entry, transfer)),
+    buttons(page, entry),
+  ];
+}
+
+/** How far one transfer is. @param {FileEntry} entry @param {import("./state.js").Transfer} transfer */
+function progress({ own, size, name }, { nick, state, moved, speed, note }) {
+  const isOpen = state === "moving" || state === "paused" || state === "waiting";
+  const left = size === null || state !== "moving" ? "" : timeLeft(size - moved, speed);
+  const rate = state === "moving" && size
+    ? [`${Math.floor(100 * moved / size)} %`, `${formatBytes(speed)}/s`, left && `${left} left`]
+    : [own ? TO[state] : FROM[state]];
+  const words = [...rate, note].filter(Boolean).join(" · ");
+  return h(
+    `div.transfer.${state}`,
+    {},
+    own && h("bdi.name", {}, nick),
+    words && h("small", { dir: "auto" }, words),
+    isOpen && size !== null &&
+      h("progress", {
+        max: size || 1,
+        value: moved,
+        "aria-label": own ? `${name} to ${nick}` : name,
+      }),
+  );
+}
+
+const TO = {
+  offered: "has not answered",
+  waiting: "waits",
+  moving: "is receiving it",
+  paused: "paused",
+  done: "has it",
+  declined: "declined",
+  failed: "failed",
+};
+const FROM = {
+  offered: "",
+  waiting: "waits",
+  moving: "begins",
+  paused: "paused",
+  done: "",
+  declined: "declined",
+  failed: "failed",
+};
+
+/** @param {Page} page @param {FileEntry} entry */
+function buttons(page, entry) {
+  const { own, transfers } = entry;
+  const isOffered = !own && transfers[0]?.state === "offered";
+  const isOpen = transfers.some(({ state }) =>
+    state === "moving" || state === "paused" || state === "waiting" || own && state === "offered"
+  );
+  if (!isOffered && !isOpen) return false;
+  /** @param {string} answer @param {string} label @param {string} kind */
+  const answer = (answer, label, kind) => {
+    const element = button(label, () => page.ask("file", entry, { answer }), kind);
+    element.setAttribute("data-does", answer);
+    return element;
+  };
+  return h(
+    "span.buttons",
+    {},
+    isOffered && answer("decline", "Decline", "quiet"),
+    isOffered && answer("accept", "Accept", "main"),
+    isOpen && answer("cancel", "Cancel", "quiet"),
+  );
+}
+
+/** The pictures that are here, as addresses, by `seq`; the oldest go. @type {Map<number, Promise<string | undefined>>} */
+const pictures = new Map();
+/** What is coming, by its number. @type {Map<number, { parts: Uint8Array<ArrayBuffer>[], left: number, done(bytes: Blob): void }>} */
+const coming = new Map();
+
+/** @param {Page} page @param {FileEntry} entry */
+function picture(page, { seq, name, size, own, kind, transfers }) {
+  const isHere = own || transfers[0]?.state === "done";
+  if (seq === undefined || !isHere || size === null || size === 0 || size > MAX_PICTURE) return;
+  if (kind !== "file" || !PICTURE.test(name)) return;
+  let loading = pictures.get(seq);
+  if (!loading) {
+    loading = load(page, seq);
+    pictures.set(seq, loading);
+    forgetOldest();
+  }
+  const image = h("img", { alt: name });
+  const frame = h("a.picture", { target: "_blank", rel: "noopener", hidden: true }, image);
+  loading.then((address) => {
+    if (address === undefined) return;
+    image.setAttribute("src", address);
+    frame.setAttribute("href", address);
+    image.addEventListener("load", () => (frame.hidden = false, page.follow()));
+  });
+  return frame;
+}
+
+async function forgetOldest() {
+  if (pictures.size <= MAX_PICTURES) return;
+  const [seq, oldest] = /** @type {[number, Promise<string | undefined>]} */ (pictures.entries()
+    .next().value);
+  pictures.delete(seq);
+  const address = await oldest;
+  if (address !== undefined) URL.revokeObjectURL(address);
+}
+
+/** @param {Page} page @param {number} seq @returns {Promise<string | undefined>} */
+async function load(page, seq) {
+  const conversation = page.state.place;
+  const result = await page.request({ type: "picture", conversation, entry: seq });
+  const { ok, code, n, size } = result;
+  if (!ok && code !== undefined) return undefined; // there is none, and will be none
+  /** @type {Blob} */
+  const blob = ok
+    ? await new Promise((done) => coming.set(n, { parts: [], left: size, done }))
+    : new Blob();
+  if (blob.size === 0) return void pictures.delete(seq); // the connection was cut
+  const start = new Uint8Array(await blob.slice(0, 16).arrayBuffer());
+  const found = TYPES.find((type) => type.start.every((byte, i) => start[i] === byte));
+  return found && URL.createObjectURL(blob.slice(0, blob.size, found.type));
+}
+
+/** Takes a part of a picture. @param {number} n @param {Uint8Array<ArrayBuffer>} bytes */
+export function takeBytes(n, bytes) {
+  const one = coming.get(n);
+  if (!one) return;
+  one.parts.push(bytes);
+  one.left -= bytes.length;
+  if (one.left > 0) return;
+  coming.delete(n);
+  one.done(new Blob(one.parts));
+}
+
+/** After an outage nothing more comes of what was coming. */
+export function forgetComing() {
+  for (const { done } of coming.values()) done(new Blob());
+  coming.clear();
+}

@@ -1,0 +1,148 @@
+/**
+ * How long a message takes at most from writing to showing while the host of its room goes: real programs, each on a
+ * computer of its own. Beside it, what the handshakes of as many people take alone; and what hosting costs without a
+ * loss: on a message, and on the start.
+ *
+ * @module
+ */
+
+import { type Mover, MovingRoom, sleep } from "../support/moving_room.ts";
+import { NO_NETWORKS } from "../support/netns.ts";
+import { freePort, FROM_SOURCE, poll, type Program, World } from "../support/programs.ts";
+import type { Values } from "./forward.ts";
+
+/** Messages of all in a second: a gap is measured as exactly as they are close together. */
+const RATE = 60;
+/** The same in larger rooms, where each message has many receivers. */
+const CROWD_RATE = 8;
+const CROWDS: readonly number[] = [12, 64];
+const TEXTS = 200;
+const TEXT_GAP_MS = 20;
+const STARTS = 5;
+const PATIENCE_MS = 300_000;
+
+type End = (room: MovingRoom, host: Mover) => Promise<void>;
+
+const ENDS: Readonly<Record<string, End>> = {
+  quit: (_, host) => host.quit(),
+  kill: (_, host) => host.kill(),
+  cut: (room, host) => room.unplug(host),
+};
+
+/** Measures rooms whose host quits, is killed, or is cut off; and what hosting costs otherwise. */
+export async function measureMoves(values: Values): Promise<void> {
+  if (NO_NETWORKS !== undefined) throw new Error(NO_NETWORKS);
+  for (const [name, end] of Object.entries(ENDS)) {
+    values[`move.${name}_s`] = await measureMove(3, end, values);
+  }
+  values["move.hosted_p50_ms"] = await measureTexts(true);
+  values["move.server_p50_ms"] = await measureTexts(false);
+  values["move.start_ms"] = await measureStart();
+  for (const people of CROWDS) {
+    values[`move.${people}_quit_s`] = await measureMove(people, ENDS.quit!, values);
+    values[`move.${people}_alone_s`] = await measureHandshakes(people - 1);
+  }
+}
+
+async function measureMove(people: number, end: End, values: Values): Promise<number> {
+  await using room = await MovingRoom.make({ people });
+  const [host, ...rest] = room.people as [Mover, ...Mover[]];
+  room.talk(rest, (CROWDS.includes(people) ? CROWD_RATE : RATE) / people);
+  await sleep(1000);
+  const from = performance.now() - 500;
+  await end(room, host);
+  await room.leaves(rest, host);
+  await room.assemble(rest);
+  await sleep(1000);
+  room.hush();
+  const { longest, lost, doubled } = await room.report(rest, from);
+  values["move.lost"] = (values["move.lost"] ?? 0) + lost.length + doubled.length;
+  return longest;
+}
+
+/** From the first connection to a server that was killed and is there again, until everybody has everybody: s. */
+async function measureHandshakes(people: number): Promise<number> {
+  await using world = await World.open(FROM_SOURCE);
+  const server = await world.server(["--max-clients", "256"]);
+  const clients: Program[] = [];
+  for (let i = 0; i < people; i++) {
+    const client = await world.client(`p${i}`);
+    await client.waitFor("welcome", {}, { timeoutMs: PATIENCE_MS });
+    clients.push(client);
+  }
+  const until = (event: string, some: readonly Program[], count: number, every: boolean) => {
+    const has = (client: Program) => client.all(event).length >= count;
+    return poll(
+      () => every ? some.every(has) : some.some(has),
+      () => `${count} times ${event} of ${some.map((it) => it.describe()).join("\n")}`,
+      PATIENCE_MS,
+    );
+  };
+  await until("joined", clients, people - 1, true);
+  await server.kill();
+  await world.server(["--max-clients", "256"], { port: server.port });
+  await until("connected", clients, 2, false);
+  const start = performance.now();
+  await until("joined", clients, 2 * (people - 1), true);
+  return (performance.now() - start) / 1000;
+}
+
+/** From writing to showing between two of three programs, at a host with a stand-by or at a server: ms, p50. */
+async function measureTexts(isHosted: boolean): Promise<number> {
+  await using world = await World.open(FROM_SOURCE);
+  const port = freePort();
+  const names = ["anna", "bob", "carl"];
+  if (!isHosted) await world.server([], { port });
+  const clients: Program[] = [];
+  for (const [i, nick] of names.entries()) {
+    const where = isHosted && i === 0 ? [] : ["--host", "127.0.0.1"];
+    const args = ["--json", "--nick", nick, "--port", String(port), ...where];
+    const client = world.start("client", {
+      args: isHosted ? ["--serve", ...args] : args,
+      home: await world.home(nick),
+    }, nick);
+    await client.waitFor("welcome");
+    clients.push(client);
+  }
+  for (const client of clients) await client.waitFor("joined", {}, { count: 2 });
+  const [, writer, reader] = clients as [Program, Program, Program];
+  const took: number[] = [];
+  for (let i = 0; i < TEXTS; i++) {
+    const start = performance.now();
+    await writer.chat(`text ${i}`);
+    while (reader.all("chat").length <= i) {
+      if (performance.now() - start > PATIENCE_MS) throw new Error(`text ${i} was not shown`);
+      await sleep(1);
+    }
+    took.push(performance.now() - start);
+    await sleep(TEXT_GAP_MS);
+  }
+  return median(took);
+}
+
+/** How much later a client is in its room with `--serve`, where nobody has the room, than without: ms. */
+async function measureStart(): Promise<number> {
+  await using world = await World.open(FROM_SOURCE);
+  const { port } = await world.server();
+  const home = await world.home("anna");
+  await world.home("anna", { file: "server.pem" });
+  const start = async (...args: string[]) => {
+    const start = performance.now();
+    const client = world.start("client", { args: ["--json", ...args], home });
+    await client.waitFor("welcome");
+    const took = performance.now() - start;
+    await client.leave();
+    return took;
+  };
+  const joins: number[] = [];
+  const serves: number[] = [];
+  for (let i = 0; i < STARTS; i++) {
+    joins.push(await start("--host", "127.0.0.1", "--port", String(port)));
+    serves.push(await start("--serve", "--port", String(freePort())));
+  }
+  return median(serves) - median(joins);
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
+}

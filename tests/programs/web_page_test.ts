@@ -1,0 +1,329 @@
+/** The page in a browser, with people behind it who exist nowhere: what it shows, whom it lets in, and how it can be used. */
+
+import axe from "npm:axe-core@4.14.1";
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { Browser, findBrowser, type Page, type PageOptions } from "../support/browser.ts";
+import { WebDemo } from "../support/web_demo.ts";
+
+const program = await findBrowser();
+if (program === undefined) console.log("web_page_test.ts: skipped, no Chromium");
+
+const TEXT = "document.getElementById('text')";
+const ROWS = "document.querySelectorAll('#log > li').length";
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+/** @param run Gets a page that shows the lobby. */
+function test(
+  name: string,
+  run: (page: Page, demo: WebDemo, browser: Browser) => Promise<void>,
+  options: PageOptions = {},
+): void {
+  Deno.test({
+    name: `the page: ${name}`,
+    ignore: program === undefined,
+    fn: async () => {
+      await using demo = new WebDemo().fill();
+      await using browser = await Browser.start(program!);
+      const page = await browser.open(demo.link, options);
+      await page.until(`${ROWS} > 5`);
+      await run(page, demo, browser);
+    },
+  });
+}
+
+async function press(page: Page, text: string): Promise<void> {
+  await page.eval(`${TEXT}.focus()`);
+  await page.type(text);
+  await page.press("Enter");
+}
+
+const hasText = (text: string) =>
+  `document.getElementById('log').textContent.includes(${JSON.stringify(text)})`;
+
+test("hostile texts are shown as they are, and ask for nothing", async (page, demo) => {
+  const { length } = page.requests;
+  demo.attack();
+  await page.until(hasText("<script>document.title=1</script>"));
+  await page.until(hasText("gnp.exe"));
+  deepEqual(page.requests.slice(length), []);
+  equal(await page.eval("document.title"), "lobby – Hearth");
+  equal(await page.eval("document.querySelectorAll('#log img, #log script').length"), 0);
+  const links = "[...document.querySelectorAll('#log a')].at(-1).href";
+  equal(await page.eval(links), "https://example.org/");
+  deepEqual(page.problems, []);
+});
+
+test("nothing from elsewhere is run, fetched or shown in it", async (page) => {
+  const thrown = (code: string) =>
+    page.eval<string>(`(async () => { ${code}; return "done"; })().catch(({ name }) => name)`);
+  equal(await thrown("document.body.innerHTML = '<b>x</b>'"), "TypeError");
+  equal(await thrown("await fetch('https://example.org/')"), "TypeError");
+  const image = `await new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = resolve;
+    image.onerror = () => reject(new RangeError());
+    image.src = "http://127.0.0.1:1/x.png";
+  })`;
+  equal(await thrown(image), "RangeError");
+  equal(await thrown("new WebSocket('ws://127.0.0.1:1/')"), "done");
+  await page.eval(`(() => {
+    const script = document.createElement("script");
+    try {
+      script.textContent = "document.title = 'inline'";
+    } catch {
+      return;
+    }
+    document.body.append(script);
+  })()`);
+  ok(!(await page.eval<string>("document.title")).includes("inline"));
+});
+
+test(
+  "a page of another port, and one under another name, get nothing",
+  async (page, demo, browser) => {
+    await using other = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      () =>
+        new Response("<!doctype html><title>other</title>", {
+          headers: { "content-type": "text/html" },
+        }),
+    );
+    const { origin } = demo.web;
+    const attacker = await browser.open(`http://127.0.0.1:${other.addr.port}/`);
+    await attacker.until("document.title === 'other'");
+    const tries = await attacker.eval(`(async () => {
+    const origin = ${JSON.stringify(origin)};
+    const load = (name, properties) => new Promise((resolve) => {
+      const element = Object.assign(document.createElement(name), properties);
+      element.onload = () => resolve("loaded");
+      element.onerror = () => resolve("refused");
+      document.head.append(element);
+    });
+    const name = ({ name }) => name;
+    return {
+      fetch: await fetch(origin).then(() => "read", name),
+      opaque: await fetch(origin + "/page.js", { mode: "no-cors" }).then(() => "read", name),
+      script: await load("script", { src: origin + "/text.js", type: "module" }),
+      style: await load("link", { href: origin + "/page.css", rel: "stylesheet" }),
+      image: await load("img", { src: origin + "/icon.svg" }),
+      socket: await new Promise((resolve) => {
+        const socket = new WebSocket(origin.replace("http", "ws") + "/socket");
+        socket.onopen = () => resolve("open");
+        socket.onerror = () => resolve("refused");
+      }),
+      frame: await new Promise((resolve) => {
+        const frame = document.createElement("iframe");
+        frame.src = origin;
+        frame.onload = () => resolve(frame.contentDocument === null ? "refused" : "shown");
+        document.body.append(frame);
+      }),
+    };
+  })()`);
+    deepEqual(tries, {
+      fetch: "TypeError",
+      opaque: "TypeError",
+      script: "refused",
+      style: "refused",
+      image: "refused",
+      socket: "refused",
+      frame: "refused",
+    });
+    const renamed = await browser.open(`${origin.replace("127.0.0.1", "localhost")}/`);
+    await renamed.until("document.readyState === 'complete' && location.hostname === 'localhost'");
+    equal(await renamed.eval("document.getElementById('app')"), null);
+    ok(await page.eval("document.getElementById('strip').hidden"));
+  },
+);
+
+test(
+  "a page without the link's secret says what to do, and so does a fifth page",
+  async (_page, demo, browser) => {
+    const gate = "document.getElementById('gate')";
+    const bare = await browser.open(`${demo.web.origin}/`);
+    await bare.until(`!${gate}.hidden && ${gate}.textContent.includes('with the link')`);
+    const old = await browser.open(`${demo.web.origin}/#old`);
+    await old.until(`!${gate}.hidden && ${gate}.textContent.includes('earlier start')`);
+    for (let n = 0; n < 3; n++) await (await browser.open(demo.link)).until(`${ROWS} > 5`);
+    const fifth = await browser.open(demo.link);
+    await fifth.until(`${gate}.textContent.includes('Four pages')`);
+  },
+);
+
+test("what comes never turns it elsewhere, nor changes what is written", async (page, demo) => {
+  await page.eval(`${TEXT}.focus()`);
+  await page.type("for the room");
+  demo.bob("psst", true);
+  await page.until("document.querySelector('.row.fresh .count.calls')");
+  equal(await page.eval("document.querySelector('[aria-current]').dataset.place"), "room:lobby");
+  equal(await page.eval(`${TEXT}.value`), "for the room");
+  await page.press("Enter");
+  await page.until(hasText("for the room"));
+  const said = demo.asked.filter(({ type }) => type === "say");
+  deepEqual(said.map(({ conversation, text }) => [conversation, text]), [
+    ["room:lobby", "for the room"],
+  ]);
+  // A private message is begun by turning to its person, before Enter.
+  await page.type("/msg carl ");
+  await page.until("document.querySelector('[aria-current]').dataset.place.startsWith('person:')");
+  equal(await page.eval(`${TEXT}.placeholder`), "Message to carl alone");
+  equal(await page.eval(`${TEXT}.value`), "");
+});
+
+test("the line New stands above what came unseen, and only there", async (page, demo) => {
+  demo.bob("seen at once");
+  await page.until(hasText("seen at once"));
+  equal(await page.eval("document.querySelectorAll('.new').length"), 0);
+  await page.eval("dispatchEvent(new Event('blur'))");
+  await page.send("Emulation.setFocusEmulationEnabled", { enabled: false });
+  demo.model.look(false);
+  demo.bob("came unseen");
+  await page.until(hasText("came unseen"));
+  const after = "document.querySelector('.new').nextElementSibling.textContent";
+  ok((await page.eval<string>(after)).includes("came unseen"));
+});
+
+test("a text that is refused comes back, and why is said", async (page) => {
+  await press(page, "/unheard of");
+  await page.until(hasText("/unheard is not part of the demo"));
+  equal(await page.eval(`${TEXT}.value`), "/unheard of");
+  // An answer is shown where there is one, and an empty one is not.
+  await page.eval(`${TEXT}.value = ""`);
+  await press(page, "/topic tea");
+  await page.until("document.querySelector('#bar .sub').textContent.includes('tea')");
+  await press(page, "/names");
+  await page.until("document.querySelector('.notice.lines')");
+  equal(await page.eval("document.querySelectorAll('.notice.answer').length"), 1);
+});
+
+test("all is done by keys", async (page, demo) => {
+  await page.eval(`${TEXT}.focus()`);
+  await page.press("ArrowUp");
+  await page.until("document.activeElement.classList.contains('bubble')");
+  const first = await page.eval("document.activeElement.dataset.seq");
+  await page.press("ArrowUp");
+  ok(Number(await page.eval("document.activeElement.dataset.seq")) < Number(first));
+  await page.press("ArrowDown");
+  await page.press("Enter");
+  await page.until(
+    "document.activeElement.closest('.bubble') && document.activeElement.tagName === 'BUTTON'",
+  );
+  await page.press("Escape");
+  equal(await page.eval("document.activeElement.id"), "text");
+  await page.press("ArrowDown", 1);
+  await page.until("document.querySelector('[aria-current]').dataset.place === 'room:release'");
+  await page.press("ArrowUp", 1);
+  await page.until("document.querySelector('[aria-current]').dataset.place === 'room:lobby'");
+  await page.press("Tab");
+  equal(await page.eval("document.activeElement.id"), "send");
+  await page.eval("document.querySelector('[data-place]').focus()");
+  await page.send("Input.dispatchKeyEvent", { type: "keyDown", key: "h", text: "h" });
+  await page.until(`document.activeElement.id === 'text' && ${TEXT}.value === 'h'`);
+  await page.press("f", 2);
+  await page.until("document.activeElement.type === 'search'");
+  await page.type("clock");
+  await page.until("document.querySelectorAll('.hits li').length === 1");
+  await page.click(".hits li:last-child .quiet");
+  await page.until("document.activeElement.textContent.includes('the second machine')");
+  deepEqual(page.problems, []);
+  ok(demo.asked.some(({ type, find }) => type === "entries" && find === "clock"));
+});
+
+test("a file is shown before it is sent, and may stay here", async (page, demo) => {
+  await page.eval(`(() => {
+    const files = new DataTransfer();
+    files.items.add(new File(["hello"], "notes.txt"));
+    dispatchEvent(new DragEvent("dragenter", { dataTransfer: files }));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true }));
+  })()`);
+  await page.until("document.getElementById('tray').textContent.includes('notes.txt')");
+  equal(demo.asked.filter(({ type }) => type === "send").length, 0);
+  await page.click("#tray .plain");
+  await page.until("document.getElementById('tray').hidden");
+  await page.click("[data-does=accept]");
+  await page.until("!document.querySelector('[data-does=accept]')");
+});
+
+test("the newest of many messages are shown, and earlier ones on demand", async (page, demo) => {
+  demo.now = Date.now();
+  for (let n = 0; n < 5000; n++) demo.say(demo.lobby.people[n % 3 + 1]!, `message ${n}`);
+  await page.until(hasText("message 4999"));
+  const count = "document.querySelectorAll('#log .bubble').length";
+  ok(await page.eval(count) < 1300);
+  await page.send("Page.reload");
+  await page.until(hasText("message 4999"));
+  equal(await page.eval(count), 100);
+  await page.click("#log .nothing button");
+  await page.until(`${count} === 200`);
+});
+
+// Whoever sees, hears or touches it.
+
+for (const dark of [false, true]) {
+  for (const width of [1180, 390]) {
+    const name = `axe finds nothing, ${dark ? "dark" : "light"}, ${width} pixels`;
+    test(name, async (page, demo) => {
+      const found: string[] = [];
+      const check = async (view: string) => {
+        await page.eval(
+          "Promise.allSettled(document.getAnimations().map(({ finished }) => finished))",
+        );
+        await page.eval(`${axe.source}; 0`);
+        const violations = await page.eval<string[]>(
+          `axe.run(document, { runOnly: ${JSON.stringify(RULES)} }).then(({ violations }) =>
+            violations.map(({ id, nodes }) => id + " " + nodes[0].html.slice(0, 120) + " " + nodes[0].failureSummary))`,
+        );
+        found.push(...violations.map((violation) => `${view}: ${violation}`));
+      };
+      const close = () => page.click("dialog .shut");
+      await check("at first");
+      await page.click('[data-place="room:lobby"]');
+      demo.attack();
+      await page.until(hasText("gnp.exe"));
+      await page.eval("document.querySelector('.group:not(.own) .bubble').focus()");
+      await check("room");
+      for (const button of ["#bar .quiet", "#bar .title"]) {
+        await page.click(button);
+        await page.until("document.querySelector('dialog').open");
+        await check(button);
+        await close();
+      }
+      await page.click(".self");
+      await check("oneself");
+      await close();
+      await page.eval("document.querySelector('[aria-label=Search]').click()");
+      await page.type("clock");
+      await page.until("document.querySelector('.hits li')");
+      await check("search");
+      await page.eval("document.querySelector('#search .plain').click()");
+      await page.click('[data-place^="person:SHA256:DDD"]');
+      await page.until(`${TEXT}.disabled`);
+      await check("another key");
+      await page.click('[data-place^="person:SHA256:CCC"]');
+      await page.click("#bar .quiet");
+      await page.until("document.querySelector('.digits')");
+      await check("digits");
+      await close();
+      await page.click("#bar .title");
+      await page.until("document.querySelector('dialog .quiet.bad')");
+      await check("person");
+      deepEqual(found, []);
+    }, { dark, width, touch: width < 700 });
+  }
+}
+
+for (const size of ["100%", "200%"]) {
+  test(`at 320 pixels and text of ${size} nothing is cut off`, async (page) => {
+    await page.eval(`document.documentElement.style.fontSize = "${size}"`);
+    const wide = `[...document.querySelectorAll("button, input, textarea, select, .bubble, .name")]
+      .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+      .map((element) => element.outerHTML.slice(0, 90))
+      .concat(document.documentElement.scrollWidth > innerWidth ? ["the page"] : [])`;
+    deepEqual(await page.eval(wide), []);
+    await page.click('[data-place="room:lobby"]');
+    await page.until("document.getElementById('app').classList.contains('in')");
+    deepEqual(await page.eval(wide), []);
+    await page.click("#bar .title");
+    await page.until("document.querySelector('dialog').open");
+    deepEqual(await page.eval(wide), []);
+  }, { width: 320, height: 640, touch: true });
+}

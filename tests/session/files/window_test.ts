@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import {
+  FileWindow,
+  MAX_FILE_WINDOW_BYTES,
+  MIN_FILE_WINDOW_BYTES,
+} from "../../../lib/session/files/window.ts";
+
+/** Sends a window full, which is answered after so many milliseconds. */
+function turn(
+  window: FileWindow,
+  state: { position: number; now: number },
+  roundTrip: number,
+): void {
+  state.position += window.room;
+  window.sent(1, state.position, state.now);
+  state.now += roundTrip;
+  window.got(1, state.position, state.now);
+}
+
+Deno.test("the window doubles while nothing is delayed, up to its limit, and halves where it is", () => {
+  const window = new FileWindow();
+  const state = { position: 0, now: 0 };
+  window.begin(1, 0);
+  assert.equal(window.size, MIN_FILE_WINDOW_BYTES);
+  for (const size of [131_072, 262_144, 524_288, MAX_FILE_WINDOW_BYTES, MAX_FILE_WINDOW_BYTES]) {
+    turn(window, state, 10);
+    assert.equal(window.size, size);
+  }
+  turn(window, state, 61);
+  assert.equal(window.size, MAX_FILE_WINDOW_BYTES, "between the two it stays");
+  for (const size of [393_216, 196_608, 98_304, MIN_FILE_WINDOW_BYTES, MIN_FILE_WINDOW_BYTES]) {
+    turn(window, state, 110);
+    assert.equal(window.size, size);
+  }
+  turn(window, state, 60);
+  assert.equal(window.size, 2 * MIN_FILE_WINDOW_BYTES);
+});
+
+Deno.test("the window is one for all transfers, and changes once in a round trip", () => {
+  const window = new FileWindow();
+  window.begin(1, 0);
+  window.begin(2, 1000);
+  window.sent(1, 30_000, 0);
+  window.sent(2, 21_000, 0);
+  assert.equal(window.room, MIN_FILE_WINDOW_BYTES - 50_000);
+  window.got(1, 15_000, 5);
+  window.got(1, 30_000, 6);
+  assert.equal(window.size, 2 * MIN_FILE_WINDOW_BYTES);
+  window.got(2, 21_000, 7);
+  assert.equal(window.size, 2 * MIN_FILE_WINDOW_BYTES);
+  assert.equal(window.room, window.size);
+});
+
+Deno.test("what was under way of a transfer that ended or began anew no longer counts", () => {
+  const window = new FileWindow();
+  window.begin(1, 0);
+  window.sent(1, 60_000, 0);
+  window.begin(1, 15_000);
+  assert.equal(window.room, window.size);
+  window.got(1, 60_000, 1);
+  assert.equal(window.room, window.size, "beyond what was sent: ignored");
+  window.sent(1, 60_000, 1);
+  window.end(1);
+  assert.equal(window.room, window.size);
+  window.got(1, 60_000, 2);
+});

@@ -1,0 +1,145 @@
+/** The plain face as a screen reader has it: what is written, in the order in which it is written. */
+
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import type { SessionEvent } from "../../lib/session/mod.ts";
+import { Chat } from "../../lib/ui/chat.ts";
+import type { RecallFile } from "../../lib/ui/recall.ts";
+import { terminalKind } from "../../lib/ui/terminal/alert.ts";
+import { Terminal } from "../../lib/ui/terminal/terminal.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { FakeServer, message, person, welcome } from "../support/fake_rooms.ts";
+
+/** Anna's chat on a terminal that records what is written. */
+function makeChat() {
+  const clock = new FakeClock();
+  const server = new FakeServer();
+  let written = "";
+  let give: (bytes: Uint8Array) => void = () => {};
+  const chat = new Chat({
+    clock,
+    color: "256",
+    utf8: true,
+    kindOf: () => terminalKind(() => "xterm", "linux"),
+    quiet: false,
+    settings: { timestamp: "off" },
+    recall: { load: () => Promise.resolve(), keep() {} } as unknown as RecallFile,
+    save() {},
+    onQuit() {},
+    onHangup() {},
+    finished: new Promise(() => {}),
+    openTerminal: (options) =>
+      new Terminal({
+        ...options,
+        tty: {
+          read: () => new Promise((resolve) => give = resolve),
+          write: (text) => void (written += text),
+          setRaw() {},
+          size: () => ({ columns: 80, rows: 24 }),
+          listen() {},
+          unlisten() {},
+          canStop: () => Promise.resolve(false),
+          stop: () => Promise.resolve(),
+        },
+      }),
+  });
+  chat.attach(server.open("lobby"));
+  /** What was written since the last time. */
+  const take = async (): Promise<string> => {
+    await clock.advance(50);
+    const text = written;
+    written = "";
+    return text;
+  };
+  return {
+    chat,
+    take,
+    room: server.rooms.get("lobby")!,
+    emit: (...events: SessionEvent[]) => events.forEach((event) => chat.emit(event, "lobby")),
+    async type(text: string): Promise<string> {
+      give(new TextEncoder().encode(text));
+      return await take();
+    },
+    async [Symbol.asyncDispose]() {
+      await chat.close();
+    },
+  };
+}
+
+/** What is read of an output: its lines without control sequences, each as it was when the next one began. */
+function read(output: string): string[] {
+  // deno-lint-ignore no-control-regex
+  const text = output.replace(/\x1b\[[?>0-9;]*[A-Za-z]|\x1b\][^\x1b]*\x1b\\|\x1b[78]|\x07/g, "");
+  return text.split("\n").map((line) => line.replace(/^\r+|\r+$/g, "")).filter((line) =>
+    line !== ""
+  );
+}
+
+const BOB = person("bob");
+
+Deno.test("what is typed is written once, key by key", async () => {
+  await using anna = makeChat();
+  anna.emit(welcome("lobby"));
+  await anna.take();
+  for (const key of ["h", "é", "y", " "]) deepEqual(read(await anna.type(key)), [key]);
+  deepEqual(await anna.type("\x1b[D"), "\x1b[1D");
+  deepEqual(await anna.type("\x1b[C"), "\x1b[1C");
+  deepEqual(await anna.type("\x7f"), "\b\x1b[K");
+  deepEqual(await anna.type("\x1b[I"), "", "the focus is nothing to read");
+});
+
+Deno.test("each line is read once, and then the prompt with what was typed", async () => {
+  await using anna = makeChat();
+  anna.emit(welcome("lobby"), ...anna.room.joins(BOB));
+  await anna.take();
+  await anna.type("half a line");
+  anna.emit(message(BOB, "hello anna"));
+  deepEqual(read(await anna.take()), ["bob∙: hello anna", "anna> half a line"]);
+  anna.emit(message(BOB, "one"), message(BOB, "two"));
+  deepEqual(read(await anna.take()), ["bob∙: one", "bob∙: two", "anna> half a line"]);
+  deepEqual(read(await anna.type("\r")), ["anna: half a line", "anna> "]);
+});
+
+Deno.test("every line says in words or signs what colours show", async () => {
+  await using anna = makeChat();
+  const carl = { ...person("carl"), trust: "conflict" as const };
+  anna.emit(
+    welcome("lobby"),
+    ...anna.room.joins(BOB, carl),
+    message(BOB, "anna, look", { id: "1".repeat(16) }),
+    message(BOB, "psst", { private: true }),
+    message(BOB, "waves", { action: true }),
+    message(BOB, "late", { late: true, sent: "2025-06-15T12:00:00.000Z" }),
+    message(BOB, "differs", { view: "differs" }),
+    { event: "note", ref: "1".repeat(16), what: "reaction", ...BOB, private: false, text: "👍" },
+    { event: "away", nick: "bob", fingerprint: BOB.fingerprint, text: "lunch" },
+    { event: "left", nick: "bob", fingerprint: BOB.fingerprint, why: "lost" },
+    { event: "disconnected", reason: "no answer" },
+    { event: "reconnecting", seconds: 2 },
+  );
+  const lines = read(await anna.take());
+  const sign = /^(?:--|==|!!|\*|[^ :]+[◦∙✓✗]?(?: \([^)]+\))?:) |^ {3}|^anna(?: \([a-z]+\))?> $/;
+  for (const line of lines) match(line, sign);
+  const text = lines.join("\n");
+  for (
+    const words of [
+      "(private): psst",
+      "* bob∙ waves",
+      "(written 2025-06-1",
+      "sees different",
+      "DIFFERENT KEY",
+    ]
+  ) {
+    ok(text.includes(words), `${words}\n${text}`);
+  }
+});
+
+Deno.test("an activity is said once, and moves nothing", async () => {
+  await using anna = makeChat();
+  anna.emit(welcome("lobby"));
+  await anna.take();
+  anna.chat.progress("making a key");
+  deepEqual(read(await anna.take()), ["making a key ...", "anna> "]);
+  for (let i = 0; i < 20; i++) equal(await anna.take(), "");
+  anna.chat.progress("");
+  deepEqual(read(await anna.take()), ["anna> "]);
+});

@@ -1,0 +1,71 @@
+/**
+ * In graphical terminals: after whatever happens, the screen is to the pixel what painting it from nothing gives.
+ *
+ * Only with `HEARTH_LONG_TESTS=1`, and where Xvfb, xdotool, xwd and a terminal are installed.
+ */
+import { fileURLToPath } from "node:url";
+import { poll } from "../../support/program.ts";
+import {
+  differences,
+  TERMINAL_NAMES,
+  XTerminal,
+  xTerminalMissing,
+} from "../../support/x_terminal.ts";
+
+const DEMO = fileURLToPath(new URL("../../support/full_demo.ts", import.meta.url));
+const COMMAND = [Deno.execPath(), "run", "--no-prompt", "--allow-env", "--allow-run=kill,ps", DEMO];
+
+/** What is done before each comparison. */
+const STEPS: readonly (readonly [what: string, act: (terminal: XTerminal) => Promise<void>])[] = [
+  ["hostile texts", async (terminal) => {
+    await terminal.type("/hostile");
+    await terminal.press("Return");
+  }],
+  ["scrolling", (terminal) => terminal.press("Prior", "Prior", "shift+Up", "shift+Up", "Next")],
+  ["a flood while somebody types", async (terminal) => {
+    await terminal.press("Escape");
+    await terminal.type("/flood 400");
+    await terminal.press("Return");
+    await terminal.type("typed in the flood");
+    await terminal.settled();
+    await terminal.press("ctrl+u");
+  }],
+  ["scrolling in the flood", (terminal) => terminal.press("Prior", "shift+Up", "Next", "Prior")],
+];
+
+for (const name of TERMINAL_NAMES) {
+  const missing = Deno.env.get("HEARTH_LONG_TESTS") === "1"
+    ? await xTerminalMissing(name)
+    : "HEARTH_LONG_TESTS is not 1";
+  if (missing !== undefined) console.log(`full_face.pixels_test.ts: ${name} skipped, ${missing}`);
+  Deno.test({
+    name: `${name}: the screen is what painting it from nothing gives`,
+    ignore: missing !== undefined,
+    fn: async () => {
+      await using terminal = await XTerminal.open(name, [...COMMAND, "chat"]);
+      await terminal.settled();
+      for (const [what, act] of STEPS) {
+        await act(terminal);
+        await terminal.settled();
+        await expectRepaint(terminal, `${name}, ${what}`);
+      }
+    },
+  });
+}
+
+/** A character that is typed tells when everything has been painted from nothing. */
+async function expectRepaint(terminal: XTerminal, what: string): Promise<void> {
+  await terminal.type("x");
+  const before = await terminal.settled();
+  await terminal.press("BackSpace");
+  await poll(
+    async () => differences(before, await terminal.capture()) > 0,
+    () => "a line without x",
+  );
+  await terminal.press("ctrl+l");
+  await terminal.type("x");
+  const after = await terminal.settled();
+  const count = differences(before, after);
+  if (count > 0) throw new Error(`${what}: ${count} pixels differ`);
+  await terminal.press("BackSpace");
+}

@@ -4,6 +4,7 @@
  * @module
  */
 
+import assert from "node:assert/strict";
 import { decodeFingerprint } from "../../lib/protocol/identity.ts";
 import { roomTag } from "../../lib/protocol/rooms.ts";
 import type { List } from "../../lib/protocol/succession.ts";
@@ -18,7 +19,7 @@ import {
   type World,
 } from "./programs.ts";
 
-const NAMES = ["anna", "bob", "carl", "dora", "emil"];
+const NAMES = ["anna", "bob", "carl", "dora", "emil", "fred"];
 /** Stand-bys in a list, at most. */
 const MAX_NAMED = 8;
 /** The client of the independent implementation, which knows nothing of moves. */
@@ -161,6 +162,8 @@ export class MovingRoom implements AsyncDisposable {
   /** Starts everybody, and waits until all see each other and the host has named who stands by. */
   static async make(options: MovingRoomOptions): Promise<MovingRoom> {
     const { people, guests = [], ipv4 = true, prepare, beside, foreign = false } = options;
+    const strangers = guests.filter((name) => !NAMES.slice(0, people).includes(name));
+    assert.deepEqual(strangers, [], "guests who are not in the room");
     const hasOutsider = foreign || beside !== undefined;
     const count = people + Number(hasOutsider);
     const network = await Network.make(options.together ? 1 : count, { ipv4 });

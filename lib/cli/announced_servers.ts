@@ -27,16 +27,39 @@ interface Prompt {
   ask(question: string, options: { secret: boolean }): Promise<string | undefined>;
 }
 
-/** Looks for announced servers, which takes about a second; known ones come first. */
+/** Looks for announced servers, which takes about a second; known ones come first, each key once. */
 export async function findAnnounced(knownServers: KnownServers): Promise<AnnouncedServer[]> {
   const { browse } = await import("../discovery/browse.ts");
-  const found = (await browse()).map((server) => ({
+  const found = mergeKeys(await browse()).map((server) => ({
     ...server,
     known: knownServers.knows(announcedFingerprint(server)),
   }));
-  return found.sort((a, b) =>
-    Number(b.known) - Number(a.known) || (cleanLine(a.name) < cleanLine(b.name) ? -1 : 1)
-  );
+  return found.sort((a, b) => Number(b.known) - Number(a.known) || compareNames(a, b));
+}
+
+/**
+ * Makes one of the servers that have a key and a port in common: they are one in several places. It has the first name,
+ * the most promising address of each before the others, and asks for a password if one of them does.
+ */
+export function mergeKeys(found: readonly Found[]): Found[] {
+  const groups = Map.groupBy(found, ({ fingerprint, port }) => `${fingerprint} ${port}`);
+  return [...groups.values()].map((group) => {
+    const servers = group.sort(compareNames);
+    const longest = Math.max(...servers.map(({ addresses }) => addresses.length));
+    const addresses = Array.from(
+      { length: longest },
+      (_, i) => servers.flatMap(({ addresses }) => addresses.slice(i, i + 1)),
+    ).flat();
+    return {
+      ...servers[0]!,
+      addresses: [...new Set(addresses)],
+      password: servers.some(({ password }) => password),
+    };
+  });
+}
+
+function compareNames(a: Found, b: Found): number {
+  return cleanLine(a.name) < cleanLine(b.name) ? -1 : 1;
 }
 
 /**

@@ -6,19 +6,25 @@
 
 import { commandOf } from "../base/command.ts";
 import type { ByteStream } from "../transport/mod.ts";
-import { domainToASCII } from "node:url";
 import { describeError, UsageError } from "../base/errors.ts";
 import { isLinkLocal } from "../base/ip.ts";
-import { isLocalName, serverAddress } from "./server_address.ts";
+import { orderForRoom, type Resolve, resolveHost } from "./name_addresses.ts";
+import { serverAddress } from "./server_address.ts";
 
-/** Default limit for one address; the same in the chat and in `doctor`, so that both come to the same result. */
+/** Limit for the only address, or the last; the same in the chat and in `doctor`, so that both come to the same result. */
 const CONNECT_TIMEOUT_MS = 10_000;
+/** Limit for an address after which there is another one. */
+const NEXT_ADDRESS_MS = 2000;
 
 /** Options of {@linkcode dial}. */
 interface DialOptions {
   /** Tried in order instead of resolving the host. */
   readonly addresses?: readonly string[];
-  /** For each address; 10 s by default. */
+  /** The tag of a room, 32 bytes: the addresses of a name are tried in the order of this room. */
+  readonly room?: Uint8Array;
+  /** Resolves names instead of the system. */
+  readonly resolve?: Resolve;
+  /** For each address; by default 2 s, and 10 s for the last. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -39,18 +45,24 @@ interface Dialed {
 export async function dial(
   host: string,
   port: number,
-  { addresses, timeoutMs = CONNECT_TIMEOUT_MS, signal }: DialOptions = {},
+  { addresses, room, resolve, timeoutMs, signal }: DialOptions = {},
 ): Promise<Dialed> {
+  const within = (ms: number) =>
+    AbortSignal.any([AbortSignal.timeout(ms), ...signal ? [signal] : []]);
   let reason;
-  for (const hostname of addresses ?? await resolveHost(host)) {
-    const timeout = AbortSignal.timeout(timeoutMs);
+  try {
+    addresses ??= await resolveInTime(host, room, { resolve, signal: within(CONNECT_TIMEOUT_MS) });
+  } catch (error) {
+    reason = error;
+  }
+  for (const [i, hostname] of (addresses ?? []).entries()) {
+    const isLast = i === addresses!.length - 1;
+    const limit = timeoutMs ?? (isLast ? CONNECT_TIMEOUT_MS : NEXT_ADDRESS_MS);
     try {
-      const connection = await Deno.connect({
+      return {
+        connection: await Deno.connect({ hostname, port, signal: within(limit) }),
         hostname,
-        port,
-        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-      });
-      return { connection, hostname };
+      };
     } catch (error) {
       reason ??= error;
     }
@@ -58,12 +70,22 @@ export async function dial(
   throw Object.assign(connectError(serverAddress(host, port), reason), { cause: reason });
 }
 
-/** Resolves `.local` names by multicast DNS, because not every system does; leaves all others to the system. */
-async function resolveHost(host: string): Promise<string[]> {
-  if (!isLocalName(host)) return [host];
-  const { resolveLocal } = await import("../discovery/browse.ts");
-  const addresses = await resolveLocal(host);
-  return addresses.length > 0 ? addresses : [domainToASCII(host)]; // the system accepts ASCII only
+/** The addresses of a host in the order in which they are tried. @throws The reason of the signal, too. */
+async function resolveInTime(
+  host: string,
+  room: Uint8Array | undefined,
+  { resolve, signal }: { resolve: Resolve | undefined; signal: AbortSignal },
+): Promise<readonly string[]> {
+  signal.throwIfAborted();
+  const stopped = Promise.withResolvers<never>();
+  const stop = () => stopped.reject(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const found = await Promise.race([resolveHost(host, resolve), stopped.promise]);
+    return room && found.length > 1 ? orderForRoom(found, room) : found;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 function connectError(address: string, error: unknown): UsageError {
@@ -86,7 +108,7 @@ function connectError(address: string, error: unknown): UsageError {
       "is that computer on, in this network, and does its firewall let the port through?",
     );
   }
-  if (/lookup|resolve|ENOTFOUND|EAI_|Name or service/i.test(text)) {
+  if (/lookup|resolve|getaddrinfo|ENOTFOUND|EAI_|Name or service/i.test(text)) {
     return new UnknownHostError(address);
   }
   if (

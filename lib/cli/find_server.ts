@@ -28,7 +28,7 @@ import {
 import type { ClientOptions } from "./arguments.ts";
 import { dial } from "./dial.ts";
 import { loadKey } from "./key_file.ts";
-import { probeHere } from "./probe.ts";
+import { probeHere, probePort } from "./probe.ts";
 import type { RunningRelay } from "./serve.ts";
 import {
   dialFound,
@@ -58,8 +58,13 @@ export interface ChosenServer {
   openRoom(room: string): void;
   /** Whether it seems to be unreachable from other computers. */
   isOnlyHere(): boolean;
-  /** Connects to it. @throws {UsageError} Saying why that is not possible, and what helps. */
-  dial(signal: AbortSignal): Promise<ByteStream>;
+  /**
+   * Connects to it, at the address that the room is at if its name has several.
+   *
+   * @param room The name of the room.
+   * @throws {UsageError} Saying why that is not possible, and what helps.
+   */
+  dial(signal: AbortSignal, room: string): Promise<ByteStream>;
   /** What others type to join; with the server's fingerprint their first contact is authenticated. */
   invitation(fingerprint?: string): string;
   /** Stops the relay of this process. */
@@ -136,7 +141,7 @@ async function lookAround(
 async function chooseServer(
   found: readonly AnnouncedServer[],
   { fingerprint, quiet }: ClientOptions,
-  { ui, knownServers }: FindOptions,
+  { key, ui, knownServers }: FindOptions,
 ): Promise<ChosenServer | undefined> {
   // With --quiet the list is not shown, so nobody can choose from it.
   const ask: Face["ask"] = (question, options) =>
@@ -145,15 +150,27 @@ async function chooseServer(
     ? await chooseAnnounced(found, { say: (line) => ui.say(line), ask })
     : found[0];
   if (!chosen) return undefined;
-  const server = remoteServer(
-    await findReachable(chosen.addresses, chosen.port, ANNOUNCED_TIMEOUT_MS),
-    chosen.port,
-  );
+  const { addresses, port } = chosen;
+  const address = await findProven(chosen, key) ??
+    await findReachable(addresses, port, ANNOUNCED_TIMEOUT_MS);
+  const others = addresses.filter((other) => other !== address);
+  const server = remoteServer(address, port, [address, ...others]);
   knownServers.expect(server.address, {
     start: announcedFingerprint(chosen),
     source: "announcement",
   });
   return expectKey(server, fingerprint, { knownServers });
+}
+
+/** Of several addresses the first where the announced key is proven: anybody can announce theirs with that key. */
+async function findProven(server: AnnouncedServer, key: PrivateKey): Promise<string | undefined> {
+  const { addresses, port } = server;
+  for (const address of addresses.length > 1 ? addresses : []) {
+    const user = await probePort(address, { port, key });
+    const proven = user.type === "hearth" ? user.fingerprint : undefined;
+    if (proven?.startsWith(announcedFingerprint(server))) return address;
+  }
+  return undefined;
 }
 
 /** The first address that accepts a connection; there must be at least one address. */
@@ -361,8 +378,8 @@ async function localServer(host: string, port: number): Promise<ChosenServer> {
   let outside = await findListening(port);
   return {
     ...server,
-    async dial(signal) {
-      const stream = await server.dial(signal);
+    async dial(signal, room) {
+      const stream = await server.dial(signal, room);
       outside ??= await findListening(port); // a server may have been started there since
       return stream;
     },
@@ -378,16 +395,28 @@ async function findListening(port: number): Promise<string | undefined> {
   return await findReachable(addresses, port, OWN_ADDRESS_TIMEOUT_MS).catch(() => undefined);
 }
 
-/** A server on another computer. */
-export function remoteServer(host: string, port: number): ChosenServer {
+/**
+ * A server on another computer.
+ *
+ * @param addresses Tried in order; by default those of the host.
+ */
+export function remoteServer(
+  host: string,
+  port: number,
+  addresses?: readonly string[],
+): ChosenServer {
   return {
     address: serverAddress(host, port),
     serving: false,
     own: undefined,
     openRoom: () => {},
     isOnlyHere: () => false,
-    async dial(signal) {
-      const { connection } = await dial(host, port, { signal });
+    async dial(signal, room) {
+      const { connection } = await dial(host, port, {
+        signal,
+        room: roomTag(room),
+        ...addresses && { addresses },
+      });
       connection.setNoDelay();
       return connection;
     },

@@ -340,7 +340,7 @@ async function converse(options: ClientOptions, parts: ClientParts): Promise<num
       address: server.address,
       knownServers,
       knownPeers,
-      dial: async (signal) => readInTurns(await server.dial(signal)),
+      dial: async (signal) => readInTurns(await server.dial(signal, room)),
       succession: {
         network,
         own: server.own,

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../../lib/base/errors.ts";
-import { type AnnouncedServer, chooseAnnounced } from "../../lib/cli/announced_servers.ts";
+import {
+  type AnnouncedServer,
+  chooseAnnounced,
+  mergeKeys,
+} from "../../lib/cli/announced_servers.ts";
 
 const PRINT = "AbC+/0123456789z";
 
@@ -60,5 +64,19 @@ Deno.test("chooseAnnounced() fails without a terminal, and lists the servers fou
       for (const hint of error.hints) assert.match(hint, /(\.\/|task )client --host 10\.0\.0\.1 /);
       return true;
     });
+  }
+});
+
+Deno.test("mergeKeys() makes one of servers with one key, the best address of each first", () => {
+  const [a, b, other, elsewhere] = [
+    announced("a", { addresses: ["10.0.0.1", "fe80::1%eth0"] }),
+    announced("b", { addresses: ["10.0.0.2", "10.0.0.1", "fe80::2%eth0"], password: true }),
+    announced("c", { fingerprint: "BBBBBBBBBBBBBBBB" }),
+    announced("d", { port: 40624 }),
+  ] as const;
+  const addresses = ["10.0.0.1", "10.0.0.2", "fe80::1%eth0", "fe80::2%eth0"];
+  for (const found of [[a, other, b, elsewhere], [b, a, other, elsewhere]]) {
+    const merged = mergeKeys(found).sort((x, y) => x.name < y.name ? -1 : 1);
+    assert.deepEqual(merged, [{ ...a, addresses, password: true }, other, elsewhere]);
   }
 });

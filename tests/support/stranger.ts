@@ -23,7 +23,7 @@ const session = new Session({
   address: relay.address,
   knownServers: await KnownServers.load(folder),
   knownPeers: await KnownPeers.load(folder, console.error),
-  dial: relay.dial,
+  dial: (signal) => relay.dial(signal, DEFAULT_ROOM),
   emit: (event) => console.log(JSON.stringify(event)),
 });
 const running = session.run();

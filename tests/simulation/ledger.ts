@@ -218,8 +218,17 @@ export class Ledger {
       if (!due || due.acked || due.undelivered !== undefined || due.holders.has(place)) continue;
       this.#sweep(sent, due);
       if (due.holders.size === 0) continue; // it is being given up
-      due.holders.set(place, { moved: true, unsure: this.#isDying(sent, place.fingerprint) });
+      const unsure = this.#isDying(sent, place.fingerprint) || this.#mayBeForgotten(sent, due);
+      due.holders.set(place, { moved: true, unsure });
     }
+  }
+
+  /** Every copy for one's own other terminals may have been given up, which is never reported. */
+  #mayBeForgotten(sent: Sent, { isOwn, holders }: Due): boolean {
+    return isOwn &&
+      holders.entries().every(([place, { unsure }]) =>
+        unsure || this.#mayBeGivenUp(sent, sent.from.company.of(place)!)
+      );
   }
 
   /** It is about to be given up for its age. */

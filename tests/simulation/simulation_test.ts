@@ -6,8 +6,11 @@ import { runHistory, runSeed } from "./runner.ts";
 
 /** The seeds of every run of the tests; `deno task simulate` runs more. */
 const SEEDS = 150;
-/** Found by longer runs: what is kept for somebody for 10 minutes or 12 hours is acknowledged after 11 minutes. */
-const FOUND_SEEDS = [1422];
+/**
+ * Found by longer runs. What is kept for somebody for 10 minutes or 12 hours is acknowledged after 11 minutes; what was
+ * too much for one's own terminal, and given up, is not for the next one.
+ */
+const FOUND_SEEDS = [1422, 5454];
 /** Each planted fault is found within so many seeds. */
 const FAULT_SEEDS = 1_000;
 /** Where the search begins, if not at 1: close to where the fault was found last, which saves time and nothing else. */

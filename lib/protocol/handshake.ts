@@ -20,10 +20,10 @@ import {
 } from "../base/bytes.ts";
 import { type RandomBytes, systemRandom } from "../base/clock.ts";
 import { DecryptError, ProtocolError } from "../base/errors.ts";
-import { KEY_BYTES, TAG_BYTES } from "./crypto/aead.ts";
+import { TAG_BYTES } from "./crypto/aead.ts";
 import { type CpaceSide, ISK_BYTES } from "./crypto/cpace.ts";
 import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES } from "./crypto/ed25519.ts";
-import { hkdfExpand, hkdfExtract, sha256 } from "./crypto/hash.ts";
+import { sha256 } from "./crypto/hash.ts";
 import {
   checkKemKey,
   KEM_CIPHERTEXT_BYTES,
@@ -31,6 +31,7 @@ import {
   type KemKeyPair,
 } from "./crypto/ml_kem.ts";
 import { type KeyPair, makeKeyPair, POINT_BYTES, sharedSecret } from "./crypto/x25519.ts";
+import { agree, type Agreement, deriveChains } from "./handshake_keys.ts";
 import { type PrivateKey, type PublicKey, SECRET_BYTES } from "./identity.ts";
 import { NO_SHARE } from "./password.ts";
 import { type Primitives, realPrimitives } from "./primitives.ts";
@@ -53,10 +54,6 @@ export const MAX_CT2_BYTES = 1163;
 /** Largest ct3. */
 export const MAX_CT3_BYTES: Readonly<Record<Mode, number>> = { transport: 1067, peer: 1677 };
 
-const LABEL_KEY_RESPONDER = encodeUtf8("hearth/2 hs responder");
-const LABEL_KEY_INITIATOR = encodeUtf8("hearth/2 hs initiator");
-const LABEL_CHAIN_INITIATOR = encodeUtf8("hearth/2 ap initiator");
-const LABEL_CHAIN_RESPONDER = encodeUtf8("hearth/2 ap responder");
 const LABEL_CPACE = label("hearth/2 cpace peer");
 const CONTEXT_RESPONDER: Readonly<Record<Mode, string>> = {
   transport: "hearth/2 responder",
@@ -136,41 +133,8 @@ export interface HandshakeResult {
   readonly th3: Bytes;
 }
 
-/** The values both sides compute alike from M1 and the head of M2 on. */
-interface Agreement {
-  readonly th1: Bytes;
-  readonly prk: Bytes;
-  readonly responderKey: Bytes;
-  readonly initiatorKey: Bytes;
-}
-
-/** What the two sides agree on. */
-interface Secrets {
-  readonly ee: Uint8Array;
-  readonly kss: Uint8Array;
-  readonly psk: Uint8Array;
-}
-
 function startTranscript({ mode, prologue = EMPTY }: HandshakeOptions, m1: Uint8Array): Bytes {
   return sha256(label(`hearth/2 ${mode}`), prologue, m1);
-}
-
-function agree(th1: Bytes, { ee, kss, psk }: Secrets): Agreement {
-  const prk = hkdfExtract(th1, concat(ee, kss, psk));
-  return {
-    th1,
-    prk,
-    responderKey: hkdfExpand(prk, LABEL_KEY_RESPONDER, KEY_BYTES),
-    initiatorKey: hkdfExpand(prk, LABEL_KEY_INITIATOR, KEY_BYTES),
-  };
-}
-
-function deriveChains(th3: Bytes, prk: Bytes, secret: Uint8Array): { ckI: Bytes; ckR: Bytes } {
-  const prk2 = hkdfExtract(th3, concat(prk, secret));
-  return {
-    ckI: hkdfExpand(prk2, LABEL_CHAIN_INITIATOR, KEY_BYTES),
-    ckR: hkdfExpand(prk2, LABEL_CHAIN_RESPONDER, KEY_BYTES),
-  };
 }
 
 /** Begins CPace for a side that has a password; eI names the exchange. */

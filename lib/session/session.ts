@@ -5,42 +5,28 @@
  * @module
  */
 
-import {
-  type Clock,
-  type RandomBytes,
-  systemClock,
-  systemRandom,
-  type Timer,
-} from "../base/clock.ts";
-import type { Bytes } from "../base/bytes.ts";
+import { type Clock, systemClock, systemRandom, type Timer } from "../base/clock.ts";
 import { ProtocolError, UsageError } from "../base/errors.ts";
 import type { AdminRequest } from "../protocol/admin.ts";
 import type { Frame } from "../protocol/frames.ts";
 import { ENTRY } from "../protocol/history_entry.ts";
-import { decodeFingerprint, type PrivateKey } from "../protocol/identity.ts";
+import { decodeFingerprint } from "../protocol/identity.ts";
 import { MAX_RECORD_BYTES } from "../protocol/limits.ts";
-import type { derivePassword } from "../protocol/password.ts";
-import type { Primitives } from "../protocol/primitives.ts";
 import { roomTag } from "../protocol/rooms.ts";
-import type { Place } from "../protocol/succession.ts";
-import type { ByteStream } from "../transport/mod.ts";
 import { AdminRequests, type AdminResult } from "./admin_requests.ts";
 import { Connector } from "./connector.ts";
 import type { MovedEvent, NoteKind, SessionEvent } from "./events.ts";
-import type { FileChannels, FileOptions } from "./file_channels.ts";
+import type { FileChannels } from "./file_channels.ts";
 import { Guesses } from "./guesses.ts";
 import { Host } from "./host.ts";
-import type { KnownPeers } from "./known_peers.ts";
-import type { KnownServers } from "./known_servers.ts";
-import type { LastLists } from "./last_lists.ts";
 import type { Link } from "./link.ts";
 import { Membership } from "./membership.ts";
-import type { Network, OwnRelay } from "./own_relay.ts";
 import { Password } from "./password.ts";
-import { NOBODY, type Recorder } from "./recorder.ts";
+import { NOBODY } from "./recorder.ts";
 import type { LostPerson, ShownPerson } from "./roster.ts";
 import type { ComposeOptions, Draft, MessageName } from "./sender.ts";
 import { ServerNotices } from "./server_notices.ts";
+import type { SessionOptions } from "./session_options.ts";
 import { Settling } from "./settling.ts";
 import type { Standing } from "./standing.ts";
 import { Succession } from "./succession.ts";
@@ -49,68 +35,6 @@ import type { SuccessionOptions } from "./succession_options.ts";
 const TICK_MS = 1000;
 /** Nothing is added to a send queue of more than this: at most one record is unwritten, §6. */
 const CONGESTED_BYTES = MAX_RECORD_BYTES;
-
-/** What a session needs so that its room can outlive its host, §14. */
-export interface SuccessionParts {
-  readonly network: Network;
-  /** Undefined for a guest. */
-  readonly own?: OwnRelay | undefined;
-  /** The own relay hosts from the beginning. */
-  readonly hosts: boolean;
-  /** Whether anybody is named, where this client hosts. */
-  readonly names: boolean;
-  readonly lastLists: LastLists;
-  /**
-   * Finds other hosts of the room, where the session begins with one that was found.
-   *
-   * @param refused The fingerprint of one that has refused this client, 32 bytes.
-   */
-  lookAgain?: ((refused: Bytes) => Promise<Place[]>) | undefined;
-}
-
-interface SessionOptions {
-  readonly key: PrivateKey;
-  readonly nick: string;
-  /** The room's name as `normalizeRoom` gives it. */
-  readonly room: string;
-  /** Empty or absent for none; an object is shared with other sessions. */
-  readonly password?: string | Password;
-  /**
-   * Asks for a password when the server needs one, before the first WELCOME.
-   *
-   * @param missing Whether none was given; else it was wrong.
-   * @returns undefined to give up.
-   */
-  readonly askPassword?: ((missing: boolean) => Promise<string | undefined>) | undefined;
-  readonly strict?: boolean;
-  /** Absent where files are neither sent nor taken. */
-  readonly files?: FileOptions | undefined;
-  /** Keys of relay and members with fewer bits are refused. */
-  readonly minKeyBits: number;
-  /** `host:port` as in `known_servers`. */
-  readonly address: string;
-  readonly knownServers: KnownServers;
-  readonly knownPeers: KnownPeers;
-  /** The first attempt to connect may fail as any other. */
-  readonly keepsTrying?: boolean;
-  /** Connects to the relay. */
-  dial(signal: AbortSignal): Promise<ByteStream>;
-  /** @returns Resolves when the event was given to the user, if that is not now: then a message is acknowledged, §6. */
-  emit(event: SessionEvent): Promise<void> | void;
-  readonly clock?: Clock;
-  readonly random?: RandomBytes;
-  readonly primitives?: Primitives;
-  /** Counts the guesses at the password over all sessions of this process, §7. */
-  readonly guesses?: Guesses;
-  /** Replaces {@linkcode derivePassword} where the keys are known already. */
-  readonly derive?: typeof derivePassword;
-  /** Other terminals of the user's own are told nothing. */
-  readonly keepsApart?: boolean;
-  /** Keeps what happens. */
-  readonly recorder?: Recorder | undefined;
-  /** Without it the room stays where it is. */
-  readonly succession?: SuccessionParts;
-}
 
 /** A client in one room; all that a user interface needs. */
 export class Session {

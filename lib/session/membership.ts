@@ -7,7 +7,7 @@
 
 import { type Bytes, decodeHex, encodeHex, encodeUtf8, release } from "../base/bytes.ts";
 import { ProtocolError, UsageError } from "../base/errors.ts";
-import { encodeFrame, type Frame, INSTANCE_BYTES, REASON, WHY } from "../protocol/frames.ts";
+import { encodeFrame, type Frame, INSTANCE_BYTES, WHY } from "../protocol/frames.ts";
 import { encodeFingerprint } from "../protocol/identity.ts";
 import { ENTRY, type HistoryEntry } from "../protocol/history_entry.ts";
 import { KEEP_KNOWN_MS, KEPT_MS } from "../protocol/limits.ts";
@@ -16,20 +16,12 @@ import { checkNick } from "../protocol/names.ts";
 import { WHY_TEXTS } from "../protocol/reasons.ts";
 import { makeSessionKey } from "../protocol/session_key.ts";
 import { FileChannels, type FileOptions } from "./file_channels.ts";
-import type { Guesses } from "./guesses.ts";
 import { HandshakeQueue } from "./handshake_queue.ts";
-import { type Inbox, Inboxes } from "./inbox.ts";
+import { Inboxes } from "./inbox.ts";
+import { MemberChannels, type MemberChannelsParts } from "./member_channels.ts";
 import { MemberEvents } from "./member_events.ts";
 import { ShownMessages } from "./notes.ts";
 import { Outbox } from "./outbox.ts";
-import { type ChannelEnd, Peer } from "./peer.ts";
-import type {
-  HelloMessage,
-  MemberMessage,
-  PeerChannel,
-  Streams,
-  SuccessionMessage,
-} from "./peer_channel.ts";
 import type { PeerContext } from "./peer_handshake.ts";
 import { People, type Person, UNAUTHENTICATED_MS } from "./people.ts";
 import { OwnTerminals } from "./own_terminals.ts";
@@ -52,25 +44,19 @@ const COMING_MS = 15_000;
 const MAX_SEEN_MS = 5000;
 /** Somebody who was first shown this long ago is known, §6. */
 const KNOWN_AFTER_MS = 24 * 3_600_000;
-/** Reasons of CLOSE in a peer channel after which an instance is gone for good, §6. */
-const GONE_REASONS: readonly number[] = [REASON.NORMAL, REASON.NOT_ALLOWED, REASON.WEAK_KEY];
 
 interface MembershipOptions
   extends
+    Pick<MemberChannelsParts, "guesses" | "ready" | "succession">,
     Pick<PeerContext, "key" | "room" | "clock" | "random" | "primitives" | "minKeyBits">,
     Pick<SenderOptions, "knownPeers" | "strict" | "emit" | "record"> {
   readonly nick: string;
-  readonly guesses: Guesses;
   /** Other terminals of the user's own are told nothing. */
   readonly keepsApart?: boolean | undefined;
   /** What the user's own history has since a time, in ms since 1970. */
   logged?(time: number): Promise<readonly HistoryEntry[]>;
   /** Absent where files are neither sent nor taken. */
   readonly files?: FileOptions | undefined;
-  /** A member's channel is live: messages flow. */
-  ready(member: RosterMember): void;
-  /** STANDBY or SUCCESSION, §14. */
-  succession(member: RosterMember, message: SuccessionMessage): void;
   /** A member has left. @param why Of LEFT, §5. */
   left(member: RosterMember, why: number): void;
 }
@@ -93,6 +79,7 @@ export class Membership {
   readonly #memberEvents: MemberEvents;
   readonly #views: OwnViews;
   readonly #inboxes: Inboxes;
+  readonly #channels: MemberChannels;
   readonly #topic = new Topic();
   readonly #shown: ShownMessages;
   #context: PeerContext | undefined;
@@ -130,7 +117,7 @@ export class Membership {
       waived: () => this.people.waived(),
       kept: ({ id }, to, ms) => emit({ event: "kept", id, to, until: this.#dateIn(ms) }),
     });
-    this.#inboxes = new Inboxes(clock, new ViewLog(clock), (inbox) => this.#isLive(inbox));
+    this.#inboxes = new Inboxes(clock, new ViewLog(clock), (inbox) => this.#channels.isLive(inbox));
     const shown = new ShownMessages();
     this.#shown = shown;
     const record = (happening: Happening) => {
@@ -182,6 +169,19 @@ export class Membership {
     });
     this.files = options.files &&
       new FileChannels(options.files, { roster: this.roster, sender: this.sender });
+    this.#channels = new MemberChannels({
+      ...options,
+      roster: this.roster,
+      people: this.people,
+      outbox: this.outbox,
+      inboxes: this.#inboxes,
+      events: this.#memberEvents,
+      own: this.own,
+      files: this.files,
+      views: this.#views,
+      nick: () => this.nick,
+      pump: () => this.sender.pump(),
+    });
   }
 
   /** The connection takes more again. */
@@ -295,18 +295,9 @@ export class Membership {
     member.peer?.leave(() => {
       member.peer = undefined;
       this.#memberEvents.reportLeft(member, WHY_TEXTS[frame.why] ?? "lost");
-      this.#leaveStream(member, frame.why);
+      this.#channels.left(member, frame.why);
       this.#options.left(member, frame.why);
     });
-  }
-
-  /** The instance of a member that has left is gone for good, or lost. */
-  #leaveStream({ stream, sid }: RosterMember, why: number): void {
-    // Another member may have taken it over.
-    if (!stream || (stream.holder && stream.holder.sid !== sid)) return;
-    if (why === WHY.LEFT) this.people.leave(stream, "left");
-    else if (why === WHY.REMOVED) this.people.leave(stream, "failed");
-    else if (stream.holder) this.people.lose(stream);
   }
 
   receive(frame: Extract<Frame, { type: "send" | "recv" }>): void {
@@ -505,28 +496,7 @@ export class Membership {
     const { clock } = this.#options;
     const person = this.people.get(name);
     const member = makeRosterMember({ sid, fingerprint, name, person, clock, before: same });
-    const listener = {
-      hello: (channel: PeerChannel, message: HelloMessage) => this.#hello(member, channel, message),
-      ready: () => {
-        this.sender.pump();
-        this.#options.ready(member);
-        this.own.ready(member);
-        this.files?.ready(member);
-      },
-      message: (message: MemberMessage, inbox: Inbox) => {
-        if (message.type === "standby" || message.type === "succession") {
-          return this.#options.succession(member, message);
-        }
-        if (message.type === "file") return this.files?.take(member, message.bytes);
-        if (message.type === "own") return this.own.take(member, message.bytes);
-        const pairView = () => this.#views.pair(member);
-        this.#memberEvents.take(member, message, { inbox, pairView });
-      },
-      down: (end: ChannelEnd) => this.#down(member, end),
-      refused: (end: ChannelEnd) => this.#refused(member, end),
-    };
-    const { outbox } = this;
-    member.peer = new Peer({ sid, fingerprint }, this.#context!, { outbox, listener });
+    this.#channels.add(member, this.#context!);
     this.roster.members.set(sid, member);
     this.people.list(name);
     return member;
@@ -543,59 +513,5 @@ export class Membership {
   #changeView(): void {
     const { sid, relay } = this.#context!;
     this.#inboxes.changeView(this.#views.update({ sid, relay }));
-  }
-
-  #isLive(inbox: Inbox): boolean {
-    return this.roster.members.values().some((member) =>
-      member.inbox === inbox && member.stream?.holder === member
-    );
-  }
-
-  // Events of the channels.
-
-  #hello(member: RosterMember, channel: PeerChannel, message: HelloMessage): Streams {
-    const { instance, nick, features } = message;
-    const before = member.stream;
-    const replaces = before?.instance === instance && before.holder === member;
-    if (before?.instance !== instance && before?.holder === member) this.people.lose(before);
-    const inbox = this.#inboxes.of(member.name, instance);
-    inbox.onGiven = () => member.peer?.acknowledgeSoon();
-    const older = this.#holderOf(member, instance);
-    const stream = this.people.show(member, instance);
-    member.stream = stream;
-    member.inbox = inbox;
-    member.refused = false;
-    member.features = features;
-    if (!replaces) this.own.greet(member);
-    this.#options.guesses.show(member.name);
-    older?.peer?.end(REASON.REPLACED); // §6: the newer channel takes the stream
-    // The nick changed after our HELLO, before there was a stream to queue the change for.
-    if (channel.sentNick !== this.nick) this.outbox.addNick(stream);
-    this.outbox.complete(stream);
-    this.#memberEvents.greet(member, { key: channel.peer, nick, replaces });
-    return { stream, inbox };
-  }
-
-  /** Another member whose channel has the stream of this instance. */
-  #holderOf(member: RosterMember, instance: string): RosterMember | undefined {
-    return this.roster.membersOf(member.name).find((other) =>
-      other !== member && other.stream?.instance === instance && other.stream.holder === other
-    );
-  }
-
-  #down(member: RosterMember, { reason }: ChannelEnd): void {
-    const { stream } = member;
-    if (stream?.holder !== member) return;
-    if (GONE_REASONS.includes(reason)) this.people.refuse(stream);
-    else this.people.lose(stream);
-  }
-
-  #refused(member: RosterMember, end: ChannelEnd): void {
-    if (member.refused) return;
-    member.refused = true;
-    const { stream } = member;
-    const isGone = GONE_REASONS.includes(end.reason);
-    if (isGone && stream?.lostAt !== undefined) this.people.leave(stream, "failed");
-    this.#memberEvents.reportRefused(member, end);
   }
 }

@@ -6,7 +6,6 @@
 
 import { encodeHex, equalBytes } from "../base/bytes.ts";
 import type { Timer } from "../base/clock.ts";
-import { isLoopback } from "../base/ip.ts";
 import { REASON, WHY } from "../protocol/frames.ts";
 import { realPrimitives } from "../protocol/primitives.ts";
 import {
@@ -21,7 +20,7 @@ import { Beforehand } from "./beforehand.ts";
 import { HeldLists } from "./held_lists.ts";
 import type { Hop } from "./hop.ts";
 import { HostSide } from "./host_side.ts";
-import { Inquiry, type InquiryListener } from "./inquiry.ts";
+import type { Inquiry } from "./inquiry.ts";
 import type { Ended, Link } from "./link.ts";
 import { ListChecks, type Verdict } from "./list_checks.ts";
 import { Offering } from "./offering.ts";
@@ -29,7 +28,8 @@ import { OwnPlace } from "./own_place.ts";
 import { keyOf, PassedOver } from "./passed_over.ts";
 import type { SuccessionMessage } from "./peer_channel.ts";
 import type { RosterMember } from "./roster.ts";
-import { ASLEEP_MS, type Found, Search } from "./search.ts";
+import { ASLEEP_MS, type Found } from "./search.ts";
+import { ANY_PORT, type Loss, Searching } from "./searching.ts";
 import { type Standing, standingOf } from "./standing.ts";
 import type { SuccessionOptions } from "./succession_options.ts";
 import { type LastHost, Ways } from "./ways.ts";
@@ -41,13 +41,9 @@ const FRESH_MS = 4000;
 const TICK_MS = 250;
 /** How often the addresses of the own relay are compared with those that were offered. */
 const ADDRESSES_MS = 5000;
-/** A search that takes longer is reported. */
-const LONG_SEARCH_MS = 4000;
 /** A relay that twice ends a connection within this time of its WELCOME is passed over. */
 const STABLE_MS = 30_000;
 const NO_PERSON = new Uint8Array(32);
-/** Where the port of a relay is not known: it is reached as the session began. */
-const ANY_PORT = 1;
 
 /** Where the room is, and where it goes. */
 export class Succession {
@@ -57,18 +53,13 @@ export class Succession {
   readonly #beforehand: Beforehand;
   readonly #lists: HeldLists;
   readonly #checks = new ListChecks<RosterMember>((member, list) => this.#takeList(member, list));
-  readonly #ways: Ways;
+  readonly #searching: Searching;
   /** Where the own relay is; undefined for a guest. */
   readonly #own: OwnPlace | undefined;
   readonly #hostSide: HostSide;
   /** Undefined for who does not stand by. */
   readonly #offering: Offering | undefined;
   #host: LastHost | undefined;
-  #search: Search<Inquiry> | undefined;
-  #searched = { hostClosed: false, keepsConnection: false };
-  /** Since when a host is searched for, over all searches up to a WELCOME. */
-  #searchedSince: number | undefined;
-  #isReported = false;
   /** What is searched for: silence while the connection is kept, or a new place after its loss. */
   #phase: "home" | "up" | "silent" | "search" = "home";
   #next: PromiseWithResolvers<Hop | undefined> | undefined;
@@ -82,8 +73,6 @@ export class Succession {
   #addressesAt = 0;
   /** So much of the present silence was this computer's own. */
   #forgivenMs = 0;
-  /** The own relay could not be prepared to host, in this search. */
-  #isUnfit = false;
   #isStopped = false;
 
   constructor(options: SuccessionOptions) {
@@ -96,12 +85,23 @@ export class Succession {
     this.#own = own && new OwnPlace(own, person);
     const isOwn = (place: Place) => this.#isOwn(place);
     this.#lists = new HeldLists({ room, primitives, lastLists, isOwn });
-    this.#ways = new Ways(options.network, () => this.#host);
+    const ways = new Ways(options.network, () => this.#host);
+    const { passedOver } = this;
+    this.#searching = new Searching(options, {
+      lists: this.#lists,
+      ways,
+      own: this.#own,
+      passedOver,
+      host: () => this.#host,
+      hosts: () => this.hosts,
+      listen: () => this.#listen(),
+      found: (found) => this.#found(found),
+    });
     this.#hostSide = new HostSide(options, {
       place: this.#own,
-      passedOver: this.passedOver,
-      ways: this.#ways,
-      ask: (place, listener) => this.#ask(place, listener),
+      passedOver,
+      ways,
+      ask: (place, listener) => this.#searching.ask(place, listener),
       giveWay: (to, inquiry) => this.#giveWay(to, inquiry),
     });
     if (own && standsBy) {
@@ -155,8 +155,8 @@ export class Succession {
     const relay = link.relay.fingerprint;
     const hasMoved = this.#host !== undefined && !equalBytes(this.#host.relay, relay);
     if (hop && this.hosts && !this.#isOwn(hop.place)) this.#rest();
-    this.#endSearch();
-    this.#hasHostLeft = this.#isUnfit = false;
+    this.#searching.welcomed();
+    this.#hasHostLeft = false;
     this.#host = {
       relay,
       session: link.session,
@@ -196,7 +196,7 @@ export class Succession {
       const { member } = this.#offering ?? {};
       if (member) void this.#offer(member);
     }
-    this.#reportSearch(now);
+    this.#searching.report();
     this.#hostSide.keepList();
     this.#tell();
     this.#timer = clock.after(TICK_MS, () => this.#tick());
@@ -210,22 +210,13 @@ export class Succession {
     if (!this.hosts) this.#silent(silentMs - this.#forgivenMs);
   }
 
-  #reportSearch(now: number): void {
-    if (this.#searchedSince === undefined || this.#isReported) return;
-    if (now - this.#searchedSince < LONG_SEARCH_MS) return;
-    this.#isReported = true;
-    this.#options.searching(this.#lists.namer, true);
-  }
-
   /** Nothing was heard on the live connection for so long. */
   #silent(ms: number): void {
     if (this.#phase === "up" && ms >= SUSPECT_MS && this.#lists.newest) {
       this.#phase = "silent";
       this.#beginSearch({ hostClosed: false, keepsConnection: true });
     } else if (this.#phase === "silent" && ms < SUSPECT_MS) {
-      // Nothing has happened.
-      if (this.#isReported) this.#options.searching(this.#lists.namer, false);
-      this.#endSearch();
+      this.#searching.cancel();
       this.#phase = "up";
     }
   }
@@ -251,7 +242,7 @@ export class Succession {
       this.#offerHop(undefined);
     } else if (this.#phase === "silent" && !hostClosed) {
       this.#phase = "search";
-      this.#search?.lostConnection();
+      this.#searching.lostConnection();
     } else {
       this.#phase = "search";
       this.#beginSearch({ hostClosed, keepsConnection: false });
@@ -289,7 +280,7 @@ export class Succession {
   missed({ keepsOld }: Hop): void {
     if (keepsOld) return;
     this.#phase = "search";
-    this.#beginSearch(this.#searched);
+    this.#beginSearch();
   }
 
   /** The next connection; pending while nothing moves, undefined to go where the session began, after §5's waits. */
@@ -311,7 +302,7 @@ export class Succession {
   stop(): void {
     this.#isStopped = true;
     this.#options.clock.cancel(this.#timer);
-    this.#endSearch();
+    this.#searching.end();
     this.#hostSide.stop();
     this.#phase = "home";
     this.#offerHop(undefined);
@@ -366,70 +357,18 @@ export class Succession {
     return this.#options.own!.dial(signal);
   }
 
-  #beginSearch(how: { hostClosed: boolean; keepsConnection: boolean }): void {
-    const { clock, random } = this.#options;
-    this.#searched = how;
-    this.#searchedSince ??= clock.now();
-    this.#search?.stop();
-    const { order, earlier } = this.#order();
-    const ownIndex = order.findIndex((entry) => this.#isOwn(entry));
-    const search = this.#search = new Search<Inquiry>({
-      clock,
-      random,
-      order,
-      earlier,
-      own: ownIndex > 0 && this.#mayHost ? ownIndex : undefined,
-      isOwn: (place) => this.#isOwn(place),
-      ...how,
-      members: [...this.#options.members()].length,
-      passedOver: this.passedOver,
-      ask: (place, isHost, listener) => this.#ask(place, listener, isHost),
-    });
+  /** @param loss As the last time, unless told. */
+  #beginSearch(loss?: Loss): void {
+    this.#searching.begin(loss);
     this.#watch();
-    void search.found.then((found) => this.#found(search, found));
-  }
-
-  #endSearch(): void {
-    this.#search?.stop();
-    this.#search = undefined;
-    this.#searchedSince = undefined;
-    this.#isReported = false;
   }
 
   #isOwn(place: Pick<Place, "relay" | "port">): boolean {
     return this.#own?.is(place) ?? false;
   }
 
-  /** Nobody else could come to a relay with loopback addresses alone, unless they were there before. */
-  get #mayHost(): boolean {
-    if (this.#isUnfit) return false;
-    if (!this.#own?.isOnLoopback) return this.#own !== undefined;
-    const { remote } = this.#host ?? {};
-    return this.#host
-      ? remote !== undefined && isLoopback(remote)
-      : this.#options.lookAgain !== undefined;
-  }
-
-  #order(): { order: Entry[]; earlier: Entry[] } {
-    return this.#lists.order(this.#host?.place);
-  }
-
-  #ask(place: Place, listener: InquiryListener, isHost = false): Inquiry {
-    const ways = this.#ways.to(place, this.#lists.newest);
-    // Where this relay was reached last, and no other.
-    const last = this.#host?.place;
-    const isLast = last ? keyOf(last) === keyOf(place) : !this.#host;
-    if (isHost && isLast) ways.unshift(this.#host?.way ?? this.#options.home);
-    else if (place.port === ANY_PORT) ways.unshift(this.#options.home);
-    const own = this.hosts ? this.#own!.entry : undefined;
-    return new Inquiry({ ways, expected: place.relay, own }, this.#options, listener);
-  }
-
-  async #found(search: Search<Inquiry>, found: Found<Inquiry>): Promise<void> {
-    this.#listen(); // something may have come at the last moment
-    if (search !== this.#search) return;
-    this.#search = undefined;
-    if (found.type === "host") return await this.#open();
+  #found(found: Found<Inquiry>): void {
+    if (found.type === "host") return void this.#open();
     const { entry, question } = found;
     const listed = this.#lists.newest?.entries.find((it) => keyOf(it) === keyOf(entry));
     this.#offerHop({
@@ -446,18 +385,17 @@ export class Succession {
   async #open(): Promise<void> {
     const { own, joinKey } = this.#options;
     if (!await own!.prepare()) {
-      this.#isUnfit = true;
-      if (!this.#isStopped) this.#beginSearch(this.#searched);
+      if (!this.#isStopped) this.#searching.beginUnfit();
       return;
     }
-    const { order, earlier } = this.#order();
+    const { order, earlier } = this.#searching.order();
     const rank = order.findIndex((entry) => this.#isOwn(entry));
     const isLocked = this.#host?.isLocked ?? true; // at the start it is for whoever started this
     const key = isLocked ? await joinKey(own!.key.fingerprint) : undefined;
     if (this.#isStopped) return;
     own!.open(this.#room, key);
     // A host that has quit is not one that was lost.
-    const first = this.#hasHostLeft && this.#searched.hostClosed ? 1 : 0;
+    const first = this.#hasHostLeft && this.#searching.hostClosed ? 1 : 0;
     this.#hostSide.begin([...earlier, ...order.slice(first, rank)], order.slice(rank + 1));
     this.#watch();
     this.#offerHop(this.#ownHop());

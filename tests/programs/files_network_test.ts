@@ -50,8 +50,9 @@ class Sending {
     try {
       await Deno.mkdir(`${folder}/in`);
       await writeRandom(`${folder}/film.bin`, bytes);
-      const args = { carl: ["--download", `${folder}/in`] };
-      const guests = ["bob", "carl", "dora", "emil", "fred"].slice(0, options.people - 1);
+      const carl = [...options.args?.carl ?? [], "--download", `${folder}/in`];
+      const args = { ...options.args, carl };
+      const guests = ["bob", "carl", "dora", "emil", "p5"].slice(0, options.people - 1);
       await using room = await MovingRoom.make({ ...options, args, guests });
       const sending = new Sending(folder, room);
       await during(sending);
@@ -220,11 +221,22 @@ async function expectWhole(
   }
 }
 
-test("a file arrives while both sides and the server are killed", {}, async () => {
+const KILLED: readonly { way: string; long: boolean; args: readonly string[] }[] = [
+  { way: "directly", long: false, args: [] },
+  { way: "through the server", long: true, args: ["--no-direct"] },
+];
+
+for (const { way, long, args } of KILLED) {
+  const name = `a file arrives ${way} while both sides and the server are killed`;
+  test(name, { long }, () => killAll(args));
+}
+
+async function killAll(args: readonly string[]): Promise<void> {
   const isSmall = KILLED_BYTES <= 100 * MB;
   const [kills, relayKills] = isSmall ? [2, 1] : [10, 3];
   const options: MovingRoomOptions = {
     people: 6,
+    args: { carl: args },
     prepare: async (computer, person) => {
       if (isSmall && person === "bob") await slowDown(computer, SLOW);
     },
@@ -252,4 +264,4 @@ test("a file arrives while both sides and the server are killed", {}, async () =
     await sending.ends();
     await expectWhole(room, others, { mayReconnect: true });
   });
-});
+}

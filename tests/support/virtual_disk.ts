@@ -154,8 +154,9 @@ export class VirtualDisk implements Disk {
         await this.synced;
       },
       tryHold: () => {
-        if (node.held) return false;
-        return holds = node.held = true;
+        const isFree = !node.held;
+        if (isFree) holds = node.held = true;
+        return Promise.resolve(isFree);
       },
       close: () => {
         if (holds) node.held = false;

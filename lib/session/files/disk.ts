@@ -7,6 +7,8 @@
 
 import { statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { systemClock } from "../../base/clock.ts";
+import { settledWithin } from "../../transport/mod.ts";
 import { PART_SUFFIX } from "./name.ts";
 
 /** What is found under a path; `other` is a symbolic link or a device. */
@@ -30,8 +32,8 @@ export interface OpenFile {
   size(): number;
   /** Resolves once what was written is on the disk. */
   sync(): Promise<void>;
-  /** @returns Whether no other program holds the file. It is held until it is closed. */
-  tryHold(): boolean;
+  /** @returns Whether nobody else holds the file; soon. It is held until it is closed. */
+  tryHold(): Promise<boolean>;
   close(): void;
 }
 
@@ -126,13 +128,16 @@ function findOrdinaryMode(folder: string): number {
   }
 }
 
-/** The paths of files that this program holds. */
+/** The paths of files that this program holds, or waits for. */
 const held = new Set<string>();
+/** How long to wait for a lock where one cannot try without waiting. */
+const LOCK_WAIT_MS = 1000;
 
 class RealFile implements OpenFile {
   readonly #path: string;
   readonly #file: Deno.FsFile;
   #isHeld = false;
+  #isClosed = false;
 
   constructor(path: string, how: "read" | "write" | "new") {
     this.#path = path;
@@ -168,24 +173,41 @@ class RealFile implements OpenFile {
     return this.#file.sync();
   }
 
-  tryHold(): boolean {
-    if (held.has(this.#path) || !tryLock(this.#file)) return false;
-    held.add(this.#path);
-    return this.#isHeld = true;
+  async tryHold(): Promise<boolean> {
+    const path = this.#path;
+    if (held.has(path)) return false;
+    held.add(path);
+    let isTooLate = false;
+    const locking = tryLock(this.#file).then((isLocked) => {
+      this.#isHeld = isLocked && !isTooLate;
+      if (!this.#isHeld) held.delete(path);
+      if (isTooLate) this.close();
+    });
+    await settledWithin(systemClock, LOCK_WAIT_MS, locking);
+    isTooLate = true;
+    return this.#isHeld;
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     if (this.#isHeld) held.delete(this.#path);
     this.#file.close();
   }
 }
 
 /**
- * Locks a file if no other program holds it. Deno 2.6 can only wait for a lock, and this thread may not: there, two
- * programs that one person runs at once both open the part, and the sender chooses which one writes.
+ * Locks a file if no other program holds it. Deno 2.6 can only wait for that: the promise may not resolve before the
+ * other one has ended.
  *
- * @returns Whether it is ours.
+ * @returns Whether it is ours, as it is where the file system has no locks.
  */
-function tryLock(file: Deno.FsFile): boolean {
-  return "tryLockSync" in file ? file.tryLockSync(true) : true;
+async function tryLock(file: Deno.FsFile): Promise<boolean> {
+  try {
+    if ("tryLockSync" in file) return file.tryLockSync(true);
+    await (file as Deno.FsFile).lock(true);
+  } catch {
+    // Without locks a part can be gone on with all the same.
+  }
+  return true;
 }

@@ -9,7 +9,7 @@ import { ProtocolError } from "../../base/errors.ts";
 import type { FileFrame } from "../../protocol/file_frames.ts";
 import type { OpenFile } from "./disk.ts";
 import { PART_SUFFIX } from "./name.ts";
-import { Part } from "./part.ts";
+import { openPart, Part } from "./part.ts";
 import { expectRoom, hashPieces, type Have, NOTHING, type Sink, type SinkOptions } from "./sink.ts";
 import type { Pause } from "./slices.ts";
 
@@ -40,7 +40,9 @@ export class FileSink implements Sink {
       this.#have = { have: size, hash: await hashPieces(disk, [[this.#twin, size]], pause) };
       return this.#have;
     }
-    const { path } = this.#openPart();
+    const part = await openPart(this.#options, pause);
+    if (part === undefined) return NOTHING;
+    const { path } = this.#part = part;
     const have = size === null ? 0 : Math.min(disk.look(path)?.size ?? 0, size);
     expectRoom(this.#options, have);
     this.#have = have === 0
@@ -55,11 +57,6 @@ export class FileSink implements Sink {
     const found = disk.look(path);
     const isTwin = found?.kind === "file" && found.size === size && size > 0;
     return isTwin && disk.look(path + PART_SUFFIX) === undefined ? path : undefined;
-  }
-
-  #openPart(): Part {
-    const { disk, folder, head } = this.#options;
-    return this.#part = Part.open(disk, folder, head);
   }
 
   take(frame: FileFrame): void {
@@ -83,8 +80,9 @@ export class FileSink implements Sink {
       this.#twin = undefined;
       expectRoom(this.#options, 0);
     }
-    const { path } = this.#part ?? this.#openPart();
-    this.#file = this.#options.disk.open(path, "write");
+    const { disk, folder, head } = this.#options;
+    const { path } = this.#part ??= Part.begin(disk, folder, head);
+    this.#file = disk.open(path, "write");
     this.#file.truncate(from);
     this.#file.seek(from);
   }
@@ -124,7 +122,7 @@ export class FileSink implements Sink {
   discard(): void {
     this.#file?.close();
     this.#file = undefined;
-    (this.#part ?? this.#openPart()).discard();
+    this.#part?.discard();
     this.#part = undefined;
   }
 }

@@ -16,7 +16,7 @@ import {
 } from "../../protocol/file_frames.ts";
 import { FileHash } from "../../protocol/file_hash.ts";
 import type { OpenFile } from "./disk.ts";
-import { Part, type PartEntry } from "./part.ts";
+import { openPart, type Part, type PartEntry } from "./part.ts";
 import {
   expectRoom,
   hashPieces,
@@ -72,13 +72,14 @@ export class FolderSink implements Sink {
 
   async look(pause: Pause): Promise<Have> {
     this.close();
-    const { disk, folder, head } = this.#options;
     this.#isGoing = false;
     this.#position = 0;
-    const part = this.#part = Part.open(disk, folder, head);
+    const part = this.#part = await openPart(this.#options, pause);
+    if (part === undefined) return NOTHING;
     await this.#recall(part, pause);
     const pieces = await this.#piecesThere(part, pause);
     if (!await pause()) return NOTHING;
+    const { disk } = this.#options;
     const have = pieces.reduce((sum, [, size]) => sum + size, 0);
     expectRoom(this.#options, have);
     this.#have = have === 0 ? NOTHING : { have, hash: await hashPieces(disk, pieces, pause) };
@@ -270,10 +271,9 @@ export class FolderSink implements Sink {
   }
 
   discard(): void {
-    const { disk, folder, head } = this.#options;
     this.#file?.close();
     this.#file = this.#present = undefined;
-    (this.#part ?? Part.open(disk, folder, head)).discard();
+    this.#part?.discard();
     this.#part = undefined;
   }
 }

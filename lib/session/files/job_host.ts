@@ -81,9 +81,9 @@ export class JobHost {
   }
 
   /** Removes old parts; see {@linkcode Part.tidy}. */
-  tidy(folder: string): void {
+  async tidy(folder: string): Promise<void> {
     try {
-      Part.tidy(this.#options.disk, folder, this.#options.clock.wallTime());
+      await Part.tidy(this.#options.disk, folder, this.#options.clock.wallTime());
     } catch {
       // They take room, and nothing else.
     }

@@ -8,6 +8,7 @@
 import { join } from "node:path";
 import { decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
 import type { Disk, OpenFile } from "./disk.ts";
+import type { Pause } from "./slices.ts";
 import { MAX_NUMBER, nameKey, NOTES_SUFFIX, numberedName, PART_SUFFIX } from "./name.ts";
 
 /** What a part is a part of. */
@@ -76,11 +77,22 @@ export class Part {
    * @throws {NoPlaceError} Every name is taken.
    * @throws The error of the operating system.
    */
-  static open(disk: Disk, folder: string, head: PartHead): Part {
-    for (let number = 1; number <= MAX_NUMBER; number++) {
-      const name = number === 1 ? head.name : numberedName(head.name, number);
-      const part = Part.#openAs(disk, join(folder, name + PART_SUFFIX), head);
+  static async open(disk: Disk, folder: string, head: PartHead): Promise<Part> {
+    for (const path of pathsOf(folder, head)) {
+      const begun = Part.#begin(disk, path, head);
+      if (await begun?.isHeld) return begun!.part;
+      begun?.part.close(); // somebody else was quicker, and has it now
+      const part = begun === undefined ? await Part.#resume(disk, path, head) : undefined;
       if (part !== undefined) return part;
+    }
+    throw new NoPlaceError();
+  }
+
+  /** Begins one, as {@linkcode open} does where there is none. */
+  static begin(disk: Disk, folder: string, head: PartHead): Part {
+    for (const path of pathsOf(folder, head)) {
+      const begun = Part.#begin(disk, path, head);
+      if (begun !== undefined) return begun.part;
     }
     throw new NoPlaceError();
   }
@@ -107,7 +119,7 @@ export class Part {
   }
 
   /** Removes the parts in a folder that nobody has gone on with for seven days. */
-  static tidy(disk: Disk, folder: string, now: number): void {
+  static async tidy(disk: Disk, folder: string, now: number): Promise<void> {
     for (const name of disk.list(folder)) {
       if (!name.endsWith(PART_SUFFIX + NOTES_SUFFIX)) continue;
       const notesPath = join(folder, name);
@@ -115,7 +127,7 @@ export class Part {
       const times = [notesPath, path].map((it) => disk.look(it)?.mtime ?? 0);
       if (now - Math.max(...times) < PART_KEPT_MS) continue;
       const notes = disk.open(notesPath, "write");
-      const isFree = notes.tryHold();
+      const isFree = await notes.tryHold();
       notes.close();
       if (!isFree) continue;
       if (disk.look(path) !== undefined) disk.remove(path, { recursive: true });
@@ -124,16 +136,14 @@ export class Part {
   }
 
   /** @returns Nothing if the part of something else is there, or another program holds it. */
-  static #openAs(disk: Disk, path: string, head: PartHead): Part | undefined {
+  static async #resume(disk: Disk, path: string, head: PartHead): Promise<Part | undefined> {
     const notesPath = path + NOTES_SUFFIX;
-    const found = disk.look(notesPath);
-    const part = disk.look(path);
-    if (found === undefined) return part === undefined ? Part.#begin(disk, path, head) : undefined;
-    if (found.kind !== "file") return undefined;
+    if (disk.look(notesPath)?.kind !== "file") return undefined;
     const notes = disk.open(notesPath, "write");
     try {
-      const known = notes.tryHold() ? readNotes(notes) : undefined;
-      if (known !== undefined && isSame(known.head, head) && part?.kind === head.kind) {
+      const known = await notes.tryHold() ? readNotes(notes) : undefined;
+      const isThere = disk.look(path)?.kind === head.kind;
+      if (known !== undefined && isThere && isSame(known.head, head)) {
         notes.truncate(known.end);
         notes.seek(known.end);
         return new Part(disk, path, { ...known, notes });
@@ -146,19 +156,26 @@ export class Part {
     return undefined;
   }
 
-  static #begin(disk: Disk, path: string, head: PartHead): Part {
-    const notes = disk.open(path + NOTES_SUFFIX, "new");
+  /** @returns Nothing if something is there. */
+  static #begin(
+    disk: Disk,
+    path: string,
+    head: PartHead,
+  ): { part: Part; isHeld: Promise<boolean> } | undefined {
+    const notesPath = path + NOTES_SUFFIX;
+    if (disk.look(path) !== undefined || disk.look(notesPath) !== undefined) return undefined;
+    const notes = disk.open(notesPath, "new");
+    const isHeld = notes.tryHold();
     try {
-      notes.tryHold();
       notes.write(encodeUtf8(JSON.stringify(head) + "\n"));
       if (head.kind === "folder") disk.makeFolder(path);
       else disk.open(path, "new").close();
     } catch (error) {
       notes.close();
-      disk.remove(path + NOTES_SUFFIX);
+      disk.remove(notesPath);
       throw error;
     }
-    return new Part(disk, path, { head, entries: [], notes });
+    return { part: new Part(disk, path, { head, entries: [], notes }), isHeld };
   }
 
   /** Notes an entry of a folder before it is created. */
@@ -244,6 +261,24 @@ export class Part {
 /** Every name under which something could be kept is taken. */
 export class NoPlaceError extends Error {
   override name = "NoPlaceError";
+}
+
+/** Opens a part as {@linkcode Part.open} does. @returns Nothing if it was not to go on meanwhile. */
+export async function openPart(
+  { disk, folder, head }: { disk: Disk; folder: string; head: PartHead },
+  pause: Pause,
+): Promise<Part | undefined> {
+  const part = await Part.open(disk, folder, head);
+  if (await pause()) return part;
+  part.close();
+  return undefined;
+}
+
+/** Where a part may be. */
+function* pathsOf(folder: string, { name }: PartHead): Generator<string> {
+  for (let number = 1; number <= MAX_NUMBER; number++) {
+    yield join(folder, (number === 1 ? name : numberedName(name, number)) + PART_SUFFIX);
+  }
 }
 
 /** @returns Whether it was linked; else an empty file was created there, on a file system without links. */

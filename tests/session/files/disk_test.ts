@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { basename } from "node:path";
 import { realDisk } from "../../../lib/session/files/disk.ts";
+import { Part, PART_KEPT_MS } from "../../../lib/session/files/part.ts";
+import { poll } from "../../support/program.ts";
+import { HEAD } from "../../support/part_holder.ts";
 
 const isUnix = Deno.build.os !== "windows";
 
@@ -32,3 +36,69 @@ Deno.test("what is released has the mode of an ordinary file or folder, and its 
 Deno.test("what has neither modes nor times is released all the same", () => {
   realDisk.release("/dev/null/nothing", { executable: false, mtime: 5000 });
 });
+
+/** Another program that opens a part in a folder. */
+class Holder implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+
+  constructor(folder: string) {
+    const script = new URL("../../support/part_holder.ts", import.meta.url).href;
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-check", "--allow-read", "--allow-write", script, folder],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+  }
+
+  /** The name of the part that it holds. */
+  async name(): Promise<string> {
+    const reader = this.#child.stdout.getReader();
+    const { value } = await reader.read();
+    reader.releaseLock();
+    return basename(new TextDecoder().decode(value).trim());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.stdout.cancel();
+    await this.#child.stdin.abort().catch(() => {});
+    await this.#child.status;
+  }
+}
+
+Deno.test("of two programs one has a part, until it ends; another one begins its own", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    {
+      await using first = new Holder(folder);
+      assert.equal(await first.name(), "film.bin.hearth-part");
+      {
+        await using second = new Holder(folder);
+        assert.equal(await second.name(), "film (2).bin.hearth-part");
+        const third = await Part.open(realDisk, folder, HEAD);
+        assert.equal(basename(third.path), "film (3).bin.hearth-part");
+        const fourth = await Part.open(realDisk, folder, HEAD); // in this same program
+        assert.equal(basename(fourth.path), "film (4).bin.hearth-part");
+        third.close();
+        fourth.close();
+      }
+      // What is held is not removed either, however old it is.
+      await Part.tidy(realDisk, folder, Date.now() + 2 * PART_KEPT_MS);
+      assert.deepEqual(realDisk.list(folder).sort(), PART_FILES);
+    }
+    // The system closes the files of what was killed, and a lock that came too late is given back: soon.
+    await poll(async () => {
+      const part = await Part.open(realDisk, folder, HEAD);
+      part.close();
+      return basename(part.path) === "film.bin.hearth-part";
+    }, () => "the part of what has ended");
+    await poll(async () => {
+      await Part.tidy(realDisk, folder, Date.now() + 2 * PART_KEPT_MS);
+      return realDisk.list(folder).length === 0;
+    }, () => "the end of old parts");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+const PART_FILES = ["film.bin.hearth-part", "film.bin.hearth-part.json"];

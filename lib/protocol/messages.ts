@@ -70,6 +70,7 @@ export const MESSAGE = {
   READ: 0x61,
   WANT: 0x62,
   GIVE: 0x63,
+  RECAP: 0x64,
   LAST_EXTENSION: 0x7f,
 } as const;
 
@@ -288,7 +289,7 @@ export function decodeMessage(plaintext: Bytes): Message {
       return orExtension(() => ({ type: "succession", ...decodeSuccession(body) }));
     default:
       if (isFileMessage(type)) return { type: "file", bytes: plaintext };
-      if (type >= MESSAGE.COPY && type <= MESSAGE.GIVE) return { type: "own", bytes: plaintext };
+      if (type >= MESSAGE.COPY && type <= MESSAGE.RECAP) return { type: "own", bytes: plaintext };
       if (type >= MESSAGE.FIRST_EXTENSION && type <= MESSAGE.LAST_EXTENSION) {
         return { type: "extension" };
       }

@@ -1,5 +1,6 @@
 /**
- * Messages between terminals of one person, and about what was missed: COPY, READ, WANT and GIVE (PROTOCOL.md §17).
+ * Messages between terminals of one person, and about what was missed: COPY, READ, WANT, GIVE and RECAP (PROTOCOL.md
+ * §17).
  *
  * @module
  */
@@ -34,6 +35,8 @@ import { isReceivableNick } from "./names.ts";
 
 /** The bit of HELLO's features that says: terminals of one person tell each other what they know. */
 export const OWN_FEATURE = 2;
+/** The bit of HELLO's features that says: what its sender writes may be handed on to people who come later. */
+export const RECAP_FEATURE = 4;
 
 /** The longest time that a WANT asks for: 7 days. */
 export const MAX_WANT_SECONDS = 604_800;
@@ -68,7 +71,9 @@ export type OwnMessage =
   | { type: "read"; other: Bytes | undefined; reference: string }
   | { type: "want"; scope: number; seconds: number; references: readonly string[] }
   /** Messages and notes; `at` is how long ago they were shown, in ms. */
-  | { type: "give"; last: boolean; entries: readonly HistoryEntry[] };
+  | { type: "give"; last: boolean; entries: readonly HistoryEntry[] }
+  /** Whether what its sender writes from now on may be handed on. */
+  | { type: "recap"; isOn: boolean };
 
 /**
  * Encodes a message.
@@ -106,6 +111,8 @@ export function encodeOwnMessage(message: OwnMessage): Bytes {
         Uint8Array.of(MESSAGE.GIVE, message.last ? 1 : 0),
         ...message.entries.map(encodeEntry),
       );
+    case "recap":
+      return Uint8Array.of(MESSAGE.RECAP, message.isOn ? 1 : 0);
   }
 }
 
@@ -126,6 +133,8 @@ export function decodeOwnMessage(bytes: Uint8Array): OwnMessage {
       return decodeWant(body);
     case MESSAGE.GIVE:
       return decodeGive(body);
+    case MESSAGE.RECAP:
+      return decodeRecap(body);
     default:
       throw new ProtocolError("unknown-type");
   }
@@ -188,6 +197,12 @@ function decodeGive(body: Uint8Array): OwnMessage {
   const entries = decodeEntries(body.subarray(1));
   for (const entry of entries) check(entry);
   return { type: "give", last: body[0] === 1, entries };
+}
+
+function decodeRecap(body: Uint8Array): OwnMessage {
+  expectLength(body, 1);
+  if (body[0]! > 1) throw new ProtocolError("bad-field");
+  return { type: "recap", isOn: body[0] === 1 };
 }
 
 /** @throws {ProtocolError} It is no message or note that could have been shown. */

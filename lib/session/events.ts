@@ -93,8 +93,10 @@ export interface ChatEvent {
   text: string;
   /** It is from the user's own history. */
   history?: true;
-  /** This terminal has missed it, and got it from another one of the user's own. */
+  /** This terminal has missed it, and got it from another one of the user's own, or from others. */
   missed?: true;
+  /** Nobody has proved it: these people say so, `SHA256:…`. Its author may send it later, with the same id. */
+  hearsay?: string[];
   /** When it was shown, ISO 8601, if it is from the history or was missed. */
   at?: string;
   /** The user has written it, at another terminal or before this run. */
@@ -148,12 +150,12 @@ export interface NoteEvent {
 /** What this terminal has missed follows: `count` messages with `missed`, then what was done to them. */
 export interface MissedEvent {
   event: "missed";
-  /** Another terminal of the user's own has told it. */
-  from: "own";
+  /** Another terminal of the user's own has told it, or other people. */
+  from: "own" | "hearsay";
   /** The fingerprints of who told it. */
   by: string[];
   count: number;
-  /** How long this terminal was away; where that is not known, how long ago the first of them was shown. */
+  /** How long this terminal was away; where that is not known, or others tell it, how long ago the first was shown. */
   seconds: number;
 }
 

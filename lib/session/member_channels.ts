@@ -23,6 +23,7 @@ import type {
 import type { PeerContext } from "./peer_handshake.ts";
 import type { People } from "./people.ts";
 import type { OwnViews } from "./room_view.ts";
+import type { Recap } from "./recap.ts";
 import type { Roster, RosterMember } from "./roster.ts";
 
 /** Reasons of CLOSE in a peer channel after which an instance is gone for good, §6. */
@@ -36,6 +37,7 @@ export interface MemberChannelsParts {
   readonly inboxes: Inboxes;
   readonly events: MemberEvents;
   readonly own: OwnTerminals;
+  readonly recap: Recap;
   readonly files: FileChannels | undefined;
   readonly views: OwnViews;
   readonly guesses: Guesses;
@@ -59,10 +61,11 @@ export class MemberChannels {
 
   /** Gives a member a channel, which is still to be started. */
   add(member: RosterMember, context: PeerContext): void {
-    const { outbox, own, files, views, events, pump, ready, succession } = this.#parts;
+    const { outbox, own, recap, files, views, events, pump, ready, succession } = this.#parts;
     const listener = {
       hello: (channel: PeerChannel, message: HelloMessage) => this.#hello(member, channel, message),
       ready: () => {
+        recap.ready(member); // before what is written
         pump();
         ready(member);
         own.ready(member);
@@ -73,7 +76,10 @@ export class MemberChannels {
           return succession(member, message);
         }
         if (message.type === "file") return files?.take(member, message.bytes);
-        if (message.type === "own") return own.take(member, message.bytes);
+        if (message.type === "own") {
+          own.take(member, message.bytes);
+          return recap.take(member, message.bytes);
+        }
         events.take(member, message, { inbox, pairView: () => views.pair(member) });
       },
       down: (end: ChannelEnd) => this.#down(member, end),

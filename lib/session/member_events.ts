@@ -19,9 +19,11 @@ import type { KnownPeers } from "./known_peers.ts";
 import { NickLimit } from "./nick_limit.ts";
 import { ENTRY, ENTRY_FLAGS, type HistoryEntry } from "../protocol/history_entry.ts";
 import { isoTime, marksOf } from "./entry_events.ts";
+import type { Hearsay } from "./hearsay.ts";
 import { Notes, otherSide, type ShownMessage, type ShownMessages } from "./notes.ts";
 import type { ChannelEnd } from "./peer.ts";
 import type { MemberMessage, SuccessionMessage } from "./peer_channel.ts";
+import type { Witnesses } from "./recap.ts";
 import { type Happening, NOBODY } from "./recorder.ts";
 import type { Roster, RosterMember } from "./roster.ts";
 import { isGreater, type Topic, type TopicMessage } from "./topic.ts";
@@ -42,6 +44,10 @@ interface MemberEventsOptions {
   emit(event: SessionEvent): Given;
   /** A message was shown. */
   showed(message: ShownMessage): void;
+  /** Who is there while something comes from a member that may be handed on, §17. */
+  witnesses(member: RosterMember): Witnesses | undefined;
+  /** A member's message or note was shown. @param witnesses As they were when it came. */
+  heard(happening: Happening, witnesses: Witnesses | undefined): void;
   record?: ((happening: Happening) => void) | undefined;
 }
 
@@ -150,7 +156,8 @@ export class MemberEvents {
     { inbox, pairView }: { inbox: Inbox; pairView: () => Bytes },
   ): void {
     const { seq, view, text } = message;
-    const give = (verdict: ViewVerdict) => this.#giveChat(member, message, verdict);
+    const witnesses = this.#options.witnesses(member);
+    const give = (verdict: ViewVerdict) => this.#giveChat(member, message, { verdict, witnesses });
     const isPair = () => equalBytes(view, pairView());
     inbox.add({
       seq,
@@ -160,8 +167,12 @@ export class MemberEvents {
     });
   }
 
-  #giveChat(member: RosterMember, message: ChatMessage, view: ViewVerdict): Given {
-    const { roster, shown, ownFingerprint } = this.#options;
+  #giveChat(
+    member: RosterMember,
+    message: ChatMessage,
+    { verdict: view, witnesses }: { verdict: ViewVerdict; witnesses: Witnesses | undefined },
+  ): Given {
+    const { roster, shown, ownFingerprint, heard } = this.#options;
     const { id, time, reply, action, late, text } = message;
     // §6: an id is shown once, whichever instance sends it.
     if (shown.has(member.name, id)) return;
@@ -177,7 +188,9 @@ export class MemberEvents {
       nick: member.nick ?? "",
       text,
     };
-    return this.#showMessage(entry, roster.shownNick(member));
+    const given = this.#showMessage(entry, roster.shownNick(member));
+    heard(entry, witnesses);
+    return given;
   }
 
   /**
@@ -226,9 +239,29 @@ export class MemberEvents {
   /** Shows a message or a note of which another terminal tells, if it is new. @param entry.at By our clock. */
   showTold(entry: HistoryEntry, { missed }: { missed: boolean }): void {
     const nick = this.#nickOf(entry);
-    if (entry.type === ENTRY.NOTE) return void this.#showNote(entry, nick, missed);
+    if (entry.type === ENTRY.NOTE) return void this.#showNote(entry, nick, { missed });
     const { id } = entry;
     if (id !== undefined && this.isNew(entry)) this.#showMessage({ ...entry, id }, nick, missed);
+  }
+
+  /** Shows what others hand on. Nothing counts it as shown: its author may still send it. */
+  showHearsay({ entry, by }: Hearsay): void {
+    const { shown, emit } = this.#options;
+    const answered = entry.reply === undefined ? undefined : shown.byReference(entry.reply);
+    const { id: reply, of } = answered ? shown.name(answered) : {};
+    emit({
+      event: "chat",
+      id: entry.id,
+      nick: this.#nickOf(entry),
+      fingerprint: encodeFingerprint(entry.fingerprint),
+      ...marksOf(entry),
+      ...(reply !== undefined && { reply }),
+      ...(of !== undefined && { of }),
+      text: entry.text,
+      missed: true,
+      at: isoTime(entry.at),
+      hearsay: [...by],
+    });
   }
 
   /** A note of the user's own was accepted. */
@@ -254,13 +287,18 @@ export class MemberEvents {
     const { fingerprint, nick = "" } = member;
     const { ref: reply, what, text } = note;
     const entry = { type: ENTRY.NOTE, sent: 0, reply, fingerprint, flags: 0, nick, what, text };
-    const give = () => this.#showNote(entry, this.#options.roster.shownNick(member));
+    const witnesses = this.#options.witnesses(member);
+    const give = () => this.#showNote(entry, this.#options.roster.shownNick(member), { witnesses });
     inbox.add({ seq: note.seq, bytes: encodeUtf8(note.text).length, give });
   }
 
-  /** @param nick As shown. @param missed Another terminal of the user's own has had it. */
-  #showNote(entry: Happening, nick: string, missed = false): Given {
-    const { shown, emit, record, own } = this.#options;
+  /** @param nick As shown. @param how.missed Another terminal of the user's own has had it. */
+  #showNote(
+    entry: Happening,
+    nick: string,
+    { missed = false, witnesses }: { missed?: boolean; witnesses?: Witnesses | undefined },
+  ): Given {
+    const { shown, emit, record, heard, own } = this.#options;
     const { reply: ref, what, text, at } = entry;
     const fingerprint = encodeFingerprint(entry.fingerprint);
     const note = { ref: ref!, what: what!, text, ...(missed && at !== undefined && { at }) };
@@ -269,7 +307,9 @@ export class MemberEvents {
       const isOwn = fingerprint === own;
       const other = isPrivate && isOwn ? otherSide(message, own) : own;
       const to = isPrivate ? decodeFingerprint(other) : undefined;
-      record?.({ ...entry, to, flags: isPrivate ? ENTRY_FLAGS.PRIVATE : 0, text });
+      const happening = { ...entry, to, flags: isPrivate ? ENTRY_FLAGS.PRIVATE : 0, text };
+      record?.(happening);
+      heard(happening, witnesses);
       const { id, of } = shown.name(message);
       return emit({
         event: "note",

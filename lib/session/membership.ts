@@ -16,6 +16,7 @@ import { checkNick } from "../protocol/names.ts";
 import { WHY_TEXTS } from "../protocol/reasons.ts";
 import { makeSessionKey } from "../protocol/session_key.ts";
 import { FileChannels, type FileOptions } from "./file_channels.ts";
+import { Giving } from "./giving.ts";
 import { HandshakeQueue } from "./handshake_queue.ts";
 import { Inboxes } from "./inbox.ts";
 import { MemberChannels, type MemberChannelsParts } from "./member_channels.ts";
@@ -25,6 +26,7 @@ import { Outbox } from "./outbox.ts";
 import type { PeerContext } from "./peer_handshake.ts";
 import { People, type Person, UNAUTHENTICATED_MS } from "./people.ts";
 import { OwnTerminals } from "./own_terminals.ts";
+import { Recap } from "./recap.ts";
 import type { Happening } from "./recorder.ts";
 import { OwnViews } from "./room_view.ts";
 import {
@@ -53,6 +55,10 @@ interface MembershipOptions
   readonly nick: string;
   /** Other terminals of the user's own are told nothing. */
   readonly keepsApart?: boolean | undefined;
+  /** What the user writes may be handed on to people who come later. */
+  readonly recap?: boolean | undefined;
+  /** Others are asked what was missed. */
+  readonly asksOthers?: boolean | undefined;
   /** What the user's own history has since a time, in ms since 1970. */
   logged?(time: number): Promise<readonly HistoryEntry[]>;
   /** Absent where files are neither sent nor taken. */
@@ -74,6 +80,8 @@ export class Membership {
   readonly sender: Sender;
   readonly files: FileChannels | undefined;
   readonly own: OwnTerminals;
+  readonly recap: Recap;
+  readonly #giving: Giving;
   readonly #options: MembershipOptions;
   readonly #queue: HandshakeQueue;
   readonly #memberEvents: MemberEvents;
@@ -129,25 +137,45 @@ export class Membership {
       ...options,
       record,
       showed: (message) => this.own.shown(message),
+      witnesses: (member) => this.recap.witnesses(member),
+      heard: (happening, witnesses) => this.recap.heard(happening, witnesses),
       own: own.name,
       ownFingerprint: fingerprint,
       roster: this.roster,
       shown,
       topic: this.#topic,
     });
+    this.#giving = new Giving({ clock, isIdle: () => this.sender.isIdle });
     this.own = new OwnTerminals({
       clock,
       own,
       isOff: options.keepsApart ?? false,
       nick: () => this.nick,
       members: () => this.roster.members.values(),
-      isIdle: () => this.sender.isIdle,
+      giving: this.#giving,
       logged: (time) => options.logged?.(time) ?? Promise.resolve([]),
       isNew: (message) => this.#memberEvents.isNew(message),
       show: (entry, marks) => this.#memberEvents.showTold(entry, marks),
       byReference: (reference) => shown.byReference(reference),
       name: (message) => shown.name(message),
       record,
+      emit,
+    });
+    this.recap = new Recap({
+      clock,
+      own,
+      isOn: options.recap ?? false,
+      asks: options.asksOthers ?? false,
+      giving: this.#giving,
+      members: () => this.roster.members.values(),
+      isJoined: () => this.joined,
+      isLocked: () => this.#context?.roomKey !== undefined,
+      present: () => new Set(this.people.addressed().map(({ fingerprint }) => fingerprint)),
+      isKnown: ({ person }) => this.#isKnown(person),
+      tells: ({ name, person }) => !this.sender.isConflict(name) && this.sender.sendsTo(person),
+      had: (time) => this.own.had(time),
+      isNew: (message) => this.#memberEvents.isNew(message),
+      show: (told) => this.#memberEvents.showHearsay(told),
       emit,
     });
     this.#views = new OwnViews({ room: options.room, fingerprint, roster: this.roster });
@@ -165,6 +193,7 @@ export class Membership {
         record(happening);
         if (happening.type === ENTRY.NOTE) this.#memberEvents.noted(happening);
         this.own.accepted(happening);
+        this.recap.accepted(happening);
       },
     });
     this.files = options.files &&
@@ -177,6 +206,7 @@ export class Membership {
       inboxes: this.#inboxes,
       events: this.#memberEvents,
       own: this.own,
+      recap: this.recap,
       files: this.files,
       views: this.#views,
       nick: () => this.nick,
@@ -187,7 +217,7 @@ export class Membership {
   /** The connection takes more again. */
   drained(): void {
     this.sender.pump();
-    this.own.drained();
+    this.#giving.drained();
     this.files?.drained();
   }
 
@@ -231,6 +261,7 @@ export class Membership {
       if (isExpected && member.shown) this.roster.expected.add(member);
       else this.#memberEvents.reportLeft(member, "lost");
     }
+    this.recap.welcomed();
     for (const member of this.roster.members.values()) member.peer!.start();
   }
 
@@ -248,6 +279,7 @@ export class Membership {
       random,
       ...(primitives && { primitives }),
     });
+    const { files, own, recap } = this;
     return {
       ...this.#options,
       session,
@@ -258,7 +290,7 @@ export class Membership {
       queue: this.#queue,
       nick: () => this.nick,
       away: () => this.away,
-      features: (this.files?.features ?? 0) | this.own.features,
+      features: () => (files?.features ?? 0) | own.features | recap.features,
       topic: () => this.#topic.known,
       send(sid, kind, tag, payload) {
         const frame = encodeFrame({ type: "send", sid, kind, tag, payload });
@@ -319,6 +351,7 @@ export class Membership {
     if (!this.#context) return;
     this.#context = undefined;
     this.own.disconnected();
+    this.recap.disconnected();
     this.sender.transport = undefined;
     this.people.disconnect();
     for (const member of this.roster.members.values()) {
@@ -351,6 +384,8 @@ export class Membership {
     }
     this.people.tick();
     this.own.tick();
+    this.recap.tick();
+    this.#giving.drained();
     this.#memberEvents.tick();
     this.#seePeople();
     this.outbox.expire(this.people.streams());
@@ -368,11 +403,16 @@ export class Membership {
   }
 
   /** How long somebody is lost, and what is written is kept for them, in ms, §6. */
-  #keptMs({ fingerprint, firstShownAt = Infinity }: Person): number {
+  #keptMs(person: Person): number {
+    return this.#isKnown(person) ? KEEP_KNOWN_MS : KEPT_MS;
+  }
+
+  /** Whether a person is known, §6. */
+  #isKnown({ fingerprint, firstShownAt = Infinity }: Person): boolean {
     const { clock, key, knownPeers } = this.#options;
-    const isKnown = fingerprint === encodeFingerprint(key.publicKey.fingerprint) ||
+    const isFamiliar = fingerprint === encodeFingerprint(key.publicKey.fingerprint) ||
       knownPeers.isFamiliar(fingerprint) || clock.now() - firstShownAt >= KNOWN_AFTER_MS;
-    return isKnown && !this.sender.isConflict(fingerprint) ? KEEP_KNOWN_MS : KEPT_MS;
+    return isFamiliar && !this.sender.isConflict(fingerprint);
   }
 
   /** The time so many milliseconds from now, ISO 8601. */

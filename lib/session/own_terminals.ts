@@ -9,13 +9,11 @@ import { BoundedMap } from "../base/bounded_map.ts";
 import { type Bytes, equalBytes } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { unlessMalformed } from "../base/errors.ts";
-import { encodeEntry, ENTRY, ENTRY_FLAGS, type HistoryEntry } from "../protocol/history_entry.ts";
+import { ENTRY, ENTRY_FLAGS, type HistoryEntry } from "../protocol/history_entry.ts";
 import { decodeFingerprint, encodeFingerprint } from "../protocol/identity.ts";
 import { isReactionNote } from "../protocol/messages.ts";
 import {
   decodeOwnMessage,
-  encodeOwnMessage,
-  MAX_GIVE_BYTES,
   MAX_REFERENCES,
   MAX_WANT_SECONDS,
   OWN_FEATURE,
@@ -24,6 +22,7 @@ import {
 } from "../protocol/own_messages.ts";
 import { messageReference } from "../protocol/references.ts";
 import type { SessionEvent } from "./events.ts";
+import { GIVEN_AT_ONCE_BYTES, type Giving, MAX_GIVEN_BYTES, newest, sendOwn } from "./giving.ts";
 import { otherSide, type ShownMessage } from "./notes.ts";
 import type { PeerChannel } from "./peer_channel.ts";
 import { Recent } from "./recent.ts";
@@ -36,18 +35,12 @@ const OVERLAP_MS = 600_000;
 const UNKNOWN_MS = 24 * 3_600_000;
 /** More time than this between two ticks: this computer slept. */
 const MAX_TICK_MS = 5000;
-/** What one WANT is given, in bytes. */
-export const MAX_GIVEN_BYTES = 1024 * 1024;
-/** So much is sent at once; then the connection must have nothing to send. */
-const GIVEN_AT_ONCE_BYTES = 64 * 1024;
 /** How long the rest of what was asked for may take; and the least time between two WANTs of one program. */
 export const WANT_MS = 60_000;
 /** So much more than that is waited: what is sent travels at different speeds. */
 const WANT_MARGIN_MS = 2000;
 /** Programs of which it is remembered when they asked and were asked. */
 const MAX_INSTANCES = 64;
-/** Terminals that are given something at the same time. */
-const MAX_GIVING = 8;
 /** Private conversations of which it is told how far they were read. */
 const MAX_READ = 64;
 
@@ -58,8 +51,7 @@ interface OwnTerminalsOptions {
   readonly isOff: boolean;
   nick(): string;
   members(): Iterable<RosterMember>;
-  /** Nothing else waits to be sent. */
-  isIdle(): boolean;
+  readonly giving: Giving;
   /** What one's own history has since a time, in ms since 1970. */
   logged(time: number): Promise<readonly HistoryEntry[]>;
   /** Whether a message is new here. */
@@ -78,14 +70,6 @@ interface Asked {
   readonly at: number;
   readonly entries: HistoryEntry[];
   bytes: number;
-}
-
-/** What is being given. */
-interface Giving {
-  readonly member: RosterMember;
-  readonly channel: PeerChannel;
-  readonly entries: HistoryEntry[];
-  readonly count: number;
 }
 
 /** Up to where a conversation was read. */
@@ -107,7 +91,6 @@ export class OwnTerminals {
   /** When a program was asked, by its instance. */
   readonly #askedAt = new BoundedMap<string, number>(MAX_INSTANCES);
   readonly #asked = new Map<RosterMember, Asked>();
-  #giving: Giving[] = [];
   /** When a program was given something, by its instance. */
   readonly #givenAt = new BoundedMap<string, number>(MAX_INSTANCES);
   /** Since when something may be missing, in ms since 1970: `-Infinity` if that is not known, undefined if nothing is. */
@@ -164,7 +147,7 @@ export class OwnTerminals {
   /** Messages flow. */
   ready(member: RosterMember): void {
     if (!this.#isOwn(member)) return;
-    for (const mark of this.#read.values()) send(member, readMessage(mark));
+    for (const mark of this.#read.values()) sendOwn(member, readMessage(mark));
     if (!this.#isFresh.delete(member)) return;
     const askedAt = this.#askedAt.get(member.stream!.instance) ?? -Infinity;
     this.#due.set(member, askedAt + WANT_MS + WANT_MARGIN_MS);
@@ -215,12 +198,6 @@ export class OwnTerminals {
       if (this.#options.clock.now() - at >= WANT_MS) this.#finish(member, { isWhole: false });
     }
     this.#askDue();
-    this.drained();
-  }
-
-  /** The connection takes more again. */
-  drained(): void {
-    while (this.#giving.length > 0 && this.#options.isIdle()) this.#give(this.#giving[0]!);
   }
 
   #isOwn({ name, peer }: RosterMember): boolean {
@@ -230,7 +207,7 @@ export class OwnTerminals {
   }
 
   #tell(message: OwnMessage): void {
-    for (const member of this.#options.members()) if (this.#isOwn(member)) send(member, message);
+    for (const member of this.#options.members()) if (this.#isOwn(member)) sendOwn(member, message);
   }
 
   // COPY and READ.
@@ -299,15 +276,15 @@ export class OwnTerminals {
     const at = this.#options.clock.now();
     this.#askedAt.renew(member.stream!.instance, at);
     this.#asked.set(member, { channel, at, entries: [], bytes: 0 });
-    send(member, { type: "want", scope: SCOPE.OWN, seconds, references });
+    sendOwn(member, { type: "want", scope: SCOPE.OWN, seconds, references });
   }
 
   async #answer(member: RosterMember, want: OwnMessage & { type: "want" }): Promise<void> {
     const channel = member.peer!.channel!;
-    const { clock } = this.#options;
+    const { clock, giving } = this.#options;
     const { instance } = member.stream!;
     const isTooSoon = clock.now() - (this.#givenAt.get(instance) ?? -Infinity) < WANT_MS;
-    if (want.scope !== SCOPE.OWN || isTooSoon || this.#giving.length >= MAX_GIVING) return;
+    if (want.scope !== SCOPE.OWN || isTooSoon || giving.isFull) return;
     this.#givenAt.renew(instance, clock.now());
     const known = new Set(want.references);
     const all = await this.#since(clock.wallTime() - want.seconds * 1000);
@@ -317,26 +294,11 @@ export class OwnTerminals {
       return firstHandReference(entry).some((reference) => !known.has(reference));
     }));
     const count = given.filter(({ type }) => type === ENTRY.MESSAGE).length;
-    this.#giving.push({ member, channel, entries: given, count });
-    this.drained();
+    giving.add({ member, channel, entries: given, done: () => this.#reportGiven(member, count) });
   }
 
-  /** Sends the next part. */
-  #give({ member, channel, entries, count }: Giving): void {
-    const isOver = member.peer?.channel !== channel || !channel.live;
-    const now = this.#options.clock.wallTime();
-    for (let sent = 0; !isOver && sent < GIVEN_AT_ONCE_BYTES;) {
-      const bytes = sizeOfFirst(entries);
-      const part = entries.splice(0, bytes.count);
-      const last = entries.length === 0;
-      const aged = part.map((entry) => ({ ...entry, at: Math.max(0, now - entry.at) }));
-      send(member, { type: "give", last, entries: aged });
-      sent += bytes.bytes;
-      if (last) break;
-    }
-    if (!isOver && entries.length > 0) return;
-    this.#giving.shift();
-    if (isOver || count === 0) return;
+  #reportGiven(member: RosterMember, count: number): void {
+    if (count === 0) return;
     const messages = count === 1 ? "1 message" : `${count} messages`;
     const terminal = `${member.nick}#${member.sid.slice(0, 4)}`;
     this.#options.emit({
@@ -389,16 +351,18 @@ export class OwnTerminals {
     if (isWhole) this.#awaySince = undefined;
   }
 
+  /** The references of the room's messages that were had first-hand since a time, in ms since 1970, the newest last. */
+  async had(time: number): Promise<string[]> {
+    const known = await this.#since(time);
+    return known.filter(({ to }) => to === undefined).flatMap(firstHandReference);
+  }
+
   /** What was shown since a time, here or in an earlier run, the oldest first. */
   async #since(time: number): Promise<HistoryEntry[]> {
     // A history that cannot be read is said where it is used by the user.
     const logged = await this.#options.logged(time).catch(() => []);
     return inOrder([...logged, ...this.#recent.since(time)]);
   }
-}
-
-function send({ peer }: RosterMember, message: OwnMessage): void {
-  peer?.send({ type: "own", bytes: encodeOwnMessage(message) });
 }
 
 function readMessage({ other, reference }: ReadMark): OwnMessage {
@@ -433,25 +397,4 @@ function inOrder(entries: readonly HistoryEntry[]): HistoryEntry[] {
     if (!kept.has(key)) kept.set(key, entry);
   }
   return [...kept.values()];
-}
-
-/** The newest, of at most 1 MiB. */
-function newest(entries: readonly HistoryEntry[]): HistoryEntry[] {
-  let bytes = 0;
-  const first = entries.findLastIndex((entry) => {
-    return (bytes += encodeEntry(entry).length) > MAX_GIVEN_BYTES;
-  });
-  return entries.slice(first + 1);
-}
-
-/** How many entries fit one GIVE. */
-function sizeOfFirst(entries: readonly HistoryEntry[]): { count: number; bytes: number } {
-  let [count, bytes] = [0, 0];
-  for (const entry of entries) {
-    const { length } = encodeEntry(entry);
-    if (bytes + length > MAX_GIVE_BYTES) break;
-    bytes += length;
-    count++;
-  }
-  return { count, bytes };
 }

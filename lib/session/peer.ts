@@ -261,7 +261,7 @@ export class Peer {
   #sendHello(channel: PeerChannel): void {
     const { instance, nick, features } = this.#context;
     channel.sentNick = nick();
-    channel.send({ type: "hello", features, instance, nick: channel.sentNick });
+    channel.send({ type: "hello", features: features(), instance, nick: channel.sentNick });
   }
 
   /** §3: the key size is checked once the other side is authenticated. */

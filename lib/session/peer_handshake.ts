@@ -47,7 +47,7 @@ export interface PeerContext {
   /** Our sid, 16 hex digits. */
   readonly sid: string;
   /** Of our HELLO: what this program understands. */
-  readonly features: number;
+  features(): number;
   /** Our instance, 32 hex digits. */
   readonly instance: string;
   /** Kroom, 32 bytes; undefined without a password. */

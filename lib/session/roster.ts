@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { UsageError } from "../base/errors.ts";
 import type { Trust } from "./events.ts";
 import { foldNick, isGoodNick, lookKey, nameKey, showNick, showNicks } from "../protocol/names.ts";
+import { RECAP_FEATURE } from "../protocol/own_messages.ts";
 import type { Peer } from "./peer.ts";
 import type { KnownPeers } from "./known_peers.ts";
 import type { Inbox } from "./inbox.ts";
@@ -134,6 +135,8 @@ export interface ShownPerson {
   readonly since: string;
   /** The public identity, for the digits of `/verify`. */
   readonly id: Bytes;
+  /** What they write may be handed on to people who come later. */
+  readonly recap: boolean;
 }
 
 /** Our own name, which others' must not be confused with. */
@@ -191,6 +194,7 @@ export class Roster {
       away: member.away,
       since: new Date(member.sinceWall).toISOString(),
       id: member.id!,
+      recap: (member.features & RECAP_FEATURE) !== 0,
     }));
   }
 

@@ -277,7 +277,7 @@ export class Sender {
   /** Whom a message to the room is for: people who are shown or lost. */
   /** Whom a message to the room is for: people who are shown or lost, with `--strict` verified ones. */
   everybody(): Person[] {
-    return this.#options.people.addressed().filter((person) => this.#sendsTo(person));
+    return this.#options.people.addressed().filter((person) => this.sendsTo(person));
   }
 
   /** @throws {UsageError} When nothing may be sent to that person. */
@@ -293,7 +293,7 @@ export class Sender {
     }
     const person = people.find(fingerprint);
     if (!person) throw new UsageError(`${name} is not here any more`);
-    if (strict && !this.#sendsTo(person)) {
+    if (strict && !this.sendsTo(person)) {
       throw new UsageError(`${name} is not verified, and --strict is on`, [`/verify ${name}`]);
     }
     return person;
@@ -307,7 +307,8 @@ export class Sender {
     return knownPeers.judge(fingerprint, people.get(fingerprint).nick) === "conflict";
   }
 
-  #sendsTo({ fingerprint }: Person): boolean {
+  /** Whether messages are for a person: with `strict` only if they are verified. */
+  sendsTo({ fingerprint }: Pick<Person, "fingerprint">): boolean {
     const { strict, knownPeers } = this.#options;
     return !strict || knownPeers.isVerified(fingerprint) && !this.isConflict(fingerprint);
   }

@@ -77,6 +77,8 @@ export class Session {
       emit,
       record: options.recorder && ((happening) => options.recorder!.record(happening)),
       keepsApart: options.keepsApart,
+      recap: options.recap,
+      asksOthers: options.asksOthers,
       ...(options.recorder && { logged: (time) => options.recorder!.since(time) }),
       ready: (member) => this.succession?.ready(member),
       succession: (member, message) => this.succession?.message(member, message),
@@ -273,6 +275,16 @@ export class Session {
   /** The user has seen everything up to a message, which other terminals of their own are told. */
   markRead(message: MessageName): void {
     this.membership.markRead(message);
+  }
+
+  /** Whether what the user writes may be handed on to people who come later, §17. */
+  get recap(): boolean {
+    return this.membership.recap.isOn;
+  }
+
+  /** Lets what the user writes from now on be handed on, or not. */
+  turnRecap(isOn: boolean): void {
+    this.membership.recap.turn(isOn);
   }
 
   #submit(draft: Draft): string {

@@ -78,6 +78,10 @@ export interface SessionOptions {
   readonly derive?: typeof derivePassword;
   /** Other terminals of the user's own are told nothing. */
   readonly keepsApart?: boolean;
+  /** What the user writes may be handed on to people who come later. */
+  readonly recap?: boolean;
+  /** Others are asked what was missed, where they hand it on. */
+  readonly asksOthers?: boolean;
   /** Keeps what happens. */
   readonly recorder?: Recorder | undefined;
   /** Without it the room stays where it is. */

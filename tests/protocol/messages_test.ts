@@ -97,7 +97,7 @@ Deno.test("decodeMessage() knows the types of section 6 and no other", () => {
     else if (type === 0x43) assert.deepEqual(decode(), { type: "standby", offer: undefined });
     else if (type >= 0x50 && type <= 0x53) {
       assert.deepEqual(decode(), { type: "file", bytes: Uint8Array.of(type) });
-    } else if (type >= 0x60 && type <= 0x63) {
+    } else if (type >= 0x60 && type <= 0x64) {
       assert.deepEqual(decode(), { type: "own", bytes: Uint8Array.of(type) });
     } else if (type >= 0x40 && type <= 0x7f) assert.deepEqual(decode(), { type: "extension" });
     else {

@@ -68,6 +68,8 @@ Deno.test("decodeOwnMessage() gives what encodeOwnMessage() took, at every limit
     { type: "want", scope: SCOPE.RECAP, seconds: MAX_WANT_SECONDS, references },
     { type: "give", last: true, entries: [] },
     { type: "give", last: false, entries: [ENTRY_OF_MESSAGE, ENTRY_OF_NOTE] },
+    { type: "recap", isOn: true },
+    { type: "recap", isOn: false },
   ];
   for (const message of messages) {
     const bytes = encodeOwnMessage(message);
@@ -140,4 +142,10 @@ Deno.test("decodeOwnMessage() refuses a whole GIVE for one bad entry", () => {
     return ENTRY_OF_MESSAGE;
   });
   refuses(encodeOwnMessage({ type: "give", last: true, entries: tooMany }));
+});
+
+Deno.test("decodeOwnMessage() refuses a RECAP of more or less than one byte, or another one", () => {
+  for (const bytes of [[0x64], [0x64, 2], [0x64, 255], [0x64, 1, 0]]) {
+    refuses(Uint8Array.from(bytes));
+  }
 });

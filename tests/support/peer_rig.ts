@@ -181,7 +181,7 @@ export class Rig {
       guesses: this.guesses,
       nick: () => this.nick,
       away: () => this.away,
-      features: 0,
+      features: () => 0,
       topic: () => this.topic,
       send: (_, kind, tag, payload) => {
         const sent = { kind, tag, payload: payload.slice(), at: this.clock.now() };

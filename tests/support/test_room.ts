@@ -55,6 +55,10 @@ export interface TestClientOptions {
   /** 16 bytes; random by default. */
   instance?: Bytes;
   keepsApart?: boolean;
+  /** What they write may be handed on. */
+  recap?: boolean;
+  /** They ask others what they have missed. */
+  asksOthers?: boolean;
 }
 
 /** A client's connection to the relay. */
@@ -102,6 +106,8 @@ export class TestClient {
       knownPeers,
       strict: options.strict ?? false,
       keepsApart: options.keepsApart,
+      recap: options.recap,
+      asksOthers: options.asksOthers,
       minKeyBits: options.minKeyBits ?? 2048,
       ready: () => {},
       succession: () => {},
@@ -374,7 +380,8 @@ export class TestRoom {
           ...(event.view === "differs" ? ["differs"] : []),
           ...(event.own ? ["own"] : []),
           ...(event.to ?? []).map((to) => `to ${this.#nickOf(to)}`),
-          ...(event.missed ? ["missed"] : []),
+          ...(event.hearsay ? [`by ${event.hearsay.map((by) => this.#nickOf(by)).join(" ")}`] : []),
+          ...(event.missed && !event.hearsay ? ["missed"] : []),
         ];
         return `${event.nick}: ${event.text}${marks.length > 0 ? ` (${marks.join(" ")})` : ""}`;
       }
@@ -395,7 +402,8 @@ export class TestRoom {
       case "note":
         return `${event.nick}: ${event.what} ${event.text} of ${this.#texts.get(event.ref)}`;
       case "missed":
-        return `missed ${event.count} in ${Math.round(event.seconds / 60)} min`;
+        return `missed ${event.count} in ${Math.round(event.seconds / 60)} min` +
+          (event.from === "own" ? "" : ` by ${event.by.map((by) => this.#nickOf(by)).join(" ")}`);
       case "read":
         return `read ${this.#texts.get(event.id)}`;
       case "topic":

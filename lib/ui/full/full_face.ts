@@ -9,7 +9,7 @@ import { UsageError } from "../../base/errors.ts";
 import { graphemes } from "../../base/text.ts";
 import type { ChatClient } from "../chat_client.ts";
 import { isCommand } from "../commands.ts";
-import type { Change, Conversation, Entry, MessageEntry } from "../conversation.ts";
+import type { Change, Conversation, MessageEntry } from "../conversation.ts";
 import { type LayoutContext, layoutEntry } from "../layout.ts";
 import type { ScreenSettings } from "../settings.ts";
 import {
@@ -25,8 +25,9 @@ import {
 } from "../terminal/mod.ts";
 import { type Background, chooseTheme, NickColors } from "../theme.ts";
 import { transcript } from "../transcript.ts";
-import { SHORT_ROWS, Viewport } from "../viewport.ts";
-import { type Body, ChatFrame, type ChatState, MIN_MESSAGE_ROWS, type Task } from "./chat_frame.ts";
+import { Viewport } from "../viewport.ts";
+import { type Body, ChatFrame, type ChatState, type Task } from "./chat_frame.ts";
+import { FreshRows } from "./fresh_rows.ts";
 import { layoutOverlay, type Look } from "./frame.ts";
 import { layoutHelp, layoutKeys } from "./keys_help.ts";
 import { Choice, Find, Overlay } from "./modes.ts";
@@ -71,13 +72,8 @@ export interface FullFaceOptions {
   quit(): void;
 }
 
-/** While more events wait, messages are shortened: all of them cannot be read anyway. */
-const BUSY_EVENTS = 32;
 /** Messages among which the newest that was cut is looked for. */
 const MAX_LOOKED_AT = 100;
-
-/** What stands above and below an entry: the day, the new line, how much more there is. */
-const ROWS_AROUND = 3;
 
 export class FullFace {
   readonly input: InputLine;
@@ -98,16 +94,17 @@ export class FullFace {
   #isSideTurned = false;
   /** Where the line that is typed goes. */
   #shown: Conversation;
-  /** Rows of what came to it since the last frame. */
-  #freshRows = 0;
   /** What the conversation was last laid out with. */
   #body: Body | undefined;
+  /** What came to the conversation that is shown since the last frame. */
+  readonly #fresh: FreshRows;
 
   constructor(options: FullFaceOptions) {
     const { client, clock, utf8, maxBytes, sent } = options;
     this.#options = options;
     this.#text = new Typesetter({ utf8 });
     this.#shown = client.conversations.shown;
+    this.#fresh = new FreshRows({ waiting: () => client.waitingEvents, body: () => this.#body });
     this.input = new InputLine({
       maxBytes,
       ...(sent && { sent }),
@@ -134,14 +131,7 @@ export class FullFace {
    * could be seen.
    */
   isBusy(conversation: Conversation): boolean {
-    if (conversation !== this.#shown || this.#freshRows === 0) return false;
-    const { height, context } = this.#body ?? { height: MIN_MESSAGE_ROWS };
-    const most = this.#isFlooded || !context ? SHORT_ROWS : context.maxRows;
-    return this.#freshRows + most + ROWS_AROUND > height;
-  }
-
-  get #isFlooded(): boolean {
-    return this.#options.client.waitingEvents > BUSY_EVENTS;
+    return conversation === this.#shown && this.#fresh.isFull;
   }
 
   set widths(widths: Widths) {
@@ -485,11 +475,7 @@ export class FullFace {
 
   #onChange(change: Change): void {
     const { shown } = this.#options.client.conversations;
-    if (change.type === "entry" && change.isNew) {
-      const view = this.#views.get(change.conversation);
-      if (view !== undefined && !view.isFollowing) view.missed++;
-      if (change.conversation === this.#shown) this.#count(change.entry);
-    }
+    if (change.type === "entry") this.#onEntry(change);
     if (shown !== this.#shown) {
       this.#shown = shown;
       this.#leaveModes();
@@ -499,12 +485,13 @@ export class FullFace {
     this.#options.changed();
   }
 
-  #count(entry: Entry): void {
-    const view = this.#view();
-    if (this.#isFlooded) view.shorten(entry);
-    // What is not on the screen has no rows there.
-    if (!view.isFollowing || this.isBusy(this.#shown)) return;
-    this.#freshRows += Math.max(1, view.rowsOf(entry.seq).length);
+  #onEntry({ conversation, entry, isNew }: Change & { type: "entry" }): void {
+    const view = this.#views.get(conversation);
+    if (isNew && view !== undefined && !view.isFollowing) view.missed++;
+    // What becomes of the user's own messages changes no more than what stands behind their text.
+    const isOwn = entry.type !== "message" || entry.own;
+    if (conversation !== this.#shown || isOwn && !isNew) return;
+    this.#fresh.add(entry, isNew, this.#view());
   }
 
   #leaveModes(): void {
@@ -579,11 +566,7 @@ export class FullFace {
 
   /** Everything that is on the screen. */
   frame(size: Size): Frame {
-    const view = this.#view();
-    // What has come since the last frame is shown first as it was counted.
-    if (this.#freshRows === 0 && !this.#isFlooded) view.lengthen();
-    else if (view.isShortened) this.#options.changed();
-    this.#freshRows = 0;
+    if (this.#fresh.reset(this.#view())) this.#options.changed();
     const look = this.#look();
     if (this.#overlay !== undefined) {
       return { rows: layoutOverlay(this.#overlay, size, look), cursor: undefined };

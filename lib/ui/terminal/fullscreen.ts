@@ -287,13 +287,12 @@ export class Fullscreen {
   }
 
   #paint(): void {
-    if (this.#mode !== "open" || this.#isResizing || this.#writer.isBusy) {
-      this.#isWanted = true;
-      return;
-    }
+    // While the window is resized, the timer is that of the frame which follows.
+    if (this.#mode !== "open" || this.#isResizing) return;
     this.#clock.cancel(this.#timer);
     this.#timer = undefined;
-    this.#isWanted = false;
+    this.#isWanted = this.#writer.isBusy;
+    if (this.#isWanted) return;
     let size: Size;
     try {
       size = this.#tty.size();

@@ -76,22 +76,56 @@ Deno.test("a room that is not shown waits for no frame", () => {
   equal(client.waitingEvents, 0);
 });
 
-Deno.test("however large messages are, each of a flood is on the screen for a frame", async () => {
-  const { client, frame } = rig();
-  await frame();
-  for (let i = 0; i < FLOOD; i++) {
-    for (const nick of ["fay", "finn", "fritz"]) {
-      client.emit(message(person(nick), `${nick} ${i} ` + "\u202ex".repeat(2000)), "lobby");
-    }
-  }
-  client.emit(message(person("bob"), "an honest word"), "lobby");
+/** What is shown of a flood in any frame: each word that a message begins with. */
+async function seenOf({ client, frame }: ReturnType<typeof rig>): Promise<Set<string>> {
   const seen = new Set<string>();
-  while (client.waitingEvents > 0) {
-    const rows = await frame();
-    for (const [text] of rows.matchAll(/f\w+ \d+ |an honest word/g)) seen.add(text);
+  let waiting = -1;
+  do {
+    waiting = client.waitingEvents;
+    for (const [word] of (await frame()).matchAll(/\bw\d+/g)) seen.add(word);
+  } while (waiting > 0);
+  return seen;
+}
+
+/** Of the people who flood the room the last has a nick that is too wide for its column. */
+const FLOODERS = ["fay", "finn", "friedrich-maximilian"].map((nick) => person(nick));
+const LONG = "\u202ex".repeat(2000);
+
+Deno.test("however large and many messages are, each of a flood is on the screen for a frame", async () => {
+  for (const count of [1, 2, 3, 31, 32, 33, 34, 35, 36, 37, 60, 200]) {
+    const room = rig();
+    await room.frame();
+    for (let i = 0; i < count; i++) {
+      const quote = i % 2 === 0 ? { reply: "1".repeat(16), of: "SHA256:bob" } : {};
+      const text = i % 5 === 0 ? `w${i}` : `w${i} ${LONG}`;
+      room.client.emit(message(FLOODERS[i % 3]!, text, quote), "lobby");
+    }
+    equal((await seenOf(room)).size, count, `of ${count}`);
   }
-  for (const [text] of (await frame()).matchAll(/f\w+ \d+ /g)) seen.add(text);
-  equal(seen.size, 3 * FLOOD + 1);
+});
+
+Deno.test("messages that are made longer push nothing off before it was on the screen", async () => {
+  const room = rig();
+  const { client, frame } = room;
+  for (let i = 0; i < FLOOD; i++) {
+    const who = FLOODERS[i % 3]!;
+    const { fingerprint, nick } = who;
+    const id = `${i}`.padStart(16, "0");
+    client.emit(message(who, `w${i}`, { id }), "lobby");
+    client.emit({
+      event: "note",
+      nick,
+      fingerprint,
+      ref: id,
+      of: fingerprint,
+      private: false,
+      what: "edit",
+      text: `w${i} ${LONG}`,
+    }, "lobby");
+  }
+  client.emit(message(person("bob"), `w${FLOOD}`), "lobby");
+  await frame();
+  equal((await seenOf(room)).size, FLOOD + 1);
 });
 
 Deno.test("messages are short during a flood, and whole when it is over", async () => {

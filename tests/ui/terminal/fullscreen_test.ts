@@ -171,6 +171,29 @@ Deno.test("while the terminal takes nothing no frame is made, then one", async (
   ok(written().includes("many 49"));
 });
 
+Deno.test("a frame that was due while the terminal took nothing comes when it does again", async () => {
+  const made: string[] = [];
+  const { open, screen, state, clock, takeAll } = rig({
+    frame: () => {
+      made.push(state.shown);
+      if (made.length === 2) screen.schedule(); // there will be more to show
+      return { rows: [text.segments(state.shown)], cursor: undefined };
+    },
+  });
+  await open();
+  state.isTaking = false;
+  state.shown = "two";
+  screen.schedule();
+  await clock.advance(20);
+  state.shown = "three";
+  await clock.advance(20);
+  deepEqual(made, ["one", "two"]);
+  state.isTaking = true;
+  await takeAll();
+  await clock.advance(20);
+  deepEqual(made, ["one", "two", "three"]);
+});
+
 Deno.test("an equal frame is not written", async () => {
   const { open, written, screen, clock } = rig();
   await open();

@@ -39,6 +39,7 @@ const FOLDERS = readFolders(await readProject("CONTRIBUTING.md"));
 /** The only files that may name a package. */
 const PACKAGE_OWNERS: readonly { package: RegExp; owners: readonly string[] }[] = [
   { package: /^@std\//, owners: ["lib/base/std.ts"] },
+  { package: /^@nats-io\//, owners: ["lib/cluster/nats_core.ts"] },
   { package: /^node-forge$/, owners: ["lib/protocol/crypto/rsa.ts"] },
   { package: /^sshpk$/, owners: ["lib/protocol/crypto/rsa.ts"] },
   { package: /^@noble\/curves\//, owners: ["lib/protocol/crypto/cpace.ts"] },

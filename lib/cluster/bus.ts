@@ -29,7 +29,7 @@ export type Written =
 
 /** What a bus tells. None of these may throw. */
 export interface BusHandlers {
-  /** A message has come to the inbox; empty ones (probes) are not told. @param message Its reader may keep it. */
+  /** A message has come to the inbox; empty ones (probes) are not told. @param message Its reader may keep and change it. */
   onMessage(message: Bytes): void;
   /** Nobody listens to the inbox that {@linkcode Bus.probe} asked. */
   onNobody(inbox: string): void;

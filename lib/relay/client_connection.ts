@@ -54,6 +54,8 @@ export class ClientConnection implements Handlers {
   askedAt = 0;
   /** An operator has kicked its identity while its JOIN was being answered. */
   isKicked = false;
+  /** What it is to be, while a registry is asked. */
+  applicant: Member | undefined;
   /** Set once it was sent WELCOME. */
   member: Member | undefined;
   readonly #admission: Admission;
@@ -109,7 +111,7 @@ export class ClientConnection implements Handlers {
   /** Makes the client a member, and frees what only joining needed. */
   admit(member: Member): void {
     this.member = member;
-    this.#accepted = this.#stop = undefined;
+    this.applicant = this.#accepted = this.#stop = undefined;
   }
 
   /** Handles the frames that waited for the WELCOME. */

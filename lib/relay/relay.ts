@@ -40,6 +40,7 @@ import { type Admin, type Admission, ClientConnection, type Join } from "./clien
 import { Operators } from "./operators.ts";
 import { PasswordCheck } from "./password_check.ts";
 import { PendingClients } from "./pending.ts";
+import type { Attendee } from "./registry.ts";
 import type { RelayOptions } from "./relay_options.ts";
 import { measure, type RelayState } from "./relay_state.ts";
 import { RoomPlaces } from "./room_places.ts";
@@ -89,6 +90,7 @@ export class Relay {
       random: this.#random,
       capacity: options.capacity ?? MAX_ROOM_MEMBERS,
       maxClients: options.maxClients ?? MAX_CLIENTS,
+      registry: options.registry,
     });
     this.#passwords = new PasswordCheck({
       key: options.key,
@@ -99,7 +101,7 @@ export class Relay {
     this.#places = new RoomPlaces({
       joinKey: options.joinKey,
       host: options.host,
-      others: (room) => this.others(room),
+      others: (room) => options.registry ? 0 : this.others(room), // no host gives way to a cluster
       told: (state) => options.meter?.place(state),
     });
     this.#operators = new Operators({
@@ -308,20 +310,41 @@ export class Relay {
     const old = this.#rooms.find(tag, fingerprint, join.instance);
     const reason = this.#findObstacle(client, tag, old);
     if (reason !== undefined) return this.#refuse(client, reason);
-    if (old) this.#dismiss(old, WHY.REPLACED, REASON.REPLACED);
+    const { registry } = this.#options;
+    if (old && !registry) this.#dismiss(old, WHY.REPLACED, REASON.REPLACED);
     const member = this.#rooms.add(tag, client.place, {
       connection,
       address: client.address,
       fingerprint,
       instance: join.instance,
     });
+    if (!registry) return this.#welcome(client, member);
+    client.applicant = member;
+    client.deadline = Infinity; // it is the others that take their time
+    registry.join(member, {
+      admit: (others) => this.#welcome(client, member, others),
+      refuse: (reason) => {
+        client.applicant = undefined;
+        this.#rooms.forget(member, client.place);
+        this.#refuse(client, reason);
+      },
+    });
+  }
+
+  /** @param others Who is in the room, where a registry keeps it. */
+  #welcome(client: ClientConnection, member: Member, others?: readonly Attendee[]): void {
+    const { connection, fingerprint, room: { tag } } = member;
     this.#pending.delete(client);
     client.admit(member);
     if (this.#places.rooms.isHosted(tag)) connection.watch();
-    this.#rooms.welcome(member);
+    this.#rooms.welcome(member, others);
     if (this.#operators.motd) connection.send(this.#operators.motd);
     this.#options.meter?.join(this.#clock.now() - client.askedAt);
     this.#report({ event: "joined", ...describeClient(client.address, fingerprint) });
+    // A registry takes its time, in which an operator may have spoken.
+    if (others && (client.isKicked || !this.#mayJoin(fingerprint))) {
+      return this.#dismiss(member, WHY.REMOVED, REASON.REMOVED);
+    }
     client.replayEarly();
   }
 
@@ -348,10 +371,16 @@ export class Relay {
     if (end.type === "failed") {
       this.#report({ event: "closed", ...who, cause: describeFailure(end) });
     }
+    const { applicant } = client;
+    if (applicant) {
+      this.#rooms.forget(applicant, client.place);
+      this.#options.registry!.leave(applicant, WHY.LOST);
+    }
     if (this.#pending.delete(client) || this.#places.forget(client) || !member) return;
     const why = member.why ??
       (end.type === "closed" && end.reason === REASON.NORMAL ? WHY.LEFT : WHY.LOST);
     this.#rooms.delete(member, client.place, why);
+    this.#options.registry?.leave(member, why);
     this.#report({ event: "left", ...who, why });
   }
 

@@ -10,6 +10,7 @@ import type { PrivateKey } from "../protocol/identity.ts";
 import type { Primitives } from "../protocol/primitives.ts";
 import type { Place } from "../protocol/succession.ts";
 import type { KeptBan } from "./ban_file.ts";
+import type { Registry } from "./registry.ts";
 import type { RelayEvent } from "./relay_event.ts";
 import type { RelayMeter } from "./relay_state.ts";
 
@@ -45,6 +46,8 @@ export interface RelayOptions {
   readonly cores?: number;
   readonly onEvent?: (event: RelayEvent) => void;
   readonly meter?: RelayMeter | undefined;
+  /** Where this relay is one of several that are one server; not with `host`. */
+  readonly registry?: Registry | undefined;
   /** What a client with a relay of its own needs besides (§14). */
   readonly host?: HostOptions;
 }

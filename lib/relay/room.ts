@@ -8,6 +8,7 @@ import { type Bytes, concat, encodeHex, equalBytes, isZero } from "../base/bytes
 import type { RandomBytes } from "../base/clock.ts";
 import type { Connection, Source } from "../transport/mod.ts";
 import { ProtocolError } from "../base/errors.ts";
+import type { Attendee, Registry, Resident } from "./registry.ts";
 import {
   CAST_ENTRY_BYTES,
   CAST_HEADER_BYTES,
@@ -30,7 +31,7 @@ export interface MemberOptions {
 }
 
 /** A connection that has joined a room. */
-export class Member {
+export class Member implements Resident {
   readonly connection: Connection;
   readonly address: string;
   readonly fingerprint: Bytes;
@@ -68,7 +69,9 @@ export class Member {
     if (type === FRAME.CAST) return this.#cast(body);
     if (type !== FRAME.SEND) throw new ProtocolError("unexpected");
     checkRoute(body);
-    this.#find(body)?.connection.forward(body, this.source);
+    const to = this.#find(body);
+    if (to) to.connection.forward(body, this.source);
+    else this.#index.registry?.send(this, body);
   }
 
   /** The receiver whose sid `bytes` begins with; undefined if it has left (§5: LEFT is on its way) or is the sender. */
@@ -81,13 +84,17 @@ export class Member {
     const commonOffset = checkCast(body);
     const common = body.slice(commonOffset); // shared by all queues that it waits in
     const mark = this.#index.nextMark();
+    const { registry } = this.#index;
+    const elsewhere: Uint8Array[] | undefined = registry && [];
     for (let offset = CAST_HEADER_BYTES; offset < commonOffset; offset += CAST_ENTRY_BYTES) {
       const entry = body.subarray(offset, offset + CAST_ENTRY_BYTES);
       const to = this.#find(entry);
+      if (!to) elsewhere?.push(entry);
       if (!to || to.#mark === mark) continue; // §5: one PART for each member
       to.#mark = mark;
       to.connection.forwardPart({ entry, common }, this.source);
     }
+    if (elsewhere && elsewhere.length > 0) registry!.cast(this, elsewhere, common);
   }
 }
 
@@ -100,7 +107,13 @@ function half(sid: Uint8Array, offset: number): number {
 export class MemberIndex {
   /** By the first four bytes, which are unique: numbers are looked up faster than strings. */
   readonly #members = new Map<number, Member>();
+  /** Reaches those who are not here. */
+  readonly registry: Registry | undefined;
   #mark = 0;
+
+  constructor(registry: Registry | undefined) {
+    this.registry = registry;
+  }
 
   /** The number of members, over all rooms. */
   get size(): number {
@@ -143,6 +156,8 @@ export class Room {
   readonly tag: string;
   /** All its members are being dismissed, and need not know in which order. */
   isClosing = false;
+  /** How many wait for their WELCOME. */
+  applicants = 0;
   /** In the order they joined. */
   readonly #members = new Set<Member>();
 
@@ -171,28 +186,25 @@ export class Room {
 
   /** Adds a member: it gets WELCOME, the others JOINED. */
   add(member: Member, capacity: number): void {
-    member.connection.send(encodeFrame({
-      type: "welcome",
-      sid: member.sid,
-      capacity,
-      members: [...this.#members],
-    }));
-    this.#broadcast(encodeFrame({
-      type: "joined",
-      sid: member.sid,
-      fingerprint: member.fingerprint,
-    }));
+    const others = [...this.#members];
+    this.welcome(member, capacity, others);
+    const { sid, fingerprint } = member;
+    const joined = encodeFrame({ type: "joined", sid, fingerprint });
+    for (const { connection } of others) connection.send(joined);
+  }
+
+  /** Adds a member, which gets WELCOME; nobody else is told here. */
+  welcome(member: Member, capacity: number, members: readonly Attendee[]): void {
+    member.connection.send(encodeFrame({ type: "welcome", sid: member.sid, capacity, members }));
+    this.applicants--;
     this.#members.add(member);
   }
 
-  /** Removes a member: the others get LEFT, unless all must go. */
-  delete(member: Member, why: number): void {
+  /** Removes a member: the others get LEFT, unless all must go. @param why Undefined: nobody is told. */
+  delete(member: Member, why: number | undefined): void {
     this.#members.delete(member);
-    if (this.isClosing) return;
-    this.#broadcast(encodeFrame({ type: "left", sid: member.sid, why }));
-  }
-
-  #broadcast(frame: Uint8Array): void {
-    for (const member of this.#members) member.connection.send(frame);
+    if (this.isClosing || why === undefined) return;
+    const left = encodeFrame({ type: "left", sid: member.sid, why });
+    for (const { connection } of this.#members) connection.send(left);
   }
 }

@@ -8,6 +8,7 @@ import { decodeHex, equalBytes } from "../base/bytes.ts";
 import type { RandomBytes } from "../base/clock.ts";
 import { isLoopback } from "../base/ip.ts";
 import { MAX_CLIENTS_PER_ADDRESS } from "../protocol/limits.ts";
+import type { Attendee, Registry } from "./registry.ts";
 import { type Member, MemberIndex, type MemberOptions, Room } from "./room.ts";
 
 interface RoomsOptions {
@@ -16,18 +17,20 @@ interface RoomsOptions {
   readonly capacity: number;
   /** Most members of all rooms. */
   readonly maxClients: number;
+  readonly registry: Registry | undefined;
 }
 
 /** The rooms that have members, by their tags in hex. */
 export class Rooms {
   readonly #options: RoomsOptions;
   readonly #rooms = new Map<string, Room>();
-  readonly #members = new MemberIndex();
+  readonly #members: MemberIndex;
   /** Number of members by the address as which they count. */
   readonly #addresses = new Map<string, number>();
 
   constructor(options: RoomsOptions) {
     this.#options = options;
+    this.#members = new MemberIndex(options.registry);
   }
 
   get size(): number {
@@ -76,22 +79,41 @@ export class Rooms {
   add(tag: string, place: string, options: MemberOptions): Member {
     const room = this.#rooms.get(tag) ?? new Room(tag);
     this.#rooms.set(tag, room);
+    room.applicants++;
     this.#count(place, 1);
     return this.#members.add(room, this.#options.random, options);
   }
 
-  /** The member gets WELCOME, the others JOINED. */
-  welcome(member: Member): void {
-    member.room.add(member, this.#options.capacity);
+  /**
+   * The member gets WELCOME, the others JOINED.
+   *
+   * @param others Who is there, where a registry keeps the room; it tells them.
+   */
+  welcome(member: Member, others?: readonly Attendee[]): void {
+    const { capacity } = this.#options;
+    if (others) member.room.welcome(member, capacity, others);
+    else member.room.add(member, capacity);
   }
 
-  /** Removes a member: the others get LEFT. */
+  /** Removes a member: the others get LEFT, unless a registry tells them. */
   delete(member: Member, place: string, why: number): void {
+    const { room } = member;
+    room.delete(member, this.#options.registry ? undefined : why);
+    this.#remove(member, place);
+  }
+
+  /** Removes somebody who was added and never got WELCOME. */
+  forget(member: Member, place: string): void {
+    member.room.applicants--;
+    this.#remove(member, place);
+  }
+
+  #remove(member: Member, place: string): void {
     const { room } = member;
     this.#members.delete(member);
     this.#count(place, -1);
-    room.delete(member, why);
-    if (room.size === 0 && this.#rooms.get(room.tag) === room) this.#rooms.delete(room.tag);
+    const isEmpty = room.size === 0 && room.applicants === 0;
+    if (isEmpty && this.#rooms.get(room.tag) === room) this.#rooms.delete(room.tag);
   }
 
   #count(place: string, change: number): void {

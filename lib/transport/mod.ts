@@ -7,5 +7,6 @@
 export { type ByteStream, closeAtOnce, settledWithin, writeAll } from "./byte_stream.ts";
 export type { Connection, End, Handlers } from "./connection.ts";
 export { acceptConnection, type Accepted, openConnection, type ProvenRelay } from "./establish.ts";
-export type { Source } from "./send_credit.ts";
+export { costOf, SendCredit, type Source } from "./send_credit.ts";
+export type { CastPart } from "./batch.ts";
 export { type Scheduled, Scheduler, type Traffic } from "./scheduler.ts";

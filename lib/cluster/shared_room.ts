@@ -1,0 +1,491 @@
+/**
+ * A room of a cluster: its roster in the bucket, which every relay writes by compare-and-set and applies in the same order,
+ * and its members who are here.
+ *
+ * @module
+ */
+
+import { BoundedMap } from "../base/bounded_map.ts";
+import { type Bytes, equalBytes } from "../base/bytes.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { encodeFrame, REASON, WHY } from "../protocol/frames.ts";
+import type { Application, Attendee, Resident } from "../relay/mod.ts";
+import type { Bus, Entry } from "./bus.ts";
+import { isForeign } from "./keys.ts";
+import {
+  decodeRoster,
+  encodeRoster,
+  type Gone,
+  MAX_GONE,
+  type RosterEntry,
+  type RosterValue,
+} from "./values.ts";
+
+/** After a conflict the watch tells what is there, or else it is asked for. */
+const WATCH_MS = 50;
+/** Between two questions that get no answer. */
+const PAUSE_MS = 200;
+/** The last words of somebody who left another relay are on their way for so long at most. */
+const LAST_WORDS_MS = 1_000;
+/** A room in which nobody is left is purged. */
+const EMPTY_MS = 5_000;
+/** Members who have left and may still be in the roster. */
+const MAX_DEPARTED = 1024;
+
+const NOBODY: RosterValue = { entries: [], gone: [] };
+
+/** A member of this relay, or one that wants to be. */
+interface Local {
+  readonly member: Resident;
+  /** Undefined once it was admitted. */
+  application: Application | undefined;
+}
+
+/** A member of which the ones here know. */
+interface Shown extends Attendee {
+  /** R of its relay. */
+  readonly relay: string;
+}
+
+/** What a room needs of its cluster; relays by R in hex, members by sid in hex. */
+export interface Surroundings {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly capacity: number;
+  /** R of this relay. */
+  readonly relay: string;
+  /** Whether this relay may write rosters now. */
+  readonly mayWrite: boolean;
+  defer(action: () => void): void;
+  seal(key: string, plain: Bytes): Bytes;
+  open(key: string, value: Uint8Array): { readonly plain: Bytes };
+  isAlive(relay: string): boolean;
+  isDead(relay: string): boolean;
+  /** Finds out about a relay of which nothing is known. */
+  ask(relay: string): void;
+  /** Whether somebody has left: they never come back. */
+  hasGone(sid: string): boolean;
+  setGone(sid: string): void;
+  /** A member of another relay is in the room, for those who are here. */
+  appeared(room: SharedRoom, member: Shown): void;
+  vanished(sid: string): void;
+  /** Somebody who was here has left. */
+  left(sid: string, why: number, relays: ReadonlySet<string>): void;
+  /** A compare-and-set was answered. */
+  wrote(type: "written" | "conflict" | "unknown"): void;
+  /** The room may have changed, and may be forgotten. */
+  settled(room: SharedRoom): void;
+}
+
+/** What this relay would have the roster be. */
+interface Plan extends RosterValue {
+  readonly isChanged: boolean;
+  /** Everybody who goes was of this relay, or of a dead one: nobody has to be told why. */
+  readonly isOwn: boolean;
+  /** Those for whom there is no room. */
+  readonly full: readonly Local[];
+}
+
+/** One room, on all relays. */
+export class SharedRoom {
+  /** Its key in the bucket. */
+  readonly key: string;
+  readonly #around: Surroundings;
+  #known = NOBODY;
+  /** The newest revision seen. */
+  #revision = 0;
+  /** What a write has to expect. */
+  #expected = 0;
+  /** There is a value in the bucket. */
+  #isThere = false;
+  /** The value is not of this cluster. */
+  #isDamaged = false;
+  readonly #locals = new Map<string, Local>();
+  /** Everybody of whom those here know, themselves included, in the order they joined. */
+  readonly #shown = new Map<string, Shown>();
+  /** Why those left who were here. */
+  readonly #departed = new BoundedMap<string, number>(MAX_DEPARTED);
+  /** Whose LEFT is on its way, and until when it is waited for. */
+  readonly #awaited = new Map<string, number>();
+  #isWriting = false;
+  #timer: Timer | undefined;
+  #emptyTimer: Timer | undefined;
+  #changed: (() => void) | undefined;
+
+  constructor(key: string, around: Surroundings) {
+    this.key = key;
+    this.#around = around;
+  }
+
+  /** How many members the roster has. */
+  get size(): number {
+    return this.#known.entries.length;
+  }
+
+  /** Nothing is left to remember. */
+  get isIdle(): boolean {
+    return !this.#isThere && this.#locals.size === 0 && !this.#isWriting;
+  }
+
+  /** Whether the roster names somebody of this relay. */
+  get hasOwn(): boolean {
+    return this.#known.entries.some(({ relay }) => relay === this.#around.relay);
+  }
+
+  /** Whether somebody is a member here. */
+  isMember(sid: string): boolean {
+    return this.#locals.get(sid)?.application === undefined && this.#locals.has(sid);
+  }
+
+  // --- Those who are here ---
+
+  /** Somebody here wants to be a member. */
+  join(member: Resident, application: Application): void {
+    for (const [sid, local] of this.#locals) {
+      if (!local.application || !isSame(local.member, member)) continue;
+      this.#locals.delete(sid);
+      local.application.refuse(REASON.REPLACED);
+    }
+    this.#locals.set(member.sid, { member, application });
+    this.pump();
+  }
+
+  /** Somebody here has gone. */
+  leave(member: Resident, why: number): void {
+    const { sid } = member;
+    if (!this.#locals.delete(sid)) return;
+    this.#departed.set(sid, why);
+    if (this.#shown.delete(sid)) {
+      this.#around.setGone(sid);
+      if (!member.room.isClosing) this.#broadcast(encodeFrame({ type: "left", sid, why }));
+      this.#around.left(sid, why, new Set(this.#shown.values().map(({ relay }) => relay)));
+    }
+    if (this.#locals.size === 0) this.#hideAll();
+    this.pump();
+  }
+
+  #hideAll(): void {
+    for (const sid of this.#shown.keys()) this.#around.vanished(sid);
+    this.#shown.clear();
+    this.#awaited.clear();
+    this.#around.clock.cancel(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Another relay says that a member of its own has left. */
+  takeLeft(sid: string, why: number, relay: string): void {
+    const shown = this.#shown.get(sid);
+    if (shown?.relay !== relay) return;
+    this.#remove(shown, why);
+    this.#apply();
+  }
+
+  /** This relay was taken for dead: everybody here has to come again. */
+  fence(): void {
+    for (const local of [...this.#locals.values()]) this.#end(local, WHY.LOST);
+    this.#hideAll();
+  }
+
+  /** Ends a connection here. */
+  #end({ member, application }: Local, why: number): void {
+    this.#locals.delete(member.sid);
+    if (application) return application.refuse(reasonOf(why));
+    member.why = why;
+    void member.connection.close(reasonOf(why));
+  }
+
+  #broadcast(frame: Uint8Array): void {
+    for (const { member, application } of this.#locals.values()) {
+      if (!application) member.connection.send(frame);
+    }
+  }
+
+  // --- The roster ---
+
+  /** The watch tells what is in the bucket. */
+  take(entry: Entry): void {
+    if (entry.revision <= this.#revision) return;
+    this.#accept(entry);
+    this.pump();
+  }
+
+  /** Asks what is in the bucket, since the watch has told nothing. */
+  async confirm(): Promise<void> {
+    const entry = await this.#around.bus.get(this.key);
+    if (!entry || this.#isWriting) return;
+    this.#learn(entry);
+    this.pump();
+  }
+
+  /** Takes an answer, which is as new as the question. @returns Whether it was news. */
+  #learn(entry: Entry): boolean {
+    const isNews = entry.revision > this.#revision ||
+      entry.revision === 0 && (this.#expected > 0 || this.#isThere);
+    if (isNews) this.#accept(entry);
+    return isNews;
+  }
+
+  #accept({ value, revision }: Entry): void {
+    this.#isThere = value !== undefined;
+    this.#isDamaged = false;
+    if (!value) this.#set(NOBODY, revision);
+    else {
+      try {
+        this.#set(decodeRoster(this.#around.open(this.key, value).plain), revision);
+      } catch (error) {
+        if (!isForeign(error)) throw error;
+        this.#isDamaged = true; // what was known is written again
+        this.#set(this.#known, revision);
+      }
+    }
+  }
+
+  #set(known: RosterValue, revision: number): void {
+    this.#known = known;
+    this.#expected = revision;
+    this.#revision = Math.max(this.#revision, revision);
+    this.#around.clock.cancel(this.#emptyTimer);
+    const isEmpty = this.#isThere && known.entries.length === 0;
+    this.#emptyTimer = isEmpty
+      ? this.#around.clock.after(EMPTY_MS, () => void this.#purge())
+      : undefined;
+    this.#changed?.();
+    this.#apply();
+  }
+
+  /** Tells those here what is new. */
+  #apply(): void {
+    if (this.#locals.size === 0) return;
+    const { hasGone, relay: own } = this.#around;
+    const target = this.#known.entries.filter(({ sid }) => !hasGone(sid));
+    const present = new Set(target.map(({ sid }) => sid));
+    const missing = [...this.#shown.values()].filter(({ sid }) => !present.has(sid));
+    if (this.#awaitsLastWords(missing)) return;
+    for (const shown of missing) {
+      this.#remove(shown, this.#goneOf(shown.sid)?.why ?? WHY.LOST);
+    }
+    for (const { sid, why } of this.#known.gone) {
+      const local = this.#locals.get(sid); // an applicant that was in the roster, unheard of here
+      if (local) this.#end(local, why);
+    }
+    for (const entry of target) {
+      if (this.#shown.has(entry.sid)) continue;
+      if (entry.relay === own) this.#admit(entry);
+      else this.#show(entry);
+    }
+  }
+
+  #goneOf(sid: string): Gone | undefined {
+    return this.#known.gone.find((gone) => gone.sid === sid);
+  }
+
+  /** Whether a LEFT over a link is still to come, which follows what that member sent last. */
+  #awaitsLastWords(missing: readonly Shown[]): boolean {
+    const { clock, isAlive, relay: own } = this.#around;
+    const now = clock.now();
+    let until = -Infinity;
+    for (const { sid, relay } of missing) {
+      const isOnItsWay = relay !== own && isAlive(relay) && this.#goneOf(sid)?.by === relay;
+      if (!isOnItsWay) continue;
+      const end = this.#awaited.get(sid) ?? now + LAST_WORDS_MS;
+      this.#awaited.set(sid, end);
+      until = Math.max(until, end);
+    }
+    clock.cancel(this.#timer);
+    this.#timer = undefined;
+    if (until > now) this.#timer = clock.after(until - now, () => this.#apply());
+    return until > now;
+  }
+
+  #remove({ sid, relay }: Shown, why: number): void {
+    this.#shown.delete(sid);
+    this.#awaited.delete(sid);
+    this.#around.setGone(sid);
+    const local = this.#locals.get(sid);
+    if (local) this.#end(local, why);
+    else if (relay !== this.#around.relay) this.#around.vanished(sid);
+    this.#broadcast(encodeFrame({ type: "left", sid, why }));
+    if (this.#locals.size === 0) this.#hideAll();
+  }
+
+  #show({ sid, fingerprint, relay }: RosterEntry): void {
+    const shown = { sid, fingerprint, relay };
+    this.#shown.set(sid, shown);
+    this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }));
+    this.#around.appeared(this, shown);
+  }
+
+  #admit({ sid, fingerprint, relay }: RosterEntry): void {
+    const local = this.#locals.get(sid);
+    const application = local?.application;
+    if (!local || !application) return; // it has left, and is about to be taken out
+    const others = [...this.#shown.values()];
+    // The others first: it may have sent something already.
+    this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }));
+    this.#shown.set(sid, { sid, fingerprint, relay });
+    local.application = undefined;
+    application.admit(others);
+  }
+
+  // --- Writing ---
+
+  #plan(): Plan {
+    const { relay: own, capacity, isAlive, isDead, ask } = this.#around;
+    const entries: RosterEntry[] = [];
+    const removed: Gone[] = [];
+    let isOwn = true;
+    for (const entry of this.#known.entries) {
+      const { sid, relay } = entry;
+      if (relay === own && !this.#locals.has(sid)) {
+        removed.push({ sid, why: this.#departed.get(sid) ?? WHY.LOST, by: own });
+      } else if (relay !== own && isDead(relay)) removed.push({ sid, why: WHY.LOST, by: own });
+      else {
+        if (!isAlive(relay)) ask(relay);
+        entries.push(entry);
+      }
+    }
+    const full: Local[] = [];
+    let added = 0;
+    for (const [sid, local] of this.#locals) {
+      if (!local.application || entries.some((entry) => entry.sid === sid)) continue;
+      const { fingerprint, instance } = local.member;
+      const old = entries.findIndex((entry) => isSame(entry, local.member));
+      if (old >= 0) {
+        const [replaced] = entries.splice(old, 1);
+        removed.push({ sid: replaced!.sid, why: WHY.REPLACED, by: own });
+        isOwn = false;
+      } else if (entries.length >= capacity) {
+        full.push(local);
+        continue;
+      }
+      entries.push({ sid, fingerprint, instance, relay: own });
+      added++;
+    }
+    return {
+      entries,
+      gone: [...this.#known.gone, ...removed].slice(-MAX_GONE),
+      isChanged: added + removed.length > 0 || this.#isDamaged && this.#locals.size > 0,
+      isOwn,
+      full,
+    };
+  }
+
+  /** Writes what has to be written, one change after the other. */
+  pump(): void {
+    if (this.#isWriting) return;
+    if (!this.#around.mayWrite || !this.#needsWork) return this.#around.settled(this);
+    this.#isWriting = true;
+    void this.#write();
+  }
+
+  get #needsWork(): boolean {
+    const { isChanged, full } = this.#plan();
+    return isChanged || full.length > 0;
+  }
+
+  async #write(): Promise<void> {
+    // What comes in the same turn goes into one write.
+    await new Promise<void>((resolve) => this.#around.defer(resolve));
+    while (this.#around.mayWrite) {
+      const plan = this.#plan();
+      if (plan.isChanged) await this.#try(plan);
+      else if (plan.full.length > 0) await this.#refuse(plan.full);
+      else break;
+    }
+    this.#isWriting = false;
+    this.#around.settled(this);
+  }
+
+  async #try(plan: Plan): Promise<void> {
+    const { bus, seal } = this.#around;
+    const mayPurge = plan.entries.length === 0 && plan.isOwn;
+    const value = mayPurge ? undefined : seal(this.key, encodeRoster(plan));
+    const written = await bus.write(this.key, value, this.#expected);
+    this.#around.wrote(written.type);
+    if (written.type === "conflict") return await this.#waitForChange();
+    if (written.type === "unknown") return await this.#ask();
+    if (written.revision > this.#revision) {
+      this.#isThere = value !== undefined;
+      this.#isDamaged = false;
+      this.#set(mayPurge ? NOBODY : plan, written.revision);
+    }
+    this.#refuseAll(plan.full); // by what was just written
+  }
+
+  /** Nobody is refused by what may be old. */
+  async #refuse(full: readonly Local[]): Promise<void> {
+    const entry = await this.#around.bus.get(this.key);
+    if (!entry) return await this.#pause(PAUSE_MS);
+    if (!this.#learn(entry)) this.#refuseAll(full);
+  }
+
+  #refuseAll(full: readonly Local[]): void {
+    for (const { member: { sid } } of full) {
+      const application = this.#locals.get(sid)?.application;
+      if (!application) continue;
+      this.#locals.delete(sid);
+      application.refuse(REASON.FULL);
+    }
+  }
+
+  /** Somebody else has written: the watch is about to tell what. */
+  async #waitForChange(): Promise<void> {
+    const expected = this.#expected;
+    await this.#pause(WATCH_MS);
+    if (this.#expected === expected) await this.#ask();
+  }
+
+  /** Asks what is in the bucket, until there is an answer. */
+  async #ask(): Promise<void> {
+    const entry = await this.#around.bus.get(this.key);
+    if (entry) this.#learn(entry);
+    else await this.#pause(PAUSE_MS);
+  }
+
+  /** Waits, at most until the roster changes. */
+  #pause(delay: number): Promise<void> {
+    const { clock } = this.#around;
+    return new Promise((resolve) => {
+      const done = () => {
+        clock.cancel(timer);
+        this.#changed = undefined;
+        resolve();
+      };
+      const timer = clock.after(delay, done);
+      this.#changed = done;
+    });
+  }
+
+  async #purge(): Promise<void> {
+    const { bus, mayWrite } = this.#around;
+    if (this.#isWriting || !mayWrite) return;
+    this.#isWriting = true;
+    const written = await bus.write(this.key, undefined, this.#expected);
+    this.#isWriting = false;
+    if (written.type === "written") this.take({ key: this.key, value: undefined, ...written });
+    else await this.confirm();
+    this.pump();
+  }
+
+  /** Forgets everything. */
+  close(): void {
+    const { clock } = this.#around;
+    clock.cancel(this.#timer);
+    clock.cancel(this.#emptyTimer);
+    this.#changed?.();
+  }
+}
+
+/** Whether two are of the same client process, §5. */
+function isSame(
+  one: { readonly fingerprint: Uint8Array; readonly instance: Uint8Array },
+  other: { readonly fingerprint: Uint8Array; readonly instance: Uint8Array },
+): boolean {
+  return equalBytes(one.instance, other.instance) && equalBytes(one.fingerprint, other.fingerprint);
+}
+
+/** The reason of the CLOSE for a member that another relay has taken out. */
+function reasonOf(why: number): number {
+  if (why === WHY.REPLACED) return REASON.REPLACED;
+  return why === WHY.REMOVED ? REASON.REMOVED : REASON.SHUTTING_DOWN;
+}

@@ -188,12 +188,21 @@ export class VirtualDisk implements Disk {
     this.nodes.set(to, this.nodes.get(from)!);
   }
 
-  remove(path: string, options?: { recursive: boolean }): void {
+  remove(path: string): void {
     this.fail("remove", path);
+    if (this.#below(path).length > 0) throw new Error(`not empty: ${path}`);
+    this.nodes.delete(path);
+  }
+
+  // deno-lint-ignore require-await -- an error must become a rejection
+  async removeAll(path: string): Promise<void> {
+    this.fail("remove", path);
+    for (const other of [path, ...this.#below(path)]) this.nodes.delete(other);
+  }
+
+  #below(path: string): string[] {
     if (!this.nodes.has(path)) throw new Deno.errors.NotFound(path);
-    const below = Array.from(this.nodes.keys()).filter((other) => other.startsWith(`${path}/`));
-    if (below.length > 0 && !options?.recursive) throw new Error(`not empty: ${path}`);
-    for (const other of [path, ...below]) this.nodes.delete(other);
+    return Array.from(this.nodes.keys()).filter((other) => other.startsWith(`${path}/`));
   }
 
   release(path: string, { executable, mtime }: { executable: boolean; mtime: number }): void {

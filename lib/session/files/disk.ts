@@ -50,7 +50,10 @@ export interface Disk {
   rename(from: string, to: string): void;
   /** Fails with AlreadyExists rather than replace anything, or with something else where there are no links. */
   link(from: string, to: string): void;
-  remove(path: string, options?: { recursive: boolean }): void;
+  /** Removes a file or an empty folder. */
+  remove(path: string): void;
+  /** Removes a folder and what is in it, or a file, without holding up others. */
+  removeAll(path: string): Promise<void>;
   /** Gives a finished file or folder the mode of an ordinary one, and its time, where the file system can. */
   release(path: string, options: { executable: boolean; mtime: number }): void;
   /** The bytes that are free in a folder. */
@@ -78,7 +81,8 @@ export const realDisk: Disk = {
   makeFolder: (path) => Deno.mkdirSync(path, { mode: 0o700 }),
   rename: (from, to) => Deno.renameSync(from, to),
   link: (from, to) => Deno.linkSync(from, to),
-  remove: (path, options) => Deno.removeSync(path, options),
+  remove: (path) => Deno.removeSync(path),
+  removeAll: (path) => Deno.remove(path, { recursive: true }),
   release(path, { executable, mtime }) {
     try {
       if (!isWindows) {

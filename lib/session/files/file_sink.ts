@@ -6,12 +6,23 @@
 
 import { join } from "node:path";
 import { ProtocolError } from "../../base/errors.ts";
-import type { FileFrame } from "../../protocol/file_frames.ts";
+import { type FileFrame, RESERVE_BYTES } from "../../protocol/file_frames.ts";
 import type { OpenFile } from "./disk.ts";
 import { PART_SUFFIX } from "./name.ts";
-import { openPart, Part } from "./part.ts";
-import { expectRoom, hashPieces, type Have, NOTHING, type Sink, type SinkOptions } from "./sink.ts";
+import { openPart, type Part } from "./part.ts";
+import {
+  expectRoom,
+  hashPieces,
+  type Have,
+  NoRoomError,
+  NOTHING,
+  type Sink,
+  type SinkOptions,
+} from "./sink.ts";
 import type { Pause } from "./slices.ts";
+
+/** How much is written before it is looked how much room is left. */
+const CHECK_BYTES = RESERVE_BYTES / 4;
 
 export class FileSink implements Sink {
   readonly #options: SinkOptions;
@@ -21,6 +32,9 @@ export class FileSink implements Sink {
   #file: OpenFile | undefined;
   #have: Have = NOTHING;
   #position = 0;
+  /** Before the next look whether there is room, for a file whose size is not known. */
+  #unchecked = 0;
+  #pause: Pause = () => Promise.resolve(true);
   readonly skipped = 0;
 
   constructor(options: SinkOptions) {
@@ -33,6 +47,7 @@ export class FileSink implements Sink {
 
   async look(pause: Pause): Promise<Have> {
     this.close();
+    this.#pause = pause;
     const { disk, head: { size } } = this.#options;
     this.#position = 0;
     this.#twin = this.#findTwin();
@@ -59,7 +74,7 @@ export class FileSink implements Sink {
     return isTwin && disk.look(path + PART_SUFFIX) === undefined ? path : undefined;
   }
 
-  take(frame: FileFrame): void {
+  take(frame: FileFrame): void | Promise<void> {
     switch (frame.type) {
       case "go":
         return this.#go(frame.from);
@@ -70,7 +85,7 @@ export class FileSink implements Sink {
     }
   }
 
-  #go(from: number): void {
+  async #go(from: number): Promise<void> {
     if (this.#file !== undefined || (from !== 0 && from !== this.#have.have)) {
       throw new ProtocolError("unexpected");
     }
@@ -80,9 +95,9 @@ export class FileSink implements Sink {
       this.#twin = undefined;
       expectRoom(this.#options, 0);
     }
-    const { disk, folder, head } = this.#options;
-    const { path } = this.#part ??= Part.begin(disk, folder, head);
-    this.#file = disk.open(path, "write");
+    this.#part ??= await openPart(this.#options, this.#pause);
+    if (this.#part === undefined) return;
+    this.#file = this.#options.disk.open(this.#part.path, "write");
     this.#file.truncate(from);
     this.#file.seek(from);
   }
@@ -90,9 +105,19 @@ export class FileSink implements Sink {
   #write(data: Uint8Array): void {
     if (this.#file === undefined) throw new ProtocolError("unexpected");
     const { size } = this.#options.head;
-    if (size !== null && this.#position + data.length > size) throw new ProtocolError("too-large");
+    if (size === null) this.#expectReserve(data.length);
+    else if (this.#position + data.length > size) throw new ProtocolError("too-large");
     this.#file.write(data);
     this.#position += data.length;
+  }
+
+  /** Nobody knows how much comes: the disk is never filled with it. */
+  #expectReserve(bytes: number): void {
+    this.#unchecked -= bytes;
+    if (this.#unchecked > 0) return;
+    const free = this.#options.disk.free(this.#options.folder);
+    if (free < RESERVE_BYTES) throw new NoRoomError(RESERVE_BYTES - free);
+    this.#unchecked = CHECK_BYTES;
   }
 
   async finish(total: number, pause: Pause): Promise<string | undefined> {
@@ -119,10 +144,10 @@ export class FileSink implements Sink {
     this.#file = this.#part = undefined;
   }
 
-  discard(): void {
+  async discard(): Promise<void> {
+    const part = this.#part;
     this.#file?.close();
-    this.#file = undefined;
-    this.#part?.discard();
-    this.#part = undefined;
+    this.#file = this.#part = undefined;
+    await part?.discard();
   }
 }

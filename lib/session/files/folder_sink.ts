@@ -51,6 +51,8 @@ export class FolderSink implements Sink {
   #tree = new Tree();
   /** Where the entries of an earlier connection begin in the stream, by the bodies of their ENTRYs. */
   #known = new Map<string, { entry: PartEntry; start: number }>();
+  /** Of all entries so far, also those that were skipped. */
+  #size = 0;
   #lastPath = new Uint8Array(0);
   #isGoing = false;
   #position = 0;
@@ -101,7 +103,7 @@ export class FolderSink implements Sink {
     return pieces;
   }
 
-  take(frame: FileFrame): void {
+  take(frame: FileFrame): void | Promise<void> {
     if (frame.type === "go") return this.#go(frame.from);
     if (!this.#isGoing) throw new ProtocolError("unexpected");
     switch (frame.type) {
@@ -116,7 +118,7 @@ export class FolderSink implements Sink {
     }
   }
 
-  #go(from: number): void {
+  async #go(from: number): Promise<void> {
     const part = this.#part;
     if (part === undefined || this.#isGoing || (from !== 0 && from !== this.#have.have)) {
       throw new ProtocolError("unexpected");
@@ -124,14 +126,15 @@ export class FolderSink implements Sink {
     this.#isGoing = true;
     this.#position = from;
     if (from > 0) return;
-    part.empty();
     this.#forget();
+    await part.empty();
   }
 
   #forget(): void {
     this.#tree = new Tree();
     this.#known = new Map();
     this.#lastPath = new Uint8Array(0);
+    this.#size = 0;
   }
 
   /** Places the entries of an earlier connection. */
@@ -146,6 +149,7 @@ export class FolderSink implements Sink {
       this.#tree.place(sent.path, sent.kind);
       this.#lastPath = sent.path;
       if (!entry.skipped) start += entry.size;
+      this.#size += entry.size;
     }
   }
 
@@ -169,7 +173,9 @@ export class FolderSink implements Sink {
 
   #begin(sent: FileEntry, body: string): void {
     const part = this.#part!;
-    if (part.entries.length >= this.#options.entries) throw new ProtocolError("too-large");
+    this.#size += sent.size;
+    const isMore = part.entries.length >= this.#options.entries;
+    if (isMore || this.#size > this.#options.head.size!) throw new ProtocolError("too-large");
     if (compareBytes(sent.path, this.#lastPath) <= 0) throw new ProtocolError("unexpected");
     const placed = this.#tree.place(sent.path, sent.kind);
     if (placed === undefined) throw new NameError();
@@ -230,8 +236,11 @@ export class FolderSink implements Sink {
     this.#file = undefined;
     this.#present = undefined;
     this.#options.disk.remove(this.#place(present.entry.path));
-    this.#part!.noteSkipped();
+    this.#part!.noteSkipped(present.entry);
     this.#position = present.start;
+    for (const known of this.#known.values()) {
+      if (known.start > present.start) known.start -= present.entry.size;
+    }
   }
 
   async finish(total: number, pause: Pause): Promise<string | undefined> {
@@ -253,6 +262,7 @@ export class FolderSink implements Sink {
     await syncFiles(disk, files.map(({ path }) => this.#place(path)), pause);
     if (!await pause()) return undefined;
     for (const { kind, path, skipped, body } of part.entries.toReversed()) {
+      if (!await pause()) return undefined;
       if (kind !== "folder" || skipped) continue;
       const sent = decodeFileFrame(FILE_FRAME.ENTRY, decodeHex(body)) as FileEntry;
       disk.release(this.#place(path), { executable: false, mtime: sent.mtime });
@@ -270,10 +280,10 @@ export class FolderSink implements Sink {
     this.#file = this.#part = this.#present = undefined;
   }
 
-  discard(): void {
+  async discard(): Promise<void> {
+    const part = this.#part;
     this.#file?.close();
-    this.#file = this.#present = undefined;
-    this.#part?.discard();
-    this.#part = undefined;
+    this.#file = this.#present = this.#part = undefined;
+    await part?.discard();
   }
 }

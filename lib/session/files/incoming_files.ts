@@ -87,7 +87,8 @@ export class IncomingFiles {
 
   #isTooMany(person: string): boolean {
     const { offers } = this;
-    const asked = offers.filter(({ state }) => state === "asked");
+    const asked = Array.from(this.#offers.values())
+      .filter(({ state, isSought }) => state === "asked" || isSought);
     const ofOne = asked.filter((offer) => offer.person === person);
     return asked.length >= MAX_OFFERS || ofOne.length >= MAX_OFFERS_OF_ONE ||
       offers.length >= MAX_STANDING;
@@ -115,6 +116,8 @@ export class IncomingFiles {
       name,
       transfer,
       state: "asked",
+      isSought: false,
+      look: undefined,
       folder: this.#options.folder(),
       executable: false,
       isRunning: false,
@@ -130,7 +133,9 @@ export class IncomingFiles {
   /** Goes on without a question with what was accepted in an earlier run; else asks. */
   async #ask(incoming: IncomingOffer, member: FileMember): Promise<void> {
     const { context, accepts } = this.#options;
+    incoming.isSought = true;
     const part = await context.jobs.find(incoming.folder, headOf(incoming));
+    incoming.isSought = false;
     if (incoming.state !== "asked") return;
     const isGoingOn = part !== undefined && this.#refusal(incoming) === undefined;
     if (isGoingOn) incoming.name = part.name; // the user may have wanted another one
@@ -224,12 +229,16 @@ export class IncomingFiles {
   async #run(incoming: IncomingOffer): Promise<void> {
     const { context } = this.#options;
     const { transfer, offer, folder } = incoming;
-    const turn = transfer.restart(transfer.sid!);
+    transfer.restart(transfer.sid!);
     transfer.become("checking");
     incoming.feed = this.#makeFeed(transfer);
     const order = { folder, head: headOf(incoming), entries: offer.entries };
+    const look = incoming.look = {};
     const have = await context.jobs.receive(transfer.options.job, order);
-    if (have === undefined || turn !== transfer.turn) return; // it has failed, or began anew
+    if (incoming.look !== look) return; // another one has begun
+    incoming.look = undefined;
+    if (have === undefined || !incoming.isRunning) return;
+    const { turn } = transfer;
     transfer.progress(have.have);
     transfer.send({ type: "answer", id: offer.id, answer: "accepted", ...have });
     await transfer.tellWhere();
@@ -278,9 +287,11 @@ export class IncomingFiles {
     transfer.comeBack();
     transfer.sid = member.sid;
     if (incoming.state === "asked" || transfer.state === "direct") return;
-    this.#stopRunning(incoming);
+    const isLooking = incoming.isRunning && incoming.look !== undefined;
+    if (!isLooking) this.#stopRunning(incoming);
     transfer.restart(member.sid);
-    this.#start(incoming);
+    if (isLooking) transfer.become("checking"); // what is found will be said to this member
+    else this.#start(incoming);
   }
 
   #answerEnded({ end, offer }: IncomingOffer, member: FileMember): void {

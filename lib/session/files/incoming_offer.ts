@@ -23,6 +23,10 @@ export interface IncomingOffer {
   /** Where it is kept, once it was accepted. */
   folder: string;
   executable: boolean;
+  /** Its part is being looked for. */
+  isSought: boolean;
+  /** The present look at what is there of it, while it lasts. */
+  look: object | undefined;
   /** It has a place among those that come in. */
   isRunning: boolean;
   /** Brings what comes through the relay to the disk. */

@@ -90,12 +90,12 @@ export abstract class Job {
   /** Bytes that were read or written. */
   protected abstract get position(): number;
   /** Acts on a frame of the other side. */
-  protected abstract take(frame: FileFrame): void;
+  protected abstract take(frame: FileFrame): void | Promise<void>;
   /** Adds to a record what this side has to send; nothing for now is no reason to be called again. */
   protected abstract fill(records: FileRecords): void;
   protected abstract close(): void;
-  /** Removes what is on the disk. */
-  protected abstract discard(): void;
+  /** Lets go of what is on the disk, and removes it. */
+  protected abstract discard(): Promise<void>;
 
   get isOver(): boolean {
     return this.#isOver;
@@ -228,17 +228,19 @@ export abstract class Job {
         this.#heard = this.options.clock.now(); // what came meanwhile is not read yet
       }
       if (!isWanted()) return;
-      this.#receive(frame);
+      const taking = this.#receive(frame);
+      if (taking !== undefined) await taking.catch((error) => this.fail(error));
     }
   }
 
-  #receive(frame: FileFrame): void {
+  /** @returns Nothing if that is done already, as it mostly is. */
+  #receive(frame: FileFrame): void | Promise<void> {
     if (this.#isOver || frame.type === "alive") return;
     if (frame.type === "stop") {
       return this.end({ type: "stopped", failure: { code: frame.code, text: "" }, byOther: true });
     }
     try {
-      this.take(frame);
+      return this.take(frame);
     } catch (error) {
       this.fail(error);
     }
@@ -253,8 +255,12 @@ export abstract class Job {
   stop(failure: Failure, { discard = false } = {}): void {
     if (this.#isOver) return;
     this.send({ type: "stop", code: failure.code });
-    if (discard) this.discard();
-    this.end({ type: "stopped", failure, byOther: false });
+    const report = (why: Failure) =>
+      this.options.report({ type: "stopped", failure: why, byOther: false });
+    const discarding = discard ? this.discard() : undefined;
+    this.drop();
+    if (discarding === undefined) report(failure);
+    else discarding.then(() => report(failure), (error) => report(failureOf(error)));
   }
 
   protected end(report: JobReport): void {

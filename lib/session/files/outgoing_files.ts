@@ -21,6 +21,7 @@ import {
   type OutgoingOffer,
   type OutTransfer,
 } from "./outgoing_offer.ts";
+import { PieceFeed } from "./piece_feed.ts";
 import { decodePiece, type FileContext, type FileMember } from "./port.ts";
 import type { Have } from "./sink.ts";
 import type { Offered } from "./source.ts";
@@ -102,6 +103,7 @@ export class OutgoingFiles {
         isStarting: false,
         isRelayed: false,
         isPulling: false,
+        feed: new PieceFeed((frames) => context.jobs.take(job, frames)),
       };
       offer.transfers.set(person, out);
       this.#byJob.set(job, out);
@@ -298,18 +300,18 @@ export class OutgoingFiles {
     const isUnderWay = out.isRunning && out.transfer.state !== "checking";
     if (decoded?.type === "kept" && out.isAccepted && !isUnderWay) return this.#finish(out);
     if (out.transfer.sid !== member.sid) return;
-    if (decoded === undefined) {
-      return void context.jobs.stop(job, { code: "protocol", text: "" }, false);
-    }
-    if (decoded.type === "stop") { // at once: an answer may come next
+    if (decoded?.type === "stop") { // at once: an answer may come next
       void context.jobs.drop(job);
       return this.#stopped(out, { code: decoded.code, text: "" });
     }
-    if (decoded.type === "got") {
+    if (!out.isRunning || decoded?.type === "alive") return;
+    if (decoded?.type === "got") {
       this.#window.got(job, decoded.total, context.clock.now());
       this.pump();
     }
-    void context.jobs.take(job, [decoded]);
+    const isFit = decoded?.type === "got" || decoded?.type === "kept";
+    if (isFit && out.feed.add(decoded)) return;
+    void context.jobs.stop(job, { code: "protocol", text: "" }, false);
   }
 
   /** Takes what a job tells. @returns Whether it is one of ours. */

@@ -6,6 +6,7 @@
 
 import { decodeHex, encodeUtf8 } from "../../base/bytes.ts";
 import type { Offer } from "../../protocol/file_messages.ts";
+import type { PieceFeed } from "./piece_feed.ts";
 import type { Have } from "./sink.ts";
 import { NO_LISTING, type Offered } from "./source.ts";
 import type { Transfer } from "./transfer.ts";
@@ -37,6 +38,8 @@ export interface OutTransfer {
   isRelayed: boolean;
   /** Frames have been asked for and have not come yet. */
   isPulling: boolean;
+  /** Brings what the receiver says through the relay to the job. */
+  readonly feed: PieceFeed;
 }
 
 /** Makes the message that says it. */

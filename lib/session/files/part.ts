@@ -6,7 +6,7 @@
  */
 
 import { join } from "node:path";
-import { decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
+import { concat, decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
 import type { Disk, OpenFile } from "./disk.ts";
 import type { Pause } from "./slices.ts";
 import { MAX_NUMBER, nameKey, NOTES_SUFFIX, numberedName, PART_SUFFIX } from "./name.ts";
@@ -46,6 +46,7 @@ export interface PartEntry {
 export const PART_KEPT_MS = 7 * 24 * 3_600_000;
 /** Enough for 65,536 entries of 1 KiB paths. */
 const MAX_NOTES_BYTES = 256 * 1024 * 1024;
+const NOTES_CHUNK_BYTES = 65_536;
 /** Enough for names of 255 bytes, each of which JSON may write as six. */
 const MAX_HEAD_BYTES = 4096;
 
@@ -77,22 +78,18 @@ export class Part {
    * @throws {NoPlaceError} Every name is taken.
    * @throws The error of the operating system.
    */
-  static async open(disk: Disk, folder: string, head: PartHead): Promise<Part> {
+  static async open(
+    disk: Disk,
+    folder: string,
+    head: PartHead,
+    pause: Pause = () => Promise.resolve(true),
+  ): Promise<Part> {
     for (const path of pathsOf(folder, head)) {
       const begun = Part.#begin(disk, path, head);
       if (await begun?.isHeld) return begun!.part;
       begun?.part.close(); // somebody else was quicker, and has it now
-      const part = begun === undefined ? await Part.#resume(disk, path, head) : undefined;
+      const part = begun === undefined ? await Part.#resume(disk, path, head, pause) : undefined;
       if (part !== undefined) return part;
-    }
-    throw new NoPlaceError();
-  }
-
-  /** Begins one, as {@linkcode open} does where there is none. */
-  static begin(disk: Disk, folder: string, head: PartHead): Part {
-    for (const path of pathsOf(folder, head)) {
-      const begun = Part.#begin(disk, path, head);
-      if (begun !== undefined) return begun.part;
     }
     throw new NoPlaceError();
   }
@@ -130,18 +127,23 @@ export class Part {
       const isFree = await notes.tryHold();
       notes.close();
       if (!isFree) continue;
-      if (disk.look(path) !== undefined) disk.remove(path, { recursive: true });
+      if (disk.look(path) !== undefined) await disk.removeAll(path);
       disk.remove(notesPath);
     }
   }
 
   /** @returns Nothing if the part of something else is there, or another program holds it. */
-  static async #resume(disk: Disk, path: string, head: PartHead): Promise<Part | undefined> {
+  static async #resume(
+    disk: Disk,
+    path: string,
+    head: PartHead,
+    pause: Pause,
+  ): Promise<Part | undefined> {
     const notesPath = path + NOTES_SUFFIX;
     if (disk.look(notesPath)?.kind !== "file") return undefined;
     const notes = disk.open(notesPath, "write");
     try {
-      const known = await notes.tryHold() ? readNotes(notes) : undefined;
+      const known = await notes.tryHold() ? await readNotes(notes, pause) : undefined;
       const isThere = disk.look(path)?.kind === head.kind;
       if (known !== undefined && isThere && isSame(known.head, head)) {
         notes.truncate(known.end);
@@ -181,24 +183,29 @@ export class Part {
   /** Notes an entry of a folder before it is created. */
   note(entry: PartEntry): void {
     this.entries.push(entry);
-    this.#notes.write(encodeUtf8(JSON.stringify(entry) + "\n"));
+    this.#write(entry);
   }
 
-  /** Notes that the last entry is not there. */
-  noteSkipped(): void {
-    const entry = this.entries.pop();
-    if (entry !== undefined) this.note({ ...entry, skipped: true });
+  /** Notes that an entry is not there. */
+  noteSkipped(entry: PartEntry): void {
+    const skipped = { ...entry, skipped: true };
+    this.entries[this.entries.lastIndexOf(entry)] = skipped;
+    this.#write(skipped);
+  }
+
+  #write(line: unknown): void {
+    this.#notes.write(encodeUtf8(JSON.stringify(line) + "\n"));
   }
 
   /** Removes all entries, because they come again from the beginning. */
-  empty(): void {
+  async empty(): Promise<void> {
     if (this.entries.length === 0) return;
-    this.#disk.remove(this.path, { recursive: true });
+    await this.#disk.removeAll(this.path);
     this.#disk.makeFolder(this.path);
     this.entries.length = 0;
     this.#notes.truncate(0);
     this.#notes.seek(0);
-    this.#notes.write(encodeUtf8(JSON.stringify(this.head) + "\n"));
+    this.#write(this.head);
   }
 
   /**
@@ -237,8 +244,11 @@ export class Part {
       throw error;
     }
     // What was just created is empty and ours.
-    if (this.head.kind === "file") disk.rename(this.path, path);
-    else {
+    try {
+      disk.rename(this.path, path);
+    } catch (error) {
+      if (this.head.kind === "file") throw error;
+      // Windows puts no folder in the place of another one.
       for (const name of disk.list(this.path)) disk.rename(join(this.path, name), join(path, name));
       disk.remove(this.path);
     }
@@ -246,10 +256,13 @@ export class Part {
   }
 
   /** Removes it. */
-  discard(): void {
-    this.#disk.remove(this.path, { recursive: true });
-    this.#disk.remove(this.path + NOTES_SUFFIX);
-    this.close();
+  async discard(): Promise<void> {
+    try {
+      await this.#disk.removeAll(this.path);
+      this.#disk.remove(this.path + NOTES_SUFFIX);
+    } finally {
+      this.close();
+    }
   }
 
   /** Lets go of it: another program may go on. */
@@ -263,12 +276,15 @@ export class NoPlaceError extends Error {
   override name = "NoPlaceError";
 }
 
-/** Opens a part as {@linkcode Part.open} does. @returns Nothing if it was not to go on meanwhile. */
+/**
+ * Opens a part as {@linkcode Part.open} does.
+ *
+ * @returns Nothing if it was not to go on meanwhile. */
 export async function openPart(
   { disk, folder, head }: { disk: Disk; folder: string; head: PartHead },
   pause: Pause,
 ): Promise<Part | undefined> {
-  const part = await Part.open(disk, folder, head);
+  const part = await Part.open(disk, folder, head, pause);
   if (await pause()) return part;
   part.close();
   return undefined;
@@ -313,28 +329,50 @@ function readHead(file: OpenFile): PartHead | undefined {
 }
 
 /** @returns Nothing for notes that were torn or written by something else. */
-function readNotes(
+async function readNotes(
   file: OpenFile,
-): { head: PartHead; entries: PartEntry[]; end: number } | undefined {
-  const size = file.size();
-  if (size > MAX_NOTES_BYTES) return undefined;
-  const bytes = new Uint8Array(size);
-  for (let done = 0, read = 1; done < size && read > 0; done += read) {
-    read = file.read(bytes.subarray(done));
+  pause: Pause,
+): Promise<{ head: PartHead; entries: PartEntry[]; end: number } | undefined> {
+  if (file.size() > MAX_NOTES_BYTES) return undefined;
+  const lines = new NotesReader();
+  const chunk = new Uint8Array(NOTES_CHUNK_BYTES);
+  for (let read; (read = file.read(chunk)) > 0;) {
+    if (!lines.add(chunk.subarray(0, read))) return undefined;
+    await pause(); // whoever opens a part decides whether to go on
   }
-  // A line that was torn ends nothing: what it noted comes again.
-  const complete = bytes.lastIndexOf(0x0a) + 1;
-  try {
-    const lines = decodeUtf8(bytes.subarray(0, complete)).split("\n").slice(0, -1);
-    const [head, ...entries] = lines.map((line) => JSON.parse(line));
-    if (typeof head?.from !== "string" || typeof head.id !== "string") return undefined;
-    const latest: PartEntry[] = [];
-    for (const entry of entries) {
-      if (entry.skipped) latest.pop();
-      latest.push(entry);
+  const { head, end } = lines;
+  return head && { head, entries: Array.from(lines.entries.values()), end };
+}
+
+/** Takes notes piece by piece. */
+class NotesReader {
+  head: PartHead | undefined;
+  /** By their bodies. */
+  readonly entries = new Map<string, PartEntry>();
+  /** Where the last complete line ends: one that was torn is left out, and what it noted comes again. */
+  end = 0;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  /** @returns Whether it may go on. */
+  add(piece: Uint8Array): boolean {
+    const bytes = concat(this.#rest, piece);
+    const complete = bytes.lastIndexOf(0x0a) + 1;
+    this.#rest = bytes.subarray(complete);
+    this.end += complete;
+    try {
+      const text = decodeUtf8(bytes.subarray(0, complete));
+      return text.split("\n").slice(0, -1).every((line) => this.#take(JSON.parse(line)));
+    } catch {
+      return false;
     }
-    return { head, entries: latest, end: complete };
-  } catch {
-    return undefined;
+  }
+
+  #take(line: PartHead & PartEntry): boolean {
+    if (this.head !== undefined) {
+      this.entries.set(line.body, line); // a second time if it was skipped
+      return true;
+    }
+    this.head = line;
+    return typeof line.from === "string" && typeof line.id === "string";
   }
 }

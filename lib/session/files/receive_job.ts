@@ -67,7 +67,7 @@ export class ReceiveJob extends Job {
     return this.#isGoing || (frame.from !== 0 && frame.from !== this.#have);
   }
 
-  protected override take(frame: FileFrame): void {
+  protected override take(frame: FileFrame): void | Promise<void> {
     if (this.#isCrossed(frame)) {
       this.drop();
       return this.options.report({ type: "broken" });
@@ -76,12 +76,17 @@ export class ReceiveJob extends Job {
     if (!this.#isGoing) return;
     if (this.#isFinishing) throw new ProtocolError("unexpected");
     if (frame.type === "done") return void this.#finish(frame.total);
-    this.#sink.take(frame);
-    if (frame.type === "go") {
-      this.#toldPosition = this.#sink.position;
-      this.options.report({ type: "progress", position: this.#sink.position });
-    }
+    const taken = this.#sink.take(frame);
+    if (taken !== undefined) return taken.then(() => this.#begun());
     this.#tell();
+  }
+
+  /** What was there counts. */
+  #begun(): void {
+    if (this.isOver) return;
+    const { position } = this.#sink;
+    this.#toldPosition = position;
+    this.options.report({ type: "progress", position });
   }
 
   /** Others' transfers and this one's end, if somebody wants it, come meanwhile. */
@@ -126,7 +131,7 @@ export class ReceiveJob extends Job {
     this.#sink.close();
   }
 
-  protected override discard(): void {
-    this.#sink.discard();
+  protected override discard(): Promise<void> {
+    return this.#sink.discard();
   }
 }

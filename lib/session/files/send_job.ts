@@ -115,5 +115,7 @@ export class SendJob extends Job {
     this.#source.close();
   }
 
-  protected override discard(): void {}
+  protected override discard(): Promise<void> {
+    return Promise.resolve();
+  }
 }

@@ -66,13 +66,13 @@ export interface Sink {
    */
   look(pause: Pause): Promise<Have>;
   /**
-   * Takes a frame of the sender, but DONE.
+   * Takes a frame of the sender, but DONE: no other before it resolves.
    *
    * @throws {ProtocolError} STOP(8).
    * @throws {NameError} STOP(7).
    * @throws The error of the operating system.
    */
-  take(frame: FileFrame): void;
+  take(frame: FileFrame): void | Promise<void>;
   /**
    * Takes DONE: what is complete gets its name. Takes as long as it takes to get everything onto the disk.
    *
@@ -84,8 +84,8 @@ export interface Sink {
   finish(total: number, pause: Pause): Promise<string | undefined>;
   /** Lets go of the disk; what is there stays. */
   close(): void;
-  /** Removes what is there. */
-  discard(): void;
+  /** Lets go of the disk, and removes what is there. */
+  discard(): Promise<void>;
 }
 
 /**

@@ -11,7 +11,7 @@ import type { Clock } from "../../base/clock.ts";
 export type Pause = () => Promise<boolean>;
 
 /** How long others wait at most, but for one call of the operating system. */
-const SLICE_MS = 50;
+const SLICE_MS = 20;
 
 export class Slices {
   readonly #clock: Clock;

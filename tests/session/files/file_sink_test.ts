@@ -42,13 +42,13 @@ const goOn = () => Promise.resolve(true);
 /** Sends on until the end, or for so many frames. */
 async function run(source: Source, sink: FileSink, frames = Infinity): Promise<string | undefined> {
   let kept: string | undefined;
-  sink.take(await source.begin(await sink.look(goOn), goOn));
+  await sink.take(await source.begin(await sink.look(goOn), goOn));
   for (
     let frame: FileFrame | undefined;
     frames-- > 0 && (frame = source.next(new Uint8Array(30)));
   ) {
     if (frame.type === "done") kept = await sink.finish(frame.total, goOn);
-    else sink.take(frame);
+    else await sink.take(frame);
   }
   return kept;
 }
@@ -56,7 +56,7 @@ async function run(source: Source, sink: FileSink, frames = Infinity): Promise<s
 /** Takes a frame that is refused. */
 async function takeLast(sink: FileSink, frame: FileFrame): Promise<void> {
   if (frame.type === "done") await sink.finish(frame.total, goOn);
-  else sink.take(frame);
+  else await sink.take(frame);
 }
 
 Deno.test("a file arrives under its name, with its time, and leaves nothing else behind", async () => {
@@ -149,7 +149,7 @@ Deno.test("notes torn at any byte never cost what is there", async () => {
     const { have } = await sink.look(goOn);
     assert.equal(have, length === whole.length ? 60 : 0);
     assert.equal(disk.text("/in/a.txt.hearth-part"), TEXT.slice(0, 60));
-    sink.discard();
+    await sink.discard();
     if (length === whole.length) assert.deepEqual(disk.tree("/in"), {});
   }
 });
@@ -209,7 +209,7 @@ Deno.test("a file of unknown size begins anew and ends where the sender says", a
   const { disk } = await rig();
   const sink = makeSink(disk, { size: null });
   assert.equal((await sink.look(goOn)).have, 0);
-  sink.take({ type: "go", from: 0 });
+  await sink.take({ type: "go", from: 0 });
   sink.take({ type: "data", data: new Uint8Array(7) });
   sink.close();
   const again = makeSink(disk, { size: null });
@@ -218,4 +218,19 @@ Deno.test("a file of unknown size begins anew and ends where the sender says", a
   again.take({ type: "data", data: new Uint8Array(3) });
   assert.equal(await again.finish(3, goOn), "/in/a.txt");
   assert.equal(disk.look("/in/a.txt")!.size, 3);
+});
+
+Deno.test("what comes without a size does not fill the disk", async () => {
+  const disk = new VirtualDisk();
+  disk.putFolder("/in");
+  const sink = makeSink(disk, { size: null });
+  await sink.look(goOn);
+  await sink.take({ type: "go", from: 0 });
+  disk.saysFree = 64 * 1024 * 1024;
+  sink.take({ type: "data", data: new Uint8Array(10) });
+  disk.saysFree--;
+  const data = new Uint8Array(1024 * 1024);
+  assert.throws(() => {
+    for (let i = 0; i < 17; i++) sink.take({ type: "data", data });
+  }, (error) => error instanceof NoRoomError && error.missing === 1);
 });

@@ -40,13 +40,13 @@ async function run(
   frames = Infinity,
 ): Promise<string | undefined> {
   let kept: string | undefined;
-  sink.take(await source.begin(await sink.look(goOn), goOn));
+  await sink.take(await source.begin(await sink.look(goOn), goOn));
   for (
     let frame: FileFrame | undefined;
     frames-- > 0 && (frame = source.next(new Uint8Array(10)));
   ) {
     if (frame.type === "done") kept = await sink.finish(frame.total, goOn);
-    else sink.take(frame);
+    else await sink.take(frame);
   }
   return kept;
 }
@@ -54,7 +54,7 @@ async function run(
 /** Takes a frame that is refused. */
 async function takeLast(sink: FolderSink, frame: FileFrame): Promise<void> {
   if (frame.type === "done") await sink.finish(frame.total, goOn);
-  else sink.take(frame);
+  else await sink.take(frame);
 }
 
 Deno.test("a folder arrives with everything in it", async () => {
@@ -274,7 +274,7 @@ async function receive(
   };
   const sink = makeSink(disk, head, count);
   await sink.look(goOn);
-  sink.take({ type: "go", from: 0 });
+  await sink.take({ type: "go", from: 0 });
   return { disk, sink };
 }
 
@@ -352,4 +352,51 @@ Deno.test("what a sender of a folder may not do is refused", async () => {
     await assert.rejects(() => takeLast(sink, last), ProtocolError);
     assert.equal(disk.nodes.has("/in/p"), false);
   }
+});
+
+Deno.test("no more comes than was offered, whatever the entries say of themselves", async () => {
+  const { sink } = await receive([entry("a"), entry("b")]);
+  sink.take(entry("a"));
+  sink.take(ONE);
+  assert.throws(() => sink.take(entry("b", { size: 2 })), ProtocolError);
+  const { sink: other } = await receive([entry("a"), entry("b")], { count: 9 });
+  for (const path of ["a", "b"]) { // what is skipped counts, too: it may have been written
+    other.take(entry(path));
+    other.take({ type: "skip", why: 0 });
+  }
+  assert.throws(() => other.take(entry("c")), ProtocolError);
+});
+
+Deno.test("of what was there the entry that cannot be read any more is left out, and no other", async () => {
+  const { disk, offered, makeOwn, expected } = await rig();
+  const first = makeOwn();
+  await run(new Source(disk, offered), first, 12);
+  first.close();
+  // The power failed: what was written first is not on the disk.
+  const one = disk.nodes.get("/in/p.hearth-part/d/one.txt")!;
+  assert.ok(disk.nodes.has("/in/p.hearth-part/d/two.txt"));
+  one.bytes = one.bytes.slice(0, 7);
+  disk.fail = (what, path) => {
+    if (path === "/out/p/d/one.txt" && what === "read" && one.bytes.length === 7) {
+      one.bytes = one.bytes.slice(0, 0); // what is there was compared; now it cannot be read
+      disk.fail = (what, path) => {
+        if (path === "/out/p/d/one.txt" && what === "read") throw new Error("worn");
+      };
+    }
+  };
+  const sink = makeOwn();
+  assert.equal(await run(new Source(disk, offered), sink), "/in/p");
+  assert.equal(sink.skipped, 1);
+  delete expected["d/one.txt"];
+  assert.deepEqual(disk.tree("/in/p"), expected);
+});
+
+Deno.test("a folder gets its name also where no folder takes the place of another one", async () => {
+  const { disk, offered, makeOwn, expected } = await rig();
+  disk.fail = (what, path) => {
+    if (what === "rename" && path === "/in/p.hearth-part") throw new Error("denied");
+  };
+  assert.equal(await run(new Source(disk, offered), makeOwn()), "/in/p");
+  assert.deepEqual(disk.tree("/in/p"), expected);
+  assert.deepEqual(disk.list("/in"), ["p"]);
 });

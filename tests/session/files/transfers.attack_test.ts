@@ -235,8 +235,8 @@ Deno.test("a folder whose end was lost with the receiver's connection is not sen
   await anna.transfers.offer("/folder", { to: "bob" });
   await room.settle();
   const remove = bob.disk.remove.bind(bob.disk);
-  bob.disk.remove = (path, options) => {
-    remove(path, options);
+  bob.disk.remove = (path) => {
+    remove(path);
     if (path.endsWith(".json")) room.network.cutAll();
   };
   bob.transfers.accept(undefined, ACCEPT);
@@ -452,4 +452,53 @@ Deno.test("what an earlier run left unfinished goes on when it is sent again", a
   await assert.rejects(again.transfers.offer("/out/a.bin", { to: "bob" }), /on its way already/);
   room.isIdle = true;
   await room.until(() => again.last("sentfile") !== undefined);
+});
+
+Deno.test("a flood of offers does not have the part looked at again for each", async () => {
+  const { room, anna, bob } = await offered({ isDirect: false });
+  let offer: FileMessage | undefined;
+  room.intercept = (_, __, message) => {
+    if (message.type === "offer") offer = message;
+    return message;
+  };
+  room.isIdle = false;
+  bob.transfers.accept(undefined, ACCEPT);
+  await room.settle();
+  bob.disk.nodes.get("/in/a.bin.hearth-part")!.bytes = BYTES.slice();
+  let opened = 0;
+  bob.disk.fail = (what, path) => void (what === "write" && path.endsWith(".json") && opened++);
+  room.makeChannels("bob");
+  for (let i = 0; i < 50; i++) room.send("anna", "bob", offer!);
+  await room.settle();
+  assert.ok(opened > 0 && opened <= 6, `${opened} times`);
+  room.isIdle = true;
+  await room.until(() => anna.last("sentfile") !== undefined);
+});
+
+Deno.test("a flood of offers that are taken back looks at the disk for few of them", async () => {
+  const { room, bob } = rig();
+  room.join("eve");
+  let lists = 0;
+  bob.disk.fail = (what) => void (what === "list" && lists++);
+  for (let i = 0; i < 500; i++) {
+    const id = i.toString(16).padStart(32, "0");
+    room.send("eve", "bob", fakeOffer(id));
+    room.send("eve", "bob", fakeOffer(id, { entries: 0 }));
+  }
+  await room.settle();
+  assert.ok(lists > 0 && lists <= 16, `${lists} times`);
+});
+
+Deno.test("what a receiver says while the disk is busy is bounded, and of the right kind", async () => {
+  const got = encodeFileFrame({ type: "got", total: 0 });
+  const data = encodeFileFrame({ type: "data", data: new Uint8Array(15_000) });
+  for (const [frame, count] of [[got, 40_000], [data, 1]] as const) {
+    const { room, anna } = await offered({ isDirect: false });
+    const { id } = anna.last("offered")!;
+    const have = BYTES.length;
+    room.send("bob", "anna", { type: "answer", id, answer: "accepted", have, hash: NO_HASH });
+    for (let i = 0; i < count; i++) room.send("bob", "anna", { type: "piece", id, frame });
+    await room.settle();
+    assert.equal(anna.last("transferfailed")?.code, "protocol");
+  }
 });

@@ -300,6 +300,7 @@ export class MovesJudge {
         this.#log(`${nick}: ${event.id} does not reach ${event.to.map((it) => this.#nickOf(it))}`);
         return this.#words.undelivered(program, event);
       case "disconnected":
+        program.isGivingWay = event.reason === "moved";
         return this.#log(`${nick} is disconnected: ${event.reason}`);
       case "sent":
         this.#log(`${nick} sends ${event.id} to ${event.to.map((it) => this.#nickOf(it))}`);
@@ -313,7 +314,8 @@ export class MovesJudge {
         return;
       case "moved":
         this.#log(`${nick} moves to ${event.address}`);
-        if (!event.own) this.#passes(program, event.fingerprint);
+        // A lone host that gives way goes to whoever the rules for two hosts choose.
+        if (!event.own && !program.isGivingWay) this.#passes(program, event.fingerprint);
         return;
       case "error":
         if (event.code === "fatal") this.fail(`${nick}: ${event.message}`);

@@ -32,6 +32,8 @@ export class Program {
   awakeSince = 0;
   /** Who stood before it since it hosts, by relay and port. */
   before = new Set<string>();
+  /** It went on at its own relay until another had taken it in: nothing was lost. */
+  isGivingWay = false;
   /** When it has heard its host last. */
   heardAt = 0;
   /** When others were last within its reach, and out of it. */

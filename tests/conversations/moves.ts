@@ -11,7 +11,7 @@ import {
   type Report,
   sleep,
 } from "../support/moving_room.ts";
-import { fingerprintOf } from "../support/programs.ts";
+import { fingerprintOf, poll } from "../support/programs.ts";
 
 /** One of them. */
 export interface Move {
@@ -182,6 +182,41 @@ export const MOVES: readonly Move[] = [
     for (const mover of room.people) await room.plug(mover);
     await room.assemble();
     await moves(room, room.people, () => sleep(1000));
+  }),
+  move("two hosts that are alone, each before the other, become one", {
+    people: 2,
+    long: true,
+  }, async (room) => {
+    const [anna, bob] = room.people as [Mover, Mover];
+    await room.unplug(bob);
+    await bob.program.waitFor("moved", { own: true });
+    // Her last list has bob before her, since he was cut off; his has her.
+    await poll(
+      async () => (await anna.list())?.at === 1,
+      () => `a list with bob first at ${anna.program.describe()}`,
+    );
+    await anna.kill();
+    await room.restart(anna, ["--serve"]);
+    await room.plug(bob);
+    await room.assemble();
+    await moves(room, room.people, () => sleep(5000));
+  }),
+  move("two hosts that are alone and know no order find each other", {
+    people: 2,
+    long: true,
+    announce: true,
+  }, async (room) => {
+    const [, bob] = room.people as [Mover, Mover];
+    await room.unplug(bob);
+    await bob.program.waitFor("moved", { own: true });
+    for (const mover of room.people) {
+      await mover.kill();
+      await Deno.remove(`${await mover.world.home(mover.name)}/last_lists`);
+      await room.restart(mover, ["--serve"]);
+    }
+    await room.plug(bob);
+    await room.assemble();
+    await moves(room, room.people, () => sleep(5000));
   }),
   ...([
     ["hears nobody, but is heard", dropInput],

@@ -5,12 +5,10 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { UsageError } from "../../base/errors.ts";
 import { graphemes } from "../../base/text.ts";
 import type { ChatClient } from "../chat_client.ts";
 import { isCommand } from "../commands.ts";
-import type { Change, Conversation, MessageEntry } from "../conversation.ts";
-import { type LayoutContext, layoutEntry } from "../layout.ts";
+import type { Change, Conversation } from "../conversation.ts";
 import type { ScreenSettings } from "../settings.ts";
 import {
   type ColorDepth,
@@ -31,6 +29,7 @@ import { FreshRows } from "./fresh_rows.ts";
 import { layoutOverlay, type Look } from "./frame.ts";
 import { layoutHelp, layoutKeys } from "./keys_help.ts";
 import { Choice, Find, Overlay } from "./modes.ts";
+import { findMessage, layoutWhole } from "./whole_message.ts";
 
 /** What {@linkcode FullFace} needs of the client. */
 export type FaceClient = Pick<
@@ -71,9 +70,6 @@ export interface FullFaceOptions {
   stop(): void;
   quit(): void;
 }
-
-/** Messages among which the newest that was cut is looked for. */
-const MAX_LOOKED_AT = 100;
 
 export class FullFace {
   readonly input: InputLine;
@@ -194,24 +190,10 @@ export class FullFace {
    * @throws {UsageError} If there is none.
    */
   showWhole(seq: number | undefined): void {
-    const messages = this.#shown.entries.filter((entry) => entry.type === "message");
-    const context = this.#body?.context;
-    const isCut = (entry: MessageEntry) =>
-      context !== undefined &&
-      layoutEntry(entry, false, context).length < layoutEntry(entry, false, whole(context)).length;
-    const found = seq === undefined
-      ? messages.slice(-MAX_LOOKED_AT).findLast(isCut)
-      : messages.find((entry) => entry.seq === seq);
-    if (found === undefined) {
-      throw new UsageError(
-        seq === undefined ? "no message was cut" : `there is no message ${seq} here`,
-      );
-    }
-    const title = `message of ${found.nick}`;
+    const entry = findMessage(this.#shown.entries, seq, this.#body?.context);
     this.show(
-      title,
-      (width, look) =>
-        layoutEntry(found, false, { ...whole(this.#body!.context), ...look, width, query: "" }),
+      `message of ${entry.nick}`,
+      (width, look) => layoutWhole(entry, { ...this.#body!.context, ...look, width, query: "" }),
     );
   }
 
@@ -318,119 +300,46 @@ export class FullFace {
   }
 
   #takeInOverlay(input: TerminalInput, overlay: Overlay): boolean {
-    if (input.type === "key" && overlay.press(input.name)) return true;
-    if (input.type === "key" && input.name === "C-l") return false;
-    if (input.type === "text" && input.text === "c" && overlay.copied !== undefined) {
-      this.#options.copy(overlay.copied);
-      return true;
-    }
-    this.#overlay = undefined;
-    if (input.type === "key") return CLOSING_KEYS.has(input.name);
-    return input.type === "text" && input.text === "q";
+    const isTaken = overlay.take(input, (text) => this.#options.copy(text));
+    if (overlay.isClosed) this.#overlay = undefined;
+    return isTaken;
   }
 
   #takeInChoice(input: TerminalInput, choice: Choice): boolean {
     const { entry } = choice;
-    const isText = input.type === "text";
-    if (entry === undefined || input.type !== "key" && !isText) {
-      this.#choice = undefined;
-      return false;
-    }
-    const name = isText ? input.text : input.name;
-    const wasAsked = this.#takesBack === entry;
-    this.#takesBack = undefined;
-    switch (name) {
-      case "up":
-      case "k":
-      case "down":
-      case "j":
-        choice.step(name === "up" || name === "k" ? -1 : 1);
+    const step = choice.take(input);
+    this.#hint = choice.hint;
+    switch (step) {
+      case "goes on":
         this.#reveal(choice.seq);
         return true;
-      case "enter":
-      case "r":
-        this.#beginTask({ what: "answer", entry });
-        return true;
-      case "+":
-        this.#beginTask({ what: "react", entry });
-        return true;
-      case "e":
-        if (entry.own) this.#beginTask({ what: "edit", entry });
-        else this.#hint = "only your own messages can be changed";
-        return true;
-      case "d":
-        if (!entry.own) this.#hint = "only your own messages can be taken back";
-        else if (wasAsked) this.#takeBack(choice.conversation, entry);
-        else {
-          this.#takesBack = entry;
-          this.#hint = "d again takes it back";
-        }
-        return true;
-      case "c":
-        this.#options.copy(entry.text);
-        this.#choice = undefined;
-        this.#hint = "copied";
-        return true;
-      case "C-l":
-      case "C-z":
+      case "other":
         return false;
-      default:
-        this.#choice = undefined;
-        if (name !== "escape" && name !== "C-c" && name !== "C-g" && name !== "q") return isText;
-        this.#view().follow();
+      case "answer":
+      case "react":
+      case "edit":
+        this.#beginTask({ what: step, entry: entry! });
         return true;
+      case "takes back":
+        this.#options.client.note(choice.conversation, entry!, "retraction", "");
+        break;
+      case "copies":
+        this.#options.copy(entry!.text);
+        break;
+      case "back":
+        this.#view().follow();
     }
-  }
-
-  /** The message that another `d` takes back. */
-  #takesBack: MessageEntry | undefined;
-
-  #takeBack(conversation: Conversation, entry: MessageEntry): void {
     this.#choice = undefined;
-    this.#options.client.note(conversation, entry, "retraction", "");
+    return step !== "ends for another";
   }
 
   #takeInFind(input: TerminalInput, find: Find): boolean {
-    if (input.type === "text" || input.type === "paste") {
-      find.buffer.type(input.text.replaceAll("\n", " "));
-    } else if (input.type === "key") {
-      switch (input.name) {
-        case "up":
-        case "C-p":
-        case "C-r":
-        case "C-f":
-          find.step(-1);
-          break;
-        case "down":
-        case "C-n":
-        case "C-s":
-          find.step(1);
-          break;
-        case "enter":
-          this.#find = undefined;
-          return true;
-        case "escape":
-        case "C-c":
-        case "C-g":
-          this.#find = undefined;
-          this.#view().follow();
-          return true;
-        case "pageup":
-        case "pagedown":
-        case "S-up":
-        case "S-down":
-          this.#press(input.name);
-          return true;
-        case "C-l":
-        case "C-z":
-          return false;
-        default:
-          find.buffer.press(input.name);
-      }
-      find.search();
-    }
-    find.search();
-    this.#reveal(find.found);
+    const step = find.take(input);
+    if (step === "other") return false;
+    if (step === "scrolls" && input.type === "key") this.#press(input.name);
+    else if (step === "goes on") this.#reveal(find.found);
+    else this.#find = undefined;
+    if (step === "back") this.#view().follow();
     return true;
   }
 
@@ -575,12 +484,4 @@ export class FullFace {
     this.#body = body;
     return frame;
   }
-}
-
-/** Keys that close what covers the conversation, and do nothing else. */
-const CLOSING_KEYS: ReadonlySet<string> = new Set(["escape", "enter", "C-c", "C-g", "f1"]);
-
-/** For messages that are not cut. */
-function whole(context: LayoutContext): LayoutContext {
-  return { ...context, maxRows: Infinity };
 }

@@ -62,3 +62,21 @@ Deno.test("only messages are chosen, none that was taken back", () => {
   equal(choice.entry, undefined);
   equal(Choice.open(conversation), undefined);
 });
+
+Deno.test("only a second d in a row takes an own message back", () => {
+  const choice = Choice.open(lobby())!;
+  const press = (text: string) => choice.take({ type: "text", text });
+  deepEqual([press("d"), choice.hint], ["goes on", "d again takes it back"]);
+  deepEqual([press("k"), press("j"), press("d")], ["goes on", "goes on", "goes on"]);
+  equal(press("d"), "takes back");
+  while (choice.entry!.own) press("k");
+  deepEqual([press("d"), press("d")], ["goes on", "goes on"]);
+  deepEqual([press("e"), choice.hint], ["goes on", "only your own messages can be changed"]);
+});
+
+Deno.test("a letter that chooses nothing ends the choice, other keys mean what they do without", () => {
+  const choice = Choice.open(lobby())!;
+  equal(choice.take({ type: "text", text: "x" }), "ends");
+  equal(choice.take({ type: "key", name: "M-1" }), "ends for another");
+  equal(choice.take({ type: "key", name: "C-l" }), "other");
+});

@@ -101,6 +101,8 @@ export interface ClientOptions extends SharedOptions {
   readonly web: number | undefined;
   /** Other terminals of the user's own are told what this one knows, and asked. */
   readonly own: boolean;
+  /** What the user writes may be handed on to people who come later. */
+  readonly recap: boolean;
   /** Nothing is shown and no input taken: it is there for the user's other terminals. */
   readonly stay: boolean;
   /** Files may be sent and taken. */
@@ -313,6 +315,7 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
     ]);
   }
   refuseBeside("stay", NOT_WITH_STAY, given);
+  refuseBeside("recap", ["strict"], given);
   const task = readTask(given);
   return {
     type: "chat",
@@ -331,6 +334,7 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
     web: readWeb(given),
     files: !given.has("no-files"),
     own: !given.has("no-own"),
+    recap: given.has("recap"),
     stay: given.has("stay"),
     direct: !given.has("no-direct"),
     history: given.has("history-private") ? "private" : given.has("history") ? "on" : undefined,

@@ -77,6 +77,7 @@ export type ClientOptionName =
   | "no-files"
   | "no-own"
   | "stay"
+  | "recap"
   | "history"
   | "history-private"
   | "history-days"
@@ -324,6 +325,10 @@ export const CLIENT_PROGRAM: Program<ClientOptionName> = {
       help: "no terminal and no input: be there, and tell your other terminals what they missed",
     },
     { name: "no-own", help: "tell other terminals with your key nothing, and ask them nothing" },
+    {
+      name: "recap",
+      help: "let what you write be handed on to people who come later, and hand on what others let",
+    },
     { name: "history", help: "keep what is said in the rooms that you join, as /history on does" },
     { name: "history-private", help: "the same, and private messages" },
     {

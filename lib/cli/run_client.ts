@@ -11,6 +11,7 @@ import {
   makeJsonFace,
   makePipeFace,
   RecallFile,
+  RECAP_ON,
   type Settings,
   SettingsKeeper,
 } from "../ui/mod.ts";
@@ -352,6 +353,10 @@ async function converse(options: ClientOptions, parts: ClientParts): Promise<num
       ...(options.task ? {} : { recorder: history }),
       // What ends with its input has missed nothing.
       keepsApart: !options.own || options.task !== undefined || isPipe(options, onTerminal),
+      recap: options.recap,
+      // A program that reads JSON must know what hearsay is before it gets any.
+      asksOthers: !options.stay && options.task === undefined && !isPipe(options, onTerminal) &&
+        (!options.json || options.recap),
       emit: (event) => history.show(event),
     });
     return session;
@@ -412,7 +417,14 @@ async function converse(options: ClientOptions, parts: ClientParts): Promise<num
   ui.attach(openRoom(options.room));
   // Limits the damage of a compromise; `run` is needed for Ctrl-Z.
   await dropPermissions("env", ...(onTerminal ? [] : ["run"] as const));
-  greet(ui, { nick, fingerprint, server, key, isPage: options.web !== undefined });
+  greet(ui, {
+    nick,
+    fingerprint,
+    server,
+    key,
+    isPage: options.web !== undefined,
+    recap: options.recap,
+  });
   if (share) {
     const page = share.addressOn(reachableAddresses()[0]!);
     ui.say(`friends without the program find it at ${page}; /invite shows the lines to type`);
@@ -463,12 +475,13 @@ function loginName(): string | undefined {
 
 function greet(
   ui: Face,
-  { nick, fingerprint, server, key, isPage }: {
+  { nick, fingerprint, server, key, isPage, recap }: {
     nick: string;
     fingerprint: string;
     server: ChosenServer;
     key: PrivateKey;
     isPage: boolean;
+    recap: boolean;
   },
 ): void {
   ui.greet(`you are ${nick}, key ${fingerprint}`);
@@ -480,6 +493,7 @@ function greet(
     const others = server.isOnlyHere() ? ", without a network; on it, type" : "; on others, type";
     ui.say(`this computer is the server${others}: ${server.invitation()}`);
   }
+  if (recap) ui.say(RECAP_ON);
   ui.greet(`/help lists the commands${isPage ? "" : ", Tab completes, Ctrl-D leaves"}`);
 }
 

@@ -127,6 +127,7 @@ export class Alerts {
   #take(conversation: Conversation, entry: Entry): void {
     if (entry.type === "notice" || entry.type === "file" && !isOpenOffer(entry)) return;
     if (entry.own || this.#isSeen(conversation)) return;
+    if (entry.type === "message" && entry.hearsay) return;
     if (conversation.notify !== "nothing") this.#missed++;
     if (this.isQuiet) return;
     const { send, settings } = this.#options;

@@ -450,7 +450,7 @@ export class ChatClient {
   #names({ context: { session, fingerprint }, feed, requests }: Room): string[] {
     const { nick, away } = session;
     const lines = namesTable([
-      { nick, fingerprint, away },
+      { nick, fingerprint, away, recap: session.recap },
       ...sortByNick(session.people()).map((person) => ({
         ...person,
         trust: feed.trustOf(person.fingerprint),

@@ -98,6 +98,10 @@ export interface MessageEntry extends EntryBase {
   readonly mention: boolean;
   /** When it was written, ISO 8601, if that was long before it came. */
   readonly late?: string;
+  /** Nobody has proved it: those who say so, by their nicks as they were then. Else absent. */
+  readonly hearsay?: readonly string[];
+  /** Of hearsay: its author has sent it since. */
+  replaced?: boolean;
   /** `differs`: its sender saw other members than the user. */
   readonly view: "same" | "differs";
   readonly quote?: Quote;

@@ -6,7 +6,7 @@
 
 import type { MessageName, NoteKind } from "../session/mod.ts";
 import { type Conversation, type MessageEntry, personOf } from "./conversation.ts";
-import type { Conversations } from "./conversations.ts";
+import { type Conversations, isFirstHand } from "./conversations.ts";
 import type { Log, LoggedMessage } from "./message_log.ts";
 
 export class ConversationLog implements Log {
@@ -32,13 +32,13 @@ export class ConversationLog implements Log {
   back(count: number): LoggedMessage | undefined {
     if (count < 1) return undefined;
     const { entries } = this.#conversation;
-    return this.#describe(entries.filter((entry) => entry.type === "message").at(-count));
+    return this.#describe(entries.filter(isFirstHand).at(-count));
   }
 
   newest({ isOwn }: { isOwn: boolean }): LoggedMessage | undefined {
     return this.#describe(
       this.#conversation.entries.findLast((entry): entry is MessageEntry =>
-        entry.type === "message" && entry.own === isOwn && !entry.retracted
+        isFirstHand(entry) && entry.own === isOwn && !entry.retracted
       ),
     );
   }

@@ -228,6 +228,16 @@ export class Conversations {
     this.changed(conversation, entry, { what, by, text, before });
   }
 
+  /** What was told of a message, which has come from its author now. */
+  replaceHearsay(conversation: Conversation, { id, of }: { id: string; of: string }): void {
+    for (const entry of conversation.entries) {
+      if (entry.type !== "message" || entry.id !== id || entry.from !== of) continue;
+      if (entry.hearsay === undefined || entry.replaced) continue;
+      entry.replaced = true;
+      this.changed(conversation, entry);
+    }
+  }
+
   /** Says in words what an entry shows in some other way. */
   remark(conversation: Conversation, notice: Notice): void {
     this.#tell({ type: "remark", conversation, notice });
@@ -276,13 +286,13 @@ export class Conversations {
     return first;
   }
 
-  /** The message of a name; of several with one id, and no `of`, the newest. */
+  /** The message of a name, first-hand; of several with one id, and no `of`, the newest. */
   findMessage(
     { entries }: Conversation,
     { id, of }: { readonly id: string; readonly of?: string | undefined },
   ): MessageEntry | undefined {
     return entries.findLast((entry): entry is MessageEntry =>
-      entry.type === "message" && entry.id === id && (of === undefined || entry.from === of)
+      isFirstHand(entry) && entry.id === id && (of === undefined || entry.from === of)
     );
   }
 
@@ -355,6 +365,11 @@ function react(entry: MessageEntry, text: string, by: Reactor): void {
   const [first] = reactions.values();
   if (count >= MAX_REACTORS && first !== undefined) unreact(entry, first[0]!);
   reactions.set(text, [...reactions.get(text) ?? [], by]);
+}
+
+/** A message that can be answered and changed: hearsay cannot. */
+export function isFirstHand(entry: Entry): entry is MessageEntry & { hearsay?: undefined } {
+  return entry.type === "message" && entry.hearsay === undefined;
 }
 
 function isOthers(entry: Entry): entry is MessageEntry | FileEntry {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BoundedMap } from "../base/bounded_map.ts";
 import type { Clock } from "../base/clock.ts";
 import { foldNick } from "../protocol/names.ts";
 import type {
@@ -39,6 +40,9 @@ import type { ServerWords } from "./server_words.ts";
 /** Events about people that are not about their coming and going. */
 const CHANGES_PEOPLE: ReadonlySet<SessionEvent["event"]> = new Set(["self", "ignored"]);
 
+/** Hearsay that is remembered until its author sends it. */
+const MAX_TOLD = 1024;
+
 interface FeedOptions {
   readonly clock: Clock;
   readonly conversations: Conversations;
@@ -63,6 +67,8 @@ export class Feed {
   readonly #deliveries: Deliveries;
   readonly #files: FileEntries;
   readonly #status: ConnectionStatus;
+  /** Hearsay that its author has not sent yet, by fingerprint and id. */
+  readonly #told = new BoundedMap<string, true>(MAX_TOLD);
   /** Messages that were missed and are still to come. */
   #missed = 0;
 
@@ -112,8 +118,9 @@ export class Feed {
     const isPresence = this.#presence.take(event);
     if (this.#status.take(event)) this.#showConnection(event);
     else this.#show(event, isPresence);
-    if (event.event === "chat" && !event.own) this.#showSpeaker(event.fingerprint);
-    else if (isPresence || CHANGES_PEOPLE.has(event.event)) this.refresh();
+    if (event.event === "chat" && !event.own && !event.hearsay) {
+      this.#showSpeaker(event.fingerprint);
+    } else if (isPresence || CHANGES_PEOPLE.has(event.event)) this.refresh();
   }
 
   /** Shows a message that the session has taken, and watches its delivery. */
@@ -243,6 +250,12 @@ export class Feed {
     const conversation = event.private ? openPerson(this.#otherOf(event)) : room;
     const { id, fingerprint, nick, action, text, view, reply, of, own = false } = event;
     const late = event.missed ? event.at : event.late ? event.sent : undefined;
+    const hearsay = event.hearsay?.map((person) => this.nickOf(person));
+    const name = `${fingerprint} ${id}`;
+    if (hearsay !== undefined) this.#told.set(name, true);
+    else if (this.#told.delete(name)) {
+      conversations.replaceHearsay(conversation, { id, of: fingerprint });
+    }
     const quote = reply === undefined ? undefined : this.#quote(conversation, { id: reply, of });
     conversations.add<MessageEntry>(conversation, {
       type: "message",
@@ -255,8 +268,9 @@ export class Feed {
       via: room.title,
       action,
       text,
-      mention: !own && mentions(text, session.nick),
+      mention: !own && hearsay === undefined && mentions(text, session.nick),
       ...(late !== undefined && { late }),
+      ...(hearsay !== undefined && { hearsay }),
       view,
       ...(quote && { quote }),
       reactions: new Map(),

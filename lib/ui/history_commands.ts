@@ -1,9 +1,10 @@
 /**
- * Commands about one's own history: what is kept, the last of it, and what is in it.
+ * Commands about one's own history: what is kept, the last of it, and what is in it; and what others may hand on.
  *
  * @module
  */
 
+import { UsageError } from "../base/errors.ts";
 import type { HistoryEvent } from "../session/mod.ts";
 import { type Answer, type CommandContext, type Row, row, someText } from "./command_row.ts";
 import { historyLines } from "./history_words.ts";
@@ -17,6 +18,10 @@ const WORDS = {
   on: "what is said in this room is kept, sealed under your key; others are not told",
   private: "what is said in this room, and privately, is kept, sealed under your key",
 } as const;
+
+const RECAP_WORDS = ["", "on", "off"] as const;
+export const RECAP_ON = "what you write here may be handed on to people who come later";
+const RECAP_OFF = "what you write here is not handed on; what was written while it was may be";
 
 type Turn = keyof typeof WORDS;
 
@@ -44,6 +49,24 @@ export const HISTORY_COMMANDS: Readonly<Record<string, Row>> = {
       const { turn } = request;
       const done = (): Answer => ({ lines: WORDS[turn], values: { history: turn } });
       return { later: history.turn(turn).then(done) };
+    },
+  }),
+  recap: row({
+    usage: "[on|off]",
+    summary: "let what you write be handed on, or not",
+    details: [
+      "on lets others tell people who come later what you write here from now on, and tells them",
+      "what others wrote who have it on: anybody who knows the password, or whom you know and",
+      "who was away. They see it as hearsay, with who says so.",
+    ],
+    parse: (text) => RECAP_WORDS.find((word) => word === text.trim().toLowerCase()),
+    run(word, { session, strict }) {
+      if (word === "on" && strict) {
+        throw new UsageError("with --strict nothing of yours is handed on to others");
+      }
+      if (word !== "") session.turnRecap(word === "on");
+      const { recap } = session;
+      return { lines: recap ? RECAP_ON : RECAP_OFF, values: { recap } };
     },
   }),
   search: row({

@@ -19,7 +19,7 @@ import type {
 import { offerPieces, transferRows } from "./layout_file.ts";
 import { mentionPattern } from "./mention.ts";
 import { clockTime, shownMoment } from "./moment.ts";
-import { findLinks, showSize, startOf, trustSign } from "./render.ts";
+import { findLinks, HEARSAY_SIGN, showSize, startOf, toldBy, trustSign } from "./render.ts";
 import {
   blank,
   isRightToLeft,
@@ -187,7 +187,9 @@ function layoutMessage(entry: MessageEntry, grouped: boolean, context: LayoutCon
   const mark = entry.mention ? signSegment(text.sign("▌", ">"), theme.mention, context) : undefined;
   const nickStyle = entry.own ? theme.strong : context.colors.of(entry.from, theme);
   const nick = text.segments(text.cleanLine(entry.nick), nickStyle);
-  const trust = trustSegment(entry.trust, context);
+  const trust = entry.hearsay
+    ? signSegment(HEARSAY_SIGN, theme.alert, context)
+    : trustSegment(entry.trust, context);
   const rows: Row[] = [];
   let at: number | undefined = entry.at;
 
@@ -274,6 +276,14 @@ function layoutBody(
 ): { pieces: Piece[]; bytesBeyond(rest: number): number } {
   const { theme, text, now } = context;
   const pieces = [...head];
+  if (entry.hearsay) {
+    const nicks = entry.hearsay.map((nick) => shownNick(nick, text));
+    pieces.push({ text: `(${toldBy(nicks)}) `, style: theme.alert });
+  }
+  if (entry.replaced) {
+    pieces.push({ text: "has come from its author since", style: theme.dim });
+    return { pieces, bytesBeyond: () => 0 };
+  }
   if (entry.late !== undefined) {
     pieces.push({ text: `(written ${shownMoment(entry.late, new Date(now))}) `, style: theme.dim });
   }

@@ -57,6 +57,7 @@ export class MessageLog implements Log {
   take(event: SessionEvent): void {
     switch (event.event) {
       case "chat": {
+        if (event.hearsay) return; // it cannot be answered, nor reacted to
         const { id, fingerprint, nick, action, text } = event;
         const other = event.private ? event.to?.[0] ?? fingerprint : undefined;
         return this.#add({ id, of: fingerprint, nick: event.own ? "" : nick, action, other, text });

@@ -5,6 +5,7 @@
  */
 
 export type { Face, FaceContext, HistoryControls } from "./face.ts";
+export { RECAP_ON } from "./history_commands.ts";
 export { historyLines } from "./history_words.ts";
 export { makeJsonFace } from "./json.ts";
 export { makePipeFace } from "./pipe.ts";

@@ -81,7 +81,7 @@ export function noticeOf(event: SessionEvent, names: Names): Notice | undefined 
       return receiptNotice("kept", { ids: [id], to, until: clockTime(new Date(until)) }, names);
     }
     case "missed":
-      return missedNotice(event);
+      return event.from === "own" ? missedNotice(event) : hearsayNotice(event, names);
     case "notice":
       return info(event.text);
     case "topic":
@@ -147,12 +147,28 @@ export function receiptNotice(
   }
 }
 
+function timeSpan(seconds: number): string {
+  const hours = Math.round(seconds / 3600);
+  return seconds < 5400 ? `${Math.max(1, Math.round(seconds / 60))} min` : `${hours} h`;
+}
+
 /** Says what follows: what this terminal has missed. */
 function missedNotice({ seconds, count }: MissedEvent): Notice {
-  const hours = Math.round(seconds / 3600);
-  const time = seconds < 5400 ? `${Math.max(1, Math.round(seconds / 60))} min` : `${hours} h`;
   const messages = count === 1 ? "1 message" : `${count} messages`;
-  return info(`while you were away, ${time} (from another terminal of yours): ${messages}`);
+  return info(
+    `while you were away, ${timeSpan(seconds)} (from another terminal of yours): ${messages}`,
+  );
+}
+
+/** Says what follows: what others hand on. */
+function hearsayNotice({ by, seconds, count }: MissedEvent, names: Names): Notice {
+  const [hands, messages] = [
+    by.length === 1 ? "hands" : "hand",
+    count === 1 ? "1 message" : `${count} messages`,
+  ];
+  const who = by.map((person) => names.nickOf(person)).join(" and ");
+  const span = `of the last ${timeSpan(seconds)}`;
+  return info(`${who} ${hands} on ${messages} ${span}; nobody proves who wrote them`);
 }
 
 /** Introduces a server at the first contact, once it is known how it was authenticated. */

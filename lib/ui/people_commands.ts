@@ -279,7 +279,8 @@ function countPlaces(people: readonly Person[]) {
   return [...places.values()].map((clients) => {
     const { nick, fingerprint, trust, away } = clients[0]!;
     const since = clients.map(({ since }) => since).toSorted()[0];
-    return { nick, fingerprint, trust, away, since, places: clients.length };
+    const recap = clients.some(({ recap }) => recap) && { recap: true };
+    return { nick, fingerprint, trust, away, since, places: clients.length, ...recap };
   });
 }
 

@@ -6,7 +6,7 @@
 
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Conversation, MessageEntry } from "./conversation.ts";
-import type { Conversations } from "./conversations.ts";
+import { type Conversations, isFirstHand } from "./conversations.ts";
 
 /** How long a message is on the screen until it counts as read. */
 export const READ_MS = 2000;
@@ -33,7 +33,7 @@ export class Reading {
     if (this.#timer !== undefined) return;
     const { clock, model, read } = this.#options;
     const conversation = model.shown;
-    const entry = conversation.entries.findLast((entry) => entry.type === "message");
+    const entry = conversation.entries.findLast(isFirstHand);
     if (entry === undefined || entry.seq <= (this.#readUpTo.get(conversation) ?? 0)) return;
     this.#timer = clock.after(READ_MS, () => {
       this.#timer = undefined;

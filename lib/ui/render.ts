@@ -70,6 +70,14 @@ export function trustSign(trust: Trust, utf8: boolean): string {
   return utf8 ? TRUST_SIGNS[trust].utf8 : TRUST_SIGNS[trust].ascii;
 }
 
+/** In place of the sign of trust where nobody has proved who has written it. */
+export const HEARSAY_SIGN = "?";
+
+/** Who vouches for hearsay, in words. @param nicks Cleaned. */
+export function toldBy(nicks: readonly string[]): string {
+  return `told by ${nicks.join(" and ")}`;
+}
+
 /** Lays out a notice. */
 export function renderNotice(notice: Notice, context: RenderContext): string[] {
   const { level, text, hint } = notice;
@@ -100,7 +108,7 @@ export function renderNotice(notice: Notice, context: RenderContext): string[] {
  * reader must not miss stands between the nick and the colon.
  */
 export function renderPlain(
-  { nick, text, private: isPrivate, view, to, missed }: Omit<
+  { nick, text, private: isPrivate, view, to, missed, hearsay }: Omit<
     ChatEvent,
     "event" | "id" | "sent" | "late"
   >,
@@ -109,11 +117,16 @@ export function renderPlain(
 ): string {
   const labels = [
     ...(isPrivate ? [to === undefined ? "private" : `private to ${to.map(nickOf)}`] : []),
-    ...(missed ? ["missed"] : []),
+    ...(hearsay
+      ? [toldBy(hearsay.map((person) => cleanLine(nickOf(person))))]
+      : missed
+      ? ["missed"]
+      : []),
     ...(isEdit ? ["edited"] : []),
     ...(view === "differs" ? ["another view"] : []),
   ];
-  const name = cleanLine(nick) + (trust === "conflict" ? trustSign(trust, true) : "") +
+  const sign = hearsay ? HEARSAY_SIGN : trust === "conflict" ? trustSign(trust, true) : "";
+  const name = cleanLine(nick) + sign +
     (labels.length > 0 ? ` (${labels.join(", ")})` : "");
   return `${name}: ${cleanText(text).replaceAll("\n", "\n\t")}`;
 }
@@ -129,11 +142,13 @@ export function renderMessage(
     text: clean(cleanLine(entry.nick), context),
     code: nickCode(entry.from, context.color),
   }];
-  if (trust !== "self") {
+  if (entry.hearsay) nick.push({ text: HEARSAY_SIGN, code: "" });
+  else if (trust !== "self") {
     const code = trust === "conflict" ? toneCode("alert", context.color) : "";
     nick.push({ text: trustSign(trust, context.utf8), code });
   }
   const labels: Span[] = [];
+  if (entry.hearsay) labels.push(label(toldBy(entry.hearsay.map(cleanLine)), "alert", context));
   if (place !== undefined) labels.push(label(cleanLine(place), "bold", context));
   const about = replaces ?? (quote && answersLabel(quote));
   if (about !== undefined) labels.push(label(cleanLine(about), "dim", context));
@@ -297,6 +312,8 @@ interface NamedRow {
   readonly since?: string;
   /** Empty if present. */
   readonly away: string;
+  /** What they write may be handed on. */
+  readonly recap?: boolean;
 }
 
 /** Characters of a fingerprint, after `SHA256:`, that are enough to tell people apart. */
@@ -308,10 +325,11 @@ export function namesTable(
   { own, utf8, now }: { own: string; utf8: boolean; now: Date },
 ): string[] {
   return alignCells(
-    people.map(({ nick, fingerprint, trust, weak, ignored, since, away }) => {
+    people.map(({ nick, fingerprint, trust, weak, ignored, since, away, recap }) => {
       const states = [
         ...(weak ? ["weak key"] : []),
         ...(ignored ? ["ignored"] : []),
+        ...(recap ? ["recap"] : []),
         ...(away === "" ? [] : [`away: ${away}`]),
       ];
       return [

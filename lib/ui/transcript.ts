@@ -5,10 +5,10 @@
  * @module
  */
 
-import type { Entry } from "./conversation.ts";
+import type { Entry, MessageEntry } from "./conversation.ts";
 import { shownNick } from "./layout.ts";
 import { clockTime } from "./moment.ts";
-import { trustSign } from "./render.ts";
+import { HEARSAY_SIGN, toldBy, trustSign } from "./render.ts";
 import type { Typesetter } from "./terminal/mod.ts";
 
 /** What stands before the further lines of a text. */
@@ -50,6 +50,18 @@ function wordsOf(entry: Entry, text: Typesetter): string {
   const sign = entry.trust === "self" ? "" : trustSign(entry.trust, text.utf8);
   const nick = shownNick(entry.nick, text) + sign;
   if (entry.type === "file") return `${nick} ${text.cleanLine(entry.text)}`;
+  if (entry.hearsay) return hearsayWords(entry, entry.hearsay, text);
   const body = entry.retracted ? "(taken back)" : text.clean(entry.text);
   return entry.action ? `* ${nick} ${body}` : `${nick}: ${body}`;
+}
+
+function hearsayWords(
+  { nick, text, action, replaced }: MessageEntry,
+  by: readonly string[],
+  typesetter: Typesetter,
+): string {
+  const told = toldBy(by.map((nick) => shownNick(nick, typesetter)));
+  const name = `${shownNick(nick, typesetter)}${HEARSAY_SIGN} (${told})`;
+  const body = replaced ? "has come from its author since" : typesetter.clean(text);
+  return action ? `* ${name} ${body}` : `${name}: ${body}`;
 }

@@ -210,7 +210,8 @@ function isSameLook(a: LayoutContext, b: LayoutContext): boolean {
 /** Whether an entry is shown below the one before without repeating the nick. */
 function continues(before: Entry, entry: Entry): boolean {
   return before.type === "message" && entry.type === "message" && before.from === entry.from &&
-    before.nick === entry.nick && before.trust === entry.trust && !before.action && !entry.action &&
+    before.nick === entry.nick && before.trust === entry.trust && !before.hearsay &&
+    !entry.hearsay && !before.action && !entry.action &&
     entry.at - before.at < GROUP_MS && entry.view === "same" && entry.late === undefined;
 }
 

@@ -52,6 +52,7 @@ const CLIENT_DEFAULTS = {
   web: undefined,
   own: true,
   stay: false,
+  recap: false,
   files: true,
   direct: true,
   download: undefined,
@@ -197,7 +198,8 @@ Deno.test("parseClientArguments() parses history and export", () => {
 });
 
 Deno.test("parseClientArguments() refuses what --stay and --web cannot be used with", () => {
-  for (const line of ["--stay --json", "--stay --to bob", "--stay --no-own", "--web --plain"]) {
+  const lines = ["--stay --json", "--stay --to bob", "--stay --no-own", "--web --plain"];
+  for (const line of [...lines, "--recap --strict"]) {
     assert.throws(() => parseClientArguments(line.split(" ")), /cannot be used together/, line);
   }
 });
@@ -207,6 +209,7 @@ Deno.test("parseClientArguments() parses send and receive", () => {
   for (
     const [args, changes] of [
       [["--no-own"], { own: false }],
+      [["--recap", "--stay"], { recap: true, stay: true }],
       [["--json", "--no-own"], { json: true, own: false }],
       [["--plain", "--to", "bob"], { plain: true, to: "bob" }],
       [["--stay", "--serve"], { stay: true, serve: true }],

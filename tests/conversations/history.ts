@@ -101,7 +101,67 @@ async function forgetWhileKeeping(world: World): Promise<void> {
   assert.equal(await anna.leave(), 0);
 }
 
+/** One who comes later is told what was said, by two who have agreed, and not what others wrote. */
+async function handOn(world: World): Promise<void> {
+  const password = ["--password-file", await world.file("password", "between friends\n")];
+  await world.server(password);
+  const enter = (nick: string, ...args: string[]) =>
+    world.client(nick, { args: [...password, ...args] });
+  const anna = await enter("anna", "--recap");
+  await anna.waitFor("welcome");
+  const bob = await enter("bob", "--recap");
+  await bob.waitFor("joined", { nick: "anna" });
+  const carl = await enter("carl"); // the last one: the first two are asked
+  for (const client of [anna, bob, carl]) await client.waitFor("joined", {}, { count: 2 });
+  await anna.waitFor("notice", {
+    text: "what you write here may be handed on to people who come later",
+  });
+  await anna.chat("the build is red");
+  await carl.chat("only for those who are here");
+  await carl.command("/recap on");
+  await carl.waitFor("result", { command: "recap", recap: true });
+  await carl.chat("it was the clock");
+  await Promise.all(
+    [anna, bob].map((client) => client.waitFor("chat", { text: "it was the clock" })),
+  );
+  await anna.command("/names");
+  const { people: named } = await anna.waitFor("result", { command: "names" });
+  assert.deepEqual((named as Event[]).map(({ recap }) => recap), [true, true]);
+  await bob.chat("I know");
+  await Promise.all([anna, carl].map((client) => client.waitFor("chat", { text: "I know" })));
+
+  const dora = await enter("dora", "--recap");
+  const silent = await enter("silent");
+  await dora.waitFor("joined", { nick: "carl" });
+  await dora.waitFor("chat", { text: "I know" });
+  const told = dora.all("chat").map(({ text, hearsay, missed, fingerprint }) => ({
+    text,
+    by: (hearsay as string[]).length,
+    missed,
+    fingerprint,
+  }));
+  const keyOf = (nick: string) => dora.all("joined", { nick })[0]!.fingerprint;
+  assert.deepEqual(told, [
+    { text: "the build is red", by: 2, missed: true, fingerprint: keyOf("anna") },
+    { text: "it was the clock", by: 2, missed: true, fingerprint: keyOf("carl") },
+    { text: "I know", by: 2, missed: true, fingerprint: keyOf("bob") },
+  ]);
+  const [missed] = dora.all("missed");
+  assert.deepEqual([missed!.from, missed!.count], ["hearsay", 3]);
+  // It cannot be answered.
+  const [{ id }] = dora.all("chat") as unknown as [{ id: string }];
+  await dora.say({ type: "chat", text: "why?", reply: id, ref: "1" });
+  await dora.waitFor("error", { ref: "1" });
+  // What is written now comes first-hand; a program that knows no hearsay gets nothing else.
+  for (const nick of ["dora", "silent"]) await anna.waitFor("joined", { nick });
+  await anna.chat("welcome");
+  await Promise.all([dora, silent].map((client) => client.waitFor("chat", { text: "welcome" })));
+  assert.equal(dora.all("chat", { text: "welcome" })[0]!.hearsay, undefined);
+  assert.deepEqual(silent.all("chat").map(({ text }) => text), ["welcome"]);
+}
+
 export const HISTORY: readonly Conversation[] = [
   ["a history is kept, shown at the next start, found, printed and forgotten", keepFindAndForget],
+  ["who comes later is told what was said, by two who agree", handOn],
   ["a history that is forgotten is not kept by a program that runs", forgetWhileKeeping],
 ];

@@ -261,3 +261,11 @@ Deno.test("Alerts sets the title again when the terminal was given to others mea
   alerts.renewTitle();
   assert.deepEqual(told(), ["title: (1) Hearth"]);
 });
+
+Deno.test("Alerts: hearsay rings nothing and gives no notice", () => {
+  const { model, build, say, told } = makeAlerts({ bell: "all", notices: "names" });
+  model.look(false);
+  told();
+  say(build, "anna!", { hearsay: ["carl"] });
+  assert.deepEqual(told().filter((line) => !line.startsWith("title")), []);
+});

@@ -389,3 +389,39 @@ Deno.test("Feed shows the server's words where the user looks, and once", () => 
   assert.deepEqual(texts(build), ["the server says: be kind", "the server says: be brief"]);
   assert.deepEqual(texts(), []);
 });
+
+Deno.test("Feed marks hearsay with who vouches, and rings for nothing in it", () => {
+  const { feed, room, texts, changes, conversations } = makeFeed();
+  feed.take(WELCOME);
+  feed.take(JOINED);
+  const hearsay = {
+    missed: true,
+    at: MESSAGE.sent,
+    hearsay: [BOB.fingerprint, "SHA256:dora"],
+  } as const;
+  const carl = { nick: "carl", fingerprint: "SHA256:carl" };
+  const told = { ...MESSAGE, ...carl, ...hearsay, hearsay: [...hearsay.hearsay], text: "anna: hi" };
+  feed.take({ event: "missed", from: "hearsay", by: told.hearsay, count: 1, seconds: 3000 });
+  feed.take(told);
+  const [entry] = room.entries.filter((each) => each.type === "message");
+  assert.deepEqual([entry!.hearsay, entry!.mention, entry!.late], [
+    ["bob", "SHA256:dora"],
+    false,
+    MESSAGE.sent,
+  ]);
+  assert.deepEqual(texts().slice(-3), [
+    "bob and SHA256:dora hand on 1 message of the last 50 min; nobody proves who wrote them",
+    "anna: hi",
+    "until here",
+  ]);
+  assert.equal(conversations.findMessage(room, { id: MESSAGE.id }), undefined);
+  // Its author has sent it.
+  feed.take({ ...MESSAGE, ...carl, text: "anna: hello" });
+  assert.equal(entry!.replaced, true);
+  assert.equal(conversations.findMessage(room, { id: MESSAGE.id })!.text, "anna: hello");
+  assert.ok(
+    changes.some((change) => change.type === "entry" && change.entry === entry && !change.isNew),
+  );
+  feed.take(told);
+  assert.equal(texts().at(-1), "anna: hi");
+});

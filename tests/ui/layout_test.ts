@@ -352,3 +352,12 @@ Deno.test("a mark keeps right-to-left fields apart", () => {
   const [row] = written(layoutEntry(message("שלום", { nick: "דוד" }), false, context()));
   equal(row, "12:04    דוד✓\u200e \u200eשלום\u200e");
 });
+
+Deno.test("layoutEntry() marks hearsay at every message, under no sign of trust", () => {
+  const hearsay = ["anna", "carl"];
+  deepEqual(layOut(message("hi", { hearsay })), ["12:04    bob? (told by anna and carl) hi"]);
+  deepEqual(layOut(message("hi", { hearsay, replaced: true })), [
+    "12:04    bob? (told by anna and carl) has come from its author since",
+  ]);
+  deepEqual(layOut(message("hi", { hearsay: ["a\x1bb"] }), { text: ascii }).length, 1);
+});

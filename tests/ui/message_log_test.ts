@@ -90,3 +90,23 @@ Deno.test("MessageLog remembers the last 1000 messages", () => {
   assert.equal(log.back(1000)?.text, "message 1");
   assert.equal(log.back(1001), undefined);
 });
+
+Deno.test("MessageLog knows no hearsay: it can be neither answered nor changed", () => {
+  const log = new MessageLog("SHA256:me");
+  const chat = {
+    event: "chat",
+    id: "0".repeat(16),
+    nick: "bob",
+    fingerprint: "SHA256:bob",
+    sent: "2026-01-01T00:00:00.000Z",
+    private: false,
+    action: false,
+    late: false,
+    view: "same",
+    text: "hi",
+  } as const;
+  log.take({ ...chat, missed: true, hearsay: ["SHA256:carl"] });
+  assert.equal(log.back(1), undefined);
+  log.take(chat);
+  assert.equal(log.back(1)!.text, "hi");
+});

@@ -78,6 +78,9 @@ const MESSAGES: [string, Parameters<typeof chat>[0], Partial<RenderContext>, str
   ["all labels at once", { place: "private", late: LATE, view: "differs" }, { columns: 80 }, [
     "12:04 bob∙ (private, written 11:58, sees different members than you): hello",
   ]],
+  ["hearsay", { hearsay: ["anna", "ca\x1brl"], trust: "verified", late: LATE }, { columns: 80 }, [
+    "12:04 bob? (told by anna and ca⟨001B⟩rl, written 11:58): hello",
+  ]],
   ["no time", {}, { timestamps: "off" }, ["bob∙: hello"]],
   ["the date", {}, { timestamps: "date" }, ["2025-01-02 12:04 bob∙: hello"]],
   ["a new key", { trust: "new" }, {}, ["12:04 bob◦: hello"]],
@@ -456,4 +459,12 @@ Deno.test("trustSign() is one column wide and different for each trust", () => {
     // No nick contains them (PROTOCOL.md §9).
     for (const sign of signs) assert.doesNotMatch(sign, /[\p{L}\p{M}\p{Nd}._\-]/u);
   }
+});
+
+Deno.test("renderPlain() says who vouches for hearsay, under no sign of trust", () => {
+  const hearsay = ["SHA256:a", "SHA256:b"];
+  assert.equal(
+    renderPlain({ ...PLAIN, missed: true, hearsay }, "conflict", { nickOf: (who) => who.slice(7) }),
+    "bob? (told by a and b): hello",
+  );
 });

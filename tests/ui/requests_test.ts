@@ -36,7 +36,7 @@ class Room {
   people = [BOB];
   blocked = false;
 
-  constructor(screen?: Screen) {
+  constructor(screen?: Screen, readonly strict = false) {
     const { calls } = this;
     const isBlocked = () => this.blocked;
     const session = {
@@ -69,6 +69,10 @@ class Room {
       until: () => Promise.resolve(true),
       wake: () => {},
       topic: "",
+      recap: false,
+      turnRecap(isOn: boolean) {
+        session.recap = isOn;
+      },
     };
     const knownPeers = {
       owners: () => [],
@@ -85,6 +89,7 @@ class Room {
       address: "x:1",
       room: "lobby",
       serving: false,
+      strict: this.strict,
       fingerprint: "SHA256:anna",
       key: { id: new Uint8Array(64), fingerprint: new Uint8Array(32) },
       serverFingerprint: () => undefined,
@@ -220,6 +225,18 @@ Deno.test("Requests answers without a screen in lines and values, and refuses wh
   assert.deepEqual(values?.people, [
     { nick: "Anna", fingerprint: "SHA256:other", trust: "new", away: "tea", since, places: 1 },
     { nick: "bob#1", fingerprint: "SHA256:bob", trust: "known", away: "", since, places: 2 },
+  ]);
+  room.people = [{ ...BOB, trust: "known", away: "", since, recap: true }];
+  assert.deepEqual(requests.take("/names").values?.people, [
+    {
+      nick: "bob",
+      fingerprint: "SHA256:bob",
+      trust: "known",
+      away: "",
+      since,
+      places: 1,
+      recap: true,
+    },
   ]);
   assert.deepEqual(requests.take("/info").values, {
     address: "x:1",
@@ -379,4 +396,19 @@ Deno.test("Requests lets commands change the screen", async () => {
     "./client --host x",
     ["/help [command|keys]", "list commands or keys, explain a command"],
   ]);
+});
+
+Deno.test("Requests turns on and off what may be handed on, but not with --strict", () => {
+  const { requests } = online();
+  assert.match(String(requests.take("/recap").lines), /is not handed on/);
+  assert.deepEqual(requests.take("/recap on"), {
+    lines: "what you write here may be handed on to people who come later",
+    values: { recap: true },
+  });
+  assert.deepEqual(requests.take("/recap").values, { recap: true });
+  assert.deepEqual(requests.take("/recap off").values, { recap: false });
+  const strict = new Room(undefined, true);
+  strict.requests.observe(WELCOME);
+  assert.throws(() => strict.requests.take("/recap on"), /with --strict nothing/);
+  assert.deepEqual(strict.requests.take("/recap off").values, { recap: false });
 });

@@ -56,3 +56,19 @@ Deno.test("transcript() cleans what others wrote", () => {
   // deno-lint-ignore no-control-regex
   assert.doesNotMatch(line!, /[\x1b\u202e]/);
 });
+
+Deno.test("transcript() says who vouches for hearsay", () => {
+  const hearsay = ["anna", "ca\x1brl"];
+  assert.deepEqual(
+    transcript([
+      message({ hearsay, text: "hi" }),
+      message({ hearsay, text: "waves", action: true }),
+      message({ hearsay, text: "hi", replaced: true }),
+    ], TEXT),
+    [
+      "12:04 bob? (told by anna and ca⟨001B⟩rl): hi",
+      "12:04 * bob? (told by anna and ca⟨001B⟩rl) waves",
+      "12:04 bob? (told by anna and ca⟨001B⟩rl): has come from its author since",
+    ],
+  );
+});

@@ -6,6 +6,7 @@
  */
 
 import type { Conversation, Entry, MessageEntry } from "../conversation.ts";
+import { isFirstHand } from "../conversations.ts";
 import { EditBuffer, type Row, type TerminalInput } from "../terminal/mod.ts";
 
 /** Keys that close what covers the conversation, and do nothing else. */
@@ -296,5 +297,5 @@ export class Choice {
 }
 
 function canBeChosen(entry: Entry): entry is MessageEntry {
-  return entry.type === "message" && !entry.retracted;
+  return isFirstHand(entry) && !entry.retracted;
 }

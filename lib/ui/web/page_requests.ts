@@ -11,6 +11,7 @@ import type { ChatClient } from "../chat_client.ts";
 import { type Answer, RefusedCommand } from "../command_row.ts";
 import { parseInput } from "../commands.ts";
 import type { Conversation, Entry, FileEntry, MessageEntry } from "../conversation.ts";
+import { isFirstHand } from "../conversations.ts";
 import type { UploadRequest } from "./bytes.ts";
 import { entryOf } from "./sync.ts";
 import type { Asked } from "./web.ts";
@@ -109,8 +110,8 @@ function findEntry({ entries }: Conversation, asked: Asked, name = "entry"): Ent
 
 function findMessage(conversation: Conversation, asked: Asked, name?: string): MessageEntry {
   const entry = findEntry(conversation, asked, name);
-  if (entry.type === "message") return entry;
-  throw new UsageError("that is no message");
+  if (isFirstHand(entry)) return entry;
+  throw new UsageError(entry.type === "message" ? "that is only hearsay" : "that is no message");
 }
 
 /** The file that a request is about. */

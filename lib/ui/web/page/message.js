@@ -65,7 +65,9 @@ export function group(page, entry) {
         { type: "button", "aria-haspopup": "dialog", click: () => page.showPerson(entry.from) },
         h("bdi", {}, entry.nick),
       ),
-      sign(entry.trust),
+      entry.type === "message" && entry.hearsay
+        ? h("span.remark", {}, `told by ${entry.hearsay.join(" and ")}`)
+        : sign(entry.trust),
       time,
     ),
     h("div.bubbles", {}, bubble(page, entry)),
@@ -77,7 +79,8 @@ export function bubble(page, entry) {
   if (entry.type === "file") {
     return h("div.bubble.card", { "data-seq": entry.seq, tabindex: -1 }, fileCard(page, entry));
   }
-  const { seq, retracted, edited, quote, text, action, nick, late, view } = entry;
+  const { seq, retracted, edited, quote, text, action, nick, late, view, hearsay, replaced } =
+    entry;
   const isBig = !retracted && !action && !quote && isOnlyEmoji(text);
   const remarks = [
     edited && !retracted && "edited",
@@ -90,11 +93,11 @@ export function bubble(page, entry) {
     { dir: "auto", "data-seq": seq, tabindex: -1, title: WHOLE.format(entry.at) },
     quote && !retracted && quoted(page, quote),
     action && !retracted && [h("bdi.name", {}, nick), " "],
-    retracted ? "taken back" : content(text),
+    retracted ? "taken back" : replaced ? "has come from its author since" : content(text),
     remarks.length > 0 && h("small.remark.calm", {}, remarks.join(" · ")),
     view === "differs" && h("small.remark", {}, "they may see another room than you"),
     entry.reactions.length > 0 && reactions(page, entry),
-    !retracted && seq !== undefined && acts(page, entry),
+    !retracted && !hearsay && seq !== undefined && acts(page, entry),
   );
 }
 

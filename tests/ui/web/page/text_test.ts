@@ -80,6 +80,8 @@ Deno.test("continues() groups the messages of one person within five minutes of 
   ok(!continues(said, { ...next, action: true }));
   ok(!continues(said, { ...next, late: "2026-11-29T11:00:00Z" }));
   ok(!continues(said, { ...next, view: "differs" }));
+  ok(!continues(said, { ...next, hearsay: ["anna"] }));
+  ok(!continues({ ...said, hearsay: ["anna"] }, next));
   ok(!continues({ type: "notice", at }, next));
   const midnight = new Date(2026, 10, 30).getTime();
   ok(!continues({ ...said, at: midnight - 1000 }, { ...said, at: midnight + 1000 }));

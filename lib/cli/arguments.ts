@@ -6,6 +6,7 @@
 
 import { UsageError } from "../base/errors.ts";
 import { LOOPBACK } from "../base/ip.ts";
+import { type ClusterRequest, readCluster } from "./cluster_options.ts";
 import { DEFAULT_PORT, MAX_PORT, parseHost } from "./server_address.ts";
 import { checkNick, parseRoom } from "../protocol/names.ts";
 import { type Given, parseOptions } from "./options.ts";
@@ -71,6 +72,8 @@ export interface ServerOptions extends SharedOptions {
   readonly motd: string | undefined;
   /** Where to serve metrics; port 0: a free one. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined;
+  /** The cluster that it is one of. */
+  readonly cluster: ClusterRequest | undefined;
   readonly roomCapacity: number;
   readonly maxClients: number;
   readonly verbose: boolean;
@@ -182,6 +185,8 @@ export interface DoctorRequest {
   /** undefined: from the environment, if it is set there. */
   readonly password: PasswordSource | undefined;
   readonly key: string | undefined;
+  /** The cluster to look at. */
+  readonly cluster: ClusterRequest | undefined;
   readonly json: boolean;
 }
 
@@ -231,6 +236,7 @@ export function parseServerArguments(args: readonly string[]): ServerRequest {
       fingerprint: undefined,
       password: undefined,
       key: given.text("key"),
+      cluster: readCluster(given),
       json: given.has("json"),
     };
   }
@@ -247,6 +253,7 @@ export function parseServerArguments(args: readonly string[]): ServerRequest {
     operators: given.text("operators"),
     motd: given.text("motd"),
     metrics: readMetrics(given.text("metrics")),
+    cluster: readCluster(given),
     roomCapacity: given.number("room-capacity") ?? MAX_ROOM_MEMBERS,
     maxClients: given.number("max-clients") ?? MAX_CLIENTS,
     verbose: given.has("verbose"),
@@ -294,6 +301,7 @@ export function parseClientArguments(args: readonly string[]): ClientRequest {
       fingerprint: readOwnFingerprint(given),
       password: readPassword(given),
       key: given.text("key"),
+      cluster: undefined,
       json: given.has("json"),
     };
   }

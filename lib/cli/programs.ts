@@ -55,6 +55,9 @@ type ServerOptionName =
   | "operators"
   | "motd"
   | "metrics"
+  | "cluster"
+  | "cluster-creds"
+  | "cluster-ca"
   | "room-capacity"
   | "max-clients"
   | "verbose";
@@ -209,6 +212,22 @@ export const SERVER_PROGRAM: Program<ServerOptionName> = {
       help: "serve /metrics for Prometheus and /health over HTTP (default address: 127.0.0.1)",
     },
     {
+      name: "cluster",
+      value: { type: "text", name: "URL[,URL]" },
+      help:
+        "be one server with others of the same server.pem, over NATS: nats://HOST[:PORT] or tls://…",
+    },
+    {
+      name: "cluster-creds",
+      value: { type: "file", name: "FILE" },
+      help: "credentials for NATS: a .creds file, or the seed of a user (SU…)",
+    },
+    {
+      name: "cluster-ca",
+      value: { type: "file", name: "FILE" },
+      help: "certificates to trust for NATS, in PEM; then nothing is sent to it without TLS",
+    },
+    {
       name: "room-capacity",
       value: { type: "integer", name: "N", min: 1, max: MAX_CAPACITY },
       help: `maximum number of members of a room (default ${MAX_ROOM_MEMBERS})`,
@@ -235,7 +254,7 @@ export const SERVER_PROGRAM: Program<ServerOptionName> = {
       name: "doctor",
       argument: "",
       help: "look for what may prevent connections to the server, and say what to do",
-      options: ["host", "port", "key", "json"],
+      options: ["host", "port", "key", "cluster", "cluster-creds", "cluster-ca", "json"],
     },
     COMPLETIONS,
   ],

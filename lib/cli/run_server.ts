@@ -7,10 +7,12 @@
 import { BanFile } from "../relay/mod.ts";
 import type { ServerOptions } from "./arguments.ts";
 import type { Bytes } from "../base/bytes.ts";
-import { dropPermissions, onEndSignal } from "./process.ts";
+import { dropPermissions, EXIT_FAILURE, onEndSignal } from "./process.ts";
 import { systemRandom } from "../base/clock.ts";
 import { describeError, UsageError } from "../base/errors.ts";
 import { stateFolder } from "../base/files.ts";
+import { reachableAddresses } from "../base/interfaces.ts";
+import type { RunningCluster } from "./run_cluster.ts";
 import { type RunningRelay, startRelay } from "./serve.ts";
 import { isAnyFileGiven, loadServerFiles, rereadOnHangup } from "./server_files.ts";
 import { ServerLog } from "./server_log.ts";
@@ -18,7 +20,7 @@ import type { Share } from "./share/share.ts";
 import { loadKey } from "./key_file.ts";
 import { decodeJoinKey, derivePassword, makePassword } from "../protocol/password.ts";
 import type { PrivateKey } from "../protocol/identity.ts";
-import { inviteTo } from "./server_address.ts";
+import { inviteTo, serverAddress } from "./server_address.ts";
 import { askSecretly, readFirstLine, readPassword } from "./secrets.ts";
 
 const env = (name: string) => Deno.env.get(name);
@@ -30,19 +32,23 @@ const env = (name: string) => Deno.env.get(name);
  */
 export async function runServer(options: ServerOptions): Promise<number> {
   const log = new ServerLog(options);
-  const stopped = Promise.withResolvers<void>();
-  onEndSignal(["SIGINT", "SIGTERM"], () => stopped.resolve());
+  const stopped = Promise.withResolvers<number>();
+  onEndSignal(["SIGINT", "SIGTERM"], () => stopped.resolve(0));
   const folder = stateFolder(env);
   const bans = new BanFile(`${folder}/bans`, (error) => log.error(error));
-  const serving = serve(options, { folder, bans, log });
+  const fail = (error: UsageError) => {
+    log.error(error);
+    stopped.resolve(EXIT_FAILURE);
+  };
+  const serving = serve(options, { folder, bans, log, fail });
   const server = await Promise.race([serving, stopped.promise]);
-  if (server) {
-    await stopped.promise;
+  const code = await stopped.promise;
+  if (typeof server !== "number") {
     log.stopping();
     await server.stop();
     await bans.flush();
   }
-  return 0;
+  return code;
 }
 
 /** What a server needs besides its options. */
@@ -51,11 +57,13 @@ interface ServerParts {
   readonly folder: string;
   readonly bans: BanFile;
   readonly log: ServerLog;
+  /** The server cannot go on. */
+  fail(error: UsageError): void;
 }
 
 async function serve(
   options: ServerOptions,
-  { folder, bans, log }: ServerParts,
+  { folder, bans, log, fail }: ServerParts,
 ): Promise<Pick<RunningRelay, "stop">> {
   const key = await loadKey({
     folder,
@@ -67,8 +75,9 @@ async function serve(
   });
   const contents = await loadServerFiles(options);
   const { joinKey, password } = await findJoinKey(options, key);
-  const watch = options.metrics && await watchRelay(options.metrics);
-  const relay = await startRelay({
+  const cluster = options.cluster && await joinCluster(options, { key, joinKey, log, fail });
+  const watch = options.metrics && await watchRelay(options.metrics, cluster);
+  const starting = startRelay({
     key,
     hostname: options.host,
     port: options.port,
@@ -87,7 +96,10 @@ async function serve(
     meter: watch?.metrics,
     onFault: (error) => log.fault(describeFault(error)),
     onTrouble: (line) => log.trouble(line),
+    registry: cluster?.registry,
   });
+  starting.catch(() => cluster?.stop());
+  const relay = await starting;
   rereadOnHangup({ ...options, bans }, relay, log);
   watch?.begin(relay);
   const invitation = inviteTo(relay.addresses[0]!, relay.port, relay.fingerprint) +
@@ -110,9 +122,19 @@ async function serve(
       watch?.stopping();
       share?.stop();
       await relay.stop();
+      await cluster?.stop();
       watch?.stop();
     },
   };
+}
+
+async function joinCluster(
+  { cluster, host, port, roomCapacity: capacity }: ServerOptions,
+  parts: Pick<ServerParts, "log" | "fail"> & { key: PrivateKey; joinKey: Bytes | undefined },
+): Promise<RunningCluster> {
+  const { joinCluster } = await import("./run_cluster.ts");
+  const address = serverAddress(reachableAddresses(host)[0]!, port);
+  return await joinCluster(cluster!, { ...parts, capacity, address });
 }
 
 /** Tells the service manager that has started this server, if it wants to know. */
@@ -141,18 +163,23 @@ async function beginSharing(
 }
 
 /** Serves what is measured, of a relay that has yet to begin. @throws {UsageError} When it cannot listen there. */
-async function watchRelay({ host, port }: NonNullable<ServerOptions["metrics"]>) {
+async function watchRelay(
+  { host, port }: NonNullable<ServerOptions["metrics"]>,
+  cluster: RunningCluster | undefined,
+) {
   const [{ ServerMetrics }, { serveMetrics }] = await Promise.all([
     import("./metrics.ts"),
     import("./metrics_server.ts"),
   ]);
   const metrics = new ServerMetrics();
+  const { clusterFamilies } = cluster ? await import("./cluster_metrics.ts") : {};
+  const ofCluster = () => cluster && clusterFamilies ? clusterFamilies(cluster.numbers()) : [];
   let relay: RunningRelay | undefined;
   let isStopping = false;
   const server = serveMetrics({
     hostname: host,
     port,
-    families: () => relay ? metrics.families(relay) : [],
+    families: () => relay ? [...metrics.families(relay), ...ofCluster()] : [],
     isHealthy: () => relay !== undefined && !isStopping,
   });
   return {
@@ -169,13 +196,15 @@ async function watchRelay({ host, port }: NonNullable<ServerOptions["metrics"]>)
 
 /** Drops permissions the server no longer needs, to limit the damage of a compromise. */
 async function dropUnneeded(options: ServerOptions, relay: RunningRelay): Promise<void> {
-  const { announce, operators, share } = options;
+  const { announce, operators, share, cluster } = options;
   await dropPermissions("env", "run");
   if (operators === undefined) await dropPermissions("write"); // operators ban
   // SIGHUP reads the files again, and programs are read when they are handed out.
   if (!isAnyFileGiven(options) && !share) await dropPermissions("read");
   // Announcing follows networks as they come and go; accepting connections needs no permission.
-  if (!announce || !await relay.announced) await dropPermissions("net", "sys");
+  if (announce && await relay.announced) return;
+  await dropPermissions("sys");
+  if (!cluster) await dropPermissions("net"); // NATS is connected to again and again
 }
 
 function describeFault(error: unknown): UsageError {

@@ -9,6 +9,8 @@ import { describeError, printDiagnostic, reportError, UsageError } from "../base
 import { LineOutput } from "../base/output.ts";
 import { WHY } from "../protocol/frames.ts";
 import { REASON_TEXTS, WHY_TEXTS } from "../protocol/reasons.ts";
+import { cleanLine } from "../base/text.ts";
+import type { ClusterEvent } from "../cluster/cluster.ts";
 import type { RelayEvent } from "../relay/mod.ts";
 import { isUtf8Locale } from "../ui/terminal/mod.ts";
 import { LineLimit } from "./line_limit.ts";
@@ -149,6 +151,31 @@ export class ServerLog {
     this.say(describeEvent(`${name} ${fields.fingerprint ?? "somebody"}${from}`, why));
   }
 
+  /** What happens between the servers of a cluster. */
+  cluster(event: ClusterEvent): void {
+    const { event: what, ...fields } = event;
+    const sumUp = (lines: number) => {
+      if (this.#options.json) return this.#write("omitted", { lines, of: "cluster" });
+      this.say(`${timeOfDay()} … ${lines} more: cluster`);
+    };
+    if (!this.#limit.admits(`cluster ${what}`, OF_STRANGERS, sumUp)) return;
+    if (this.#options.json) return this.#write("cluster", { what, ...fields });
+    this.say(`${timeOfDay()} ${describeCluster(event)}`);
+  }
+
+  /** A cluster in numbers, for programs alone. */
+  clusterNumbers(numbers: Readonly<Record<string, number>>): void {
+    if (this.#options.json) this.#write("cluster", { what: "numbers", ...numbers });
+  }
+
+  /** Something about NATS that may not be as intended. */
+  clusterWarning(text: string): void {
+    const sumUp = (count: number) => printDiagnostic(`server: … ${count} more warnings`);
+    if (this.#limit.admits("cluster warning", OF_STRANGERS, sumUp)) {
+      printDiagnostic(`server: warning: ${cleanLine(text)}`);
+    }
+  }
+
   stopping(): void {
     this.#limit.flush();
     if (this.#options.json) this.#write("stopping", {});
@@ -192,6 +219,22 @@ function describeOperation(event: Extract<RelayEvent, { operator: string }>): st
       return `announcement ${by}`;
     case "motd":
       return `message of the day ${by}`;
+  }
+}
+
+/** Describes what happens between servers, in a line of the log. */
+function describeCluster(event: ClusterEvent): string {
+  switch (event.event) {
+    case "relay-alive":
+      return `the server ${cleanLine(event.relay)} is in the cluster`;
+    case "relay-dead":
+      return `the server ${cleanLine(event.relay)} is gone from the cluster`;
+    case "bus-up":
+      return "NATS is there";
+    case "bus-down":
+      return "NATS is away: members on other servers cannot be reached, and nobody can join";
+    case "fenced":
+      return "the other servers took this one for dead: its clients have to join again";
   }
 }
 

@@ -216,6 +216,7 @@ export class Lives {
   }
 
   #takeOwn({ value, revision }: Entry): void {
+    if (this.#isClosed) return; // this relay has taken its lease away itself
     const isGone = value === undefined && this.#revision !== undefined && revision > this.#revision;
     if (isGone && !this.#isRenewing) this.#options.onFenced();
   }

@@ -15,6 +15,7 @@ const SERVER_DEFAULTS = {
   allow: undefined,
   operators: undefined,
   metrics: undefined,
+  cluster: undefined,
   motd: undefined,
   roomCapacity: 64,
   maxClients: 1024,
@@ -265,6 +266,7 @@ Deno.test("parseClientArguments() and parseServerArguments() parse doctor", () =
     port: 40623,
     fingerprint: undefined,
     password: undefined,
+    cluster: undefined,
     key: undefined,
     json: false,
   };

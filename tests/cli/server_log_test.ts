@@ -142,3 +142,46 @@ Deno.test("ServerLog sums up the lines of one kind, and goes on with the others"
   assert.match(later.at(-2)!, /… \d more: refused \(wrong password\)$/);
   assert.equal(later.at(-1), "stopping");
 });
+
+Deno.test("ServerLog writes what happens in a cluster, and its numbers with --json alone", async () => {
+  const write = (log: ServerLog) => {
+    log.cluster({ event: "relay-alive", relay: "10.0.0.2:40623\u001b[31m" });
+    log.cluster({ event: "relay-dead", relay: "10.0.0.2:40623" });
+    log.cluster({ event: "bus-down" });
+    log.cluster({ event: "bus-up" });
+    log.cluster({ event: "fenced" });
+    log.clusterNumbers({ servers: 2 });
+  };
+  const options = { json: false, quiet: false, verbose: false };
+  const lines = await linesOf(() => write(new ServerLog(options)));
+  assert.deepEqual(lines.map(withoutTime), [
+    "the server 10.0.0.2:40623⟨001B⟩[31m is in the cluster",
+    "the server 10.0.0.2:40623 is gone from the cluster",
+    "NATS is away: members on other servers cannot be reached, and nobody can join",
+    "NATS is there",
+    "the other servers took this one for dead: its clients have to join again",
+  ]);
+  const json = await linesOf(() => write(new ServerLog({ ...options, json: true })));
+  const events = json.map((line) => JSON.parse(line)).map(({ time: _, ...fields }) => fields);
+  assert.deepEqual(events.slice(1), [
+    { event: "cluster", what: "relay-dead", relay: "10.0.0.2:40623" },
+    { event: "cluster", what: "bus-down" },
+    { event: "cluster", what: "bus-up" },
+    { event: "cluster", what: "fenced" },
+    { event: "cluster", what: "numbers", servers: 2 },
+  ]);
+  const warn = () => new ServerLog(options).clusterWarning("x\n");
+  assert.deepEqual(await linesOf(warn, Deno.stderr), ["server: warning: x⟨000A⟩"]);
+});
+
+Deno.test("ServerLog sums up what NATS causes again and again", async () => {
+  const clock = new FakeClock();
+  const log = new ServerLog({ json: false, quiet: false, verbose: false }, clock);
+  const lines = await linesOf(async () => {
+    for (let i = 0; i < 100; i++) log.cluster({ event: "bus-up" });
+    await clock.advance(600_000);
+    log.cluster({ event: "bus-up" });
+  });
+  assert.ok(lines.length < 30, `${lines.length} lines`);
+  assert.ok(lines.some((line) => line.includes("more: cluster")), lines.join("\n"));
+});

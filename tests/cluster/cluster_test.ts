@@ -67,6 +67,16 @@ Deno.test("a relay alone in its cluster is a server at once", async () => {
   equal(one.cluster.state.rooms, 0);
 });
 
+Deno.test("a relay that stops in order is gone, and was not taken for dead", async () => {
+  const { rig, one, other, bob } = await two();
+  await rig.passes(other.rig.relay.stop());
+  await rig.passes(other.cluster.stop());
+  await rig.until(() => one.cluster.state.relays === 1);
+  equal(bob.ends.length, 1);
+  deepEqual(other.events.filter(({ event }) => event === "fenced"), []);
+  equal(other.cluster.state.counts.fenced, 0);
+});
+
 Deno.test("members of other rooms are not reached", async () => {
   const { rig, one, anna, bob } = await two();
   const eve = await rig.join(one, { room: OTHER_ROOM });

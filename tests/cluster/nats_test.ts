@@ -1,27 +1,13 @@
 /** The bus over a real server of NATS on this computer. */
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
-import { connectCore } from "../../lib/cluster/nats_core.ts";
 import { NatsServer, NO_NATS } from "../support/nats.ts";
-import { bytesOf, CLUSTER, Ear } from "../support/nats_bus.ts";
+import { administer, bytesOf, CLUSTER, Ear } from "../support/nats_bus.ts";
 import { poll } from "../support/programs.ts";
 
 const options = { ignore: NO_NATS !== undefined };
 const NOBODY = "00".repeat(16);
 const STREAM = `KV_hearth-${CLUSTER}`;
-
-/** Asks the server itself, as its operator. */
-async function administer(server: NatsServer, subject: string): Promise<void> {
-  const core = await connectCore({
-    servers: [server.url],
-    needsTls: false,
-    caCerts: [],
-    creds: undefined,
-    name: "operator",
-  }, { onEnd: () => {}, onForbidden: () => {} });
-  await core.request(subject, new Uint8Array(0), { timeoutMs: 20_000 });
-  await core.close();
-}
 
 Deno.test("a key is written for the expected revision alone", options, async () => {
   await using server = await NatsServer.start();

@@ -5,21 +5,11 @@
 import assert from "node:assert/strict";
 import { orderForRoom } from "../../lib/cli/name_addresses.ts";
 import { roomTag } from "../../lib/protocol/rooms.ts";
+import { NO_HOSTS_FILE, withHosts } from "../support/hosts_file.ts";
 import { FROM_SOURCE, type Program, World } from "../support/programs.ts";
 
 const NAME = "chat.hearth.test";
 const ADDRESSES = ["127.0.0.1", "127.0.0.2"];
-/** Runs a program for which $0 is /etc/hosts. */
-const WITH_HOSTS = `mount --bind "$0" /etc/hosts && exec "$@"`;
-
-const NO_MOUNTS: string | undefined = await (async () => {
-  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return "only root on Linux may mount a file";
-  const args = ["--mount", "sh", "-c", WITH_HOSTS, "/etc/hosts", "true"];
-  const { success } = await new Deno.Command("unshare", { args, stderr: "null" }).output();
-  return success ? undefined : "a file cannot be mounted";
-})();
-if (NO_MOUNTS) console.log(`${NO_MOUNTS}: the test of a name with several addresses is skipped`);
-
 /** A room whose first address is this one. */
 function roomAt(address: string): string {
   for (let i = 0;; i++) {
@@ -29,7 +19,7 @@ function roomAt(address: string): string {
 
 Deno.test(
   "the clients of a name's several servers meet by room, and again when a server is gone",
-  { ignore: NO_MOUNTS !== undefined },
+  { ignore: NO_HOSTS_FILE !== undefined },
   async () => {
     await using world = await World.open(FROM_SOURCE);
     const hosts = await world.file("hosts", ADDRESSES.map((it) => `${it} ${NAME}\n`).join(""));
@@ -44,9 +34,8 @@ Deno.test(
     const { port } = servers[0]!;
     const join = async (nick: string, address: string) => {
       const args = ["--host", `${NAME}:${port}`, "--nick", nick, "--room", roomAt(address)];
-      const wrapper = ["unshare", "--mount", "sh", "-c", WITH_HOSTS, hosts];
       const home = await world.home(nick);
-      return world.start("client", { args: [...args, "--json"], home }, nick, wrapper);
+      return world.start("client", { args: [...args, "--json"], home }, nick, withHosts(hosts));
     };
     const [ann, bob, eve] = await Promise.all([
       join("ann", ADDRESSES[1]!),

@@ -217,6 +217,12 @@ const RESULTS: typeof CLIENT_EVENTS = {
 };
 
 /** The server's events: the fields after `time` and `event`. */
+const CLUSTER_NUMBERS = [
+  ...["servers", "members", "rooms", "held", "sent", "received", "messages", "messagesOut"],
+  ...["gaps", "malformed", "written", "conflict", "unknown", "fenced"],
+  ...["bytesIn", "bytesOut", "reconnects", "awaySeconds"],
+];
+
 const SERVER_EVENTS: typeof CLIENT_EVENTS = {
   listening: {
     port: count,
@@ -234,6 +240,11 @@ const SERVER_EVENTS: typeof CLIENT_EVENTS = {
   unbanned: { fingerprint, operator: fingerprint },
   announced: { operator: fingerprint },
   motd: { operator: fingerprint },
+  cluster: {
+    what: oneOf("bus-up", "bus-down", "relay-alive", "relay-dead", "fenced", "numbers"),
+    "relay?": text,
+    ...Object.fromEntries(CLUSTER_NUMBERS.map((name) => [`${name}?`, count])),
+  },
   omitted: { lines: count, "of?": text, "why?": WHY, "reason?": text, "cause?": text },
   stopping: {},
 };

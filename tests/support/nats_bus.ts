@@ -9,6 +9,7 @@ import { systemClock, systemRandom } from "../../lib/base/clock.ts";
 import type { UsageError } from "../../lib/base/errors.ts";
 import type { Entry } from "../../lib/cluster/bus.ts";
 import { connectNats, type NatsBus, type NatsOptions } from "../../lib/cluster/nats.ts";
+import { connectCore } from "../../lib/cluster/nats_core.ts";
 import type { NatsServer } from "./nats.ts";
 import { poll } from "./programs.ts";
 
@@ -115,6 +116,23 @@ export class Ear implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.bus.close();
   }
+}
+
+/** Asks a server itself, as its operator does. @returns Its answer. */
+export async function administer(
+  server: Pick<NatsServer, "url">,
+  subject: string,
+): Promise<Record<string, unknown>> {
+  const core = await connectCore({
+    servers: [server.url],
+    needsTls: false,
+    caCerts: [],
+    creds: undefined,
+    name: "operator",
+  }, { onEnd: () => {}, onForbidden: () => {} });
+  const { data } = await core.request(subject, new Uint8Array(0), { timeoutMs: 20_000 });
+  await core.close();
+  return JSON.parse(new TextDecoder().decode(data));
 }
 
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {

@@ -6,6 +6,7 @@
  */
 
 import type { DoctorRequest } from "../arguments.ts";
+import { checkCluster } from "./cluster.ts";
 import {
   type Check,
   checkAddresses,
@@ -48,6 +49,7 @@ const CHECKS: readonly (readonly [name: string, check: Check, only?: "client"])[
   ["password", checkPassword, "client"],
   ["multicast", checkMulticast],
   ["firewall", checkFirewalls],
+  ["cluster", checkCluster],
 ];
 
 async function* examine(
@@ -75,13 +77,13 @@ async function attempt(check: Check, context: DoctorContext): Promise<Finding | 
  * @returns The exit code: 1 if there is a problem.
  */
 export async function runDoctor(request: DoctorRequest): Promise<number> {
-  const { program, host, port, fingerprint, key: keyFile, json } = request;
+  const { program, host, port, fingerprint, key: keyFile, cluster, json } = request;
   const env = (name: string) => Deno.env.get(name);
   const password = program === "client"
     ? await readPassword({ source: request.password, ask: askSecretly })
     : "";
   const context: DoctorContext = {
-    ...{ program, host, port, fingerprint, password, keyFile, env },
+    ...{ program, host, port, fingerprint, password, keyFile, cluster, env },
     folder: stateFolder(env),
     root: "/",
   };

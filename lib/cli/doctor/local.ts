@@ -9,6 +9,7 @@ import { checkLocks } from "../../base/files.ts";
 import { listInterfaces, type NetworkInterface } from "../../base/interfaces.ts";
 import { isLinkLocal } from "../../base/ip.ts";
 import type { Found } from "../../discovery/mod.ts";
+import type { ClusterRequest } from "../cluster_options.ts";
 import { loadKey } from "../key_file.ts";
 import { colorDepth, isUtf8Locale } from "../../ui/terminal/mod.ts";
 import { generateKey, type PrivateKey } from "../../protocol/identity.ts";
@@ -40,6 +41,8 @@ export interface DoctorContext {
   readonly password: string;
   /** A key file to use instead of the one in the state folder. */
   readonly keyFile: string | undefined;
+  /** The cluster that the server is to be one of. */
+  readonly cluster: ClusterRequest | undefined;
   /** The state folder. */
   readonly folder: string;
   env(name: string): string | undefined;

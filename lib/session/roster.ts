@@ -27,8 +27,8 @@ export interface RosterMember {
   readonly person: Person;
   /** The clock's time when the sid was first in a roster of ours; what was written well before is late for it. */
   readonly listedAt: number;
-  /** The same in milliseconds since 1970. */
-  readonly sinceWall: number;
+  /** When they were in a roster of ours first, on whatever connection, in milliseconds since 1970. */
+  sinceWall: number;
   /** Handshake and channel; undefined while there is no connection. */
   peer: Peer | undefined;
   /** The stream to its instance; undefined before HELLO. */
@@ -73,7 +73,7 @@ export function makeRosterMember(
   const member: RosterMember = {
     ...rest,
     listedAt: before?.listedAt ?? clock.now(),
-    sinceWall: before?.sinceWall ?? clock.wallTime(),
+    sinceWall: clock.wallTime(),
     peer: undefined,
     stream: undefined,
     inbox: undefined,
@@ -97,6 +97,7 @@ export function makeRosterMember(
 /** Shows a member as the earlier one that it seems to be, until its HELLO arrives. */
 export function copyProfile(member: RosterMember, before: RosterMember): void {
   member.shown = before.shown;
+  member.sinceWall = before.sinceWall;
   member.nick = before.nick;
   member.id = before.id;
   member.isNew = before.isNew;

@@ -58,6 +58,7 @@ Deno.test("Succession: a host that has quit is not named any more, one that was 
 Deno.test("Succession: the host is killed", async () => {
   await Village.use(async (village) => {
     const [anna, bob, carl] = await gather(village, "anna", "bob", "carl");
+    const since = carl!.session.people().find(({ nick }) => nick === "bob")!.since;
     village.kill(anna!);
     bob!.session.say("hello?");
     const took = await village.until(() => carl!.heard.length === 1);
@@ -65,6 +66,9 @@ Deno.test("Succession: the host is killed", async () => {
     assert.deepEqual(village.hosts, ["bob"]);
     await village.advance(30_000);
     assert.deepEqual(carl!.heard, ["bob: hello?"]);
+    assert.deepEqual(carl!.session.people().map(({ nick, since }) => [nick, since]), [
+      ["bob", since],
+    ]);
     // The host itself has not come along.
     assert.deepEqual(carl!.take("left").map((event) => event.event === "left" && event.nick), [
       "anna",

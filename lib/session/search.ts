@@ -30,6 +30,10 @@ const LONG_MS = 300_000;
 const RARE_MS = 10_000;
 /** A host that has said CLOSE(7) is asked after this, in case it has come back. */
 const CLOSED_MS = 5000;
+/** The host and the first stand-by are asked at once. */
+const FIRST_ASKED = 2;
+/** The others are asked after this, or once those are out. */
+export const OTHERS_MS = 1000;
 /** Guests ask spread over so long for each member, so that a relay is not asked by all at once. */
 const SPREAD_MS = 3;
 /** "At X" is followed so many times in a row. */
@@ -109,6 +113,8 @@ export class Search<Q extends Question> {
   readonly #options: SearchOptions<Q>;
   readonly #resolve: (found: Found<Q>) => void;
   readonly #candidates = new Map<string, Candidate<Q>>();
+  /** Those of the order, and hosts of earlier, that are not asked yet. */
+  #others: Candidate<Q>[] = [];
   #begunAt: number;
   #tickedAt: number;
   #keepsConnection: boolean;
@@ -155,7 +161,7 @@ export class Search<Q extends Question> {
   #add(place: Place, index: number, depth: number): Candidate<Q> | undefined {
     const key = keyOf(place);
     if (this.#candidates.has(key) || this.#options.isOwn(place)) return undefined;
-    const { clock, own, members, random, hostClosed } = this.#options;
+    const { clock, hostClosed } = this.#options;
     const candidate: Candidate<Q> = {
       place,
       index,
@@ -171,9 +177,27 @@ export class Search<Q extends Question> {
       timer: undefined,
     };
     this.#candidates.set(key, candidate);
-    const spread = own === undefined ? members * SPREAD_MS * random(1)[0]! / 256 : 0;
-    this.#askIn(candidate, index === 0 && hostClosed ? CLOSED_MS : spread);
+    if (depth === 0 && index >= FIRST_ASKED) this.#others.push(candidate);
+    else this.#askIn(candidate, index === 0 && hostClosed ? CLOSED_MS : this.#spreadMs);
     return candidate;
+  }
+
+  get #spreadMs(): number {
+    const { own, members, random } = this.#options;
+    return own === undefined ? members * SPREAD_MS * random(1)[0]! / 256 : 0;
+  }
+
+  /** Mostly the first stand-by hosts, and nobody else need be asked. */
+  #askOthers(): void {
+    const now = this.#options.clock.now();
+    const first = this.#options.order.slice(0, FIRST_ASKED);
+    const areOut = first.every((_, index) => this.#isOut(this.#at(index), index));
+    if (!areOut && now - this.#begunAt < OTHERS_MS) return;
+    for (const candidate of this.#others) {
+      candidate.silentSince = now;
+      this.#askIn(candidate, this.#spreadMs);
+    }
+    this.#others = [];
   }
 
   /** Asks whom a relay names: of each only the newest, so that none can have this client dial at will. */
@@ -273,6 +297,7 @@ export class Search<Q extends Question> {
   #decide(): void {
     if (this.#isOver) return;
     this.#noticeSleep();
+    this.#askOthers();
     const { own, order, passedOver } = this.#options;
     const candidates = [...this.#candidates.values()].sort((a, b) => a.index - b.index);
     for (const candidate of candidates) {

@@ -38,6 +38,9 @@ const MAX_UNWRITTEN_BYTES = 16 * 1024 * 1024;
 const MARKER_MS = 30_000;
 /** Servers of a NATS cluster that keep the bucket. */
 const REPLICAS = 3;
+/** So often they are asked to, before one keeps it alone. */
+const PEER_ATTEMPTS = 5;
+const PEER_WAIT_MS = 2000;
 
 /** How to reach NATS, and what is told of it. */
 export interface NatsOptions {
@@ -366,15 +369,20 @@ export class NatsBus implements Bus {
     }
   }
 
-  async #makeBucket(replicas: number): Promise<StreamConfig | undefined> {
+  async #makeBucket(replicas: number, attempt = 1): Promise<StreamConfig | undefined> {
     try {
       return await this.#askStream("CREATE", bucketConfig(this.#bucket, replicas));
     } catch (error) {
       const code = codeOf(error);
       if (code === CODE.STREAM_EXISTS) return await this.#findBucket(); // another relay was quicker
-      const isTooMany = code === CODE.NO_PEERS || code === CODE.NO_REPLICAS;
-      if (replicas > 1 && isTooMany) return await this.#makeBucket(1);
-      throw error;
+      const areTooFew = code === CODE.NO_PEERS || code === CODE.NO_REPLICAS;
+      if (!areTooFew || replicas === 1 || !this.#core) throw error;
+      // Servers that have just started may not have found each other yet.
+      if (attempt === PEER_ATTEMPTS) return await this.#makeBucket(1);
+      await new Promise((resolve) =>
+        void this.#options.clock.after(PEER_WAIT_MS, () => resolve(0))
+      );
+      return await this.#makeBucket(replicas, attempt + 1);
     }
   }
 

@@ -51,6 +51,18 @@ export class NatsServer implements AsyncDisposable {
     }
   }
 
+  /** Starts three that are one: each can be killed, and the others go on. */
+  static async startThree(): Promise<readonly NatsServer[]> {
+    const routes = Array.from({ length: 3 }, freePort);
+    const others = routes.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
+    return await Promise.all(routes.map((port, i) =>
+      NatsServer.start({
+        config: `server_name: n${i}
+          cluster { name: hearth, host: 127.0.0.1, port: ${port}, routes: [${others}] }`,
+      })
+    ));
+  }
+
   get url(): string {
     return `nats://127.0.0.1:${this.port}`;
   }

@@ -324,4 +324,16 @@ Deno.test("what only some runs need is imported late", () => {
     ok(SOURCES.has(`lib/discovery/${name}.ts`), name);
     ok(!running.has(`lib/discovery/${name}.ts`), name);
   }
+  // A client is connected sooner without them.
+  const connecting = reach("client.ts", "lib/cli/run_client.ts");
+  deepEqual([...connecting].filter((path) => path.startsWith("node:")), []);
+  const late = /^lib\/(?:relay|ui\/full|ui\/web|cli\/share|cli\/doctor|session\/history)\//;
+  deepEqual([...connecting].filter((path) => late.test(path)), []);
+  const packages = PACKAGE_OWNERS.filter(({ package: name }) =>
+    [...connecting].some((target) => name.test(target))
+  );
+  deepEqual(packages.map(({ package: { source } }) => source), [
+    "^@std\\/",
+    "^get-east-asian-width$",
+  ]);
 });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname, isAbsolute, join, posix, win32 } from "node:path";
+import { nodePath } from "./builtin.ts";
 import { concat, encodeHex, encodeUtf8 } from "./bytes.ts";
 import { type Clock, systemClock, systemRandom } from "./clock.ts";
 import { describeError, ProtocolError, UsageError } from "./errors.ts";
@@ -66,6 +66,7 @@ async function followLinks(path: string): Promise<string> {
   }
   try {
     const link = await Deno.readLink(path);
+    const { dirname, isAbsolute, join } = nodePath();
     return isAbsolute(link) ? link : join(dirname(path), link);
   } catch {
     return path; // not a link: a file that does not exist yet
@@ -241,7 +242,7 @@ export function stateFolder(
   const windows = os === "windows";
   const config = env("XDG_CONFIG_HOME");
   // A relative one is invalid and must be ignored (XDG Base Directory Specification).
-  if (config && (windows ? win32 : posix).isAbsolute(config)) {
+  if (config && (windows ? /^(?:[a-z]:)?[\\/]/i : /^\//).test(config)) {
     return windows ? `${config}\\hearth` : `${config}/hearth`;
   }
   const home = env(windows ? "APPDATA" : "HOME");

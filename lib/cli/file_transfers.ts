@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { nodePath } from "../base/builtin.ts";
 import type { Bytes } from "../base/bytes.ts";
 import { UsageError } from "../base/errors.ts";
 import { listInterfaces } from "../base/interfaces.ts";
@@ -56,12 +56,13 @@ export class FileTransfers {
       if (isFolder(path)) return path;
       throw new UsageError(`${named}: no such folder`, ["name an existing one with --download"]);
     }
-    const downloads = this.#home === undefined ? "" : join(this.#home, "Downloads");
+    const downloads = this.#home === undefined ? "" : `${this.#home}/Downloads`;
     return downloads !== "" && isFolder(downloads) ? downloads : Deno.cwd();
   }
 
   /** Makes a path that the user typed absolute. */
   resolve(path: string): string {
+    const { isAbsolute, join, resolve } = nodePath();
     const isHome = this.#home !== undefined && /^~(?=[\\/]|$)/.test(path);
     const full = isHome ? join(this.#home!, path.slice(1)) : path;
     return isAbsolute(full) ? full : resolve(full);
@@ -69,6 +70,7 @@ export class FileTransfers {
 
   /** Writes `~` for the user's own folder. */
   shorten(path: string): string {
+    const { isAbsolute, join, relative } = nodePath();
     const rest = this.#home === undefined ? undefined : relative(this.#home, path);
     if (rest === undefined || rest.startsWith("..") || isAbsolute(rest)) return path;
     return join("~", rest);
@@ -115,7 +117,7 @@ export class FileTransfers {
   }
 
   #isUnfinished(): boolean {
-    this.#hasNotes ??= sizeOf(join(this.#options.stateFolder, "transfers.json")) > "[]".length;
+    this.#hasNotes ??= sizeOf(`${this.#options.stateFolder}/transfers.json`) > "[]".length;
     return this.#hasNotes;
   }
 
@@ -154,7 +156,7 @@ export class FileTransfers {
 function homeFolder(env: (name: string) => string | undefined): string | undefined {
   if (Deno.build.os !== "windows") return env("HOME");
   const roaming = env("APPDATA"); // it is two folders below
-  return roaming && resolve(roaming, "..", "..");
+  return roaming && nodePath().resolve(roaming, "..", "..");
 }
 
 /** @returns 0 if there is no such file. */

@@ -4,11 +4,10 @@
  * @module
  */
 
-import { domainToASCII } from "node:url";
 import { encodeHex } from "../base/bytes.ts";
 import { parseIp } from "../base/ip.ts";
 import { sha256 } from "../protocol/crypto/hash.ts";
-import { isLocalName, isThisComputer } from "./server_address.ts";
+import { domainToAscii, isLocalName, isThisComputer } from "./server_address.ts";
 
 /** Finds all addresses of a name. @throws What the operating system says when there is none. */
 export type Resolve = (name: string) => Promise<readonly string[]>;
@@ -28,7 +27,7 @@ export async function resolveHost(
   if (!isLocalName(host)) return await resolve(host);
   const { resolveLocal } = await import("../discovery/browse.ts");
   const addresses = await resolveLocal(host);
-  return addresses.length > 0 ? addresses : await resolve(domainToASCII(host));
+  return addresses.length > 0 ? addresses : await resolve(domainToAscii(host));
 }
 
 /**

@@ -46,6 +46,7 @@ import { inviteTo, isThisComputer, parseHost } from "./server_address.ts";
 import type { Share } from "./share/share.ts";
 import { Sessions } from "./sessions.ts";
 import { WEAK_BELOW_BITS } from "../protocol/limits.ts";
+import { prepareRoomTag } from "../protocol/rooms.ts";
 
 const SIGNAL_EXITS: Partial<Record<Deno.Signal, number>> = {
   SIGINT: 130,
@@ -275,6 +276,7 @@ async function converse(options: ClientOptions, parts: ClientParts): Promise<num
       progress: (text) => ui.progress(text),
       ask,
     }).finally(() => ui.progress("")),
+    prepareRoomTag(options.room),
   ]);
   for (const { warning } of [knownServers, knownPeers]) {
     if (warning !== undefined) ui.say(warning);
@@ -403,7 +405,9 @@ async function converse(options: ClientOptions, parts: ClientParts): Promise<num
       serverFingerprint,
       resolvePath: (path) => files?.resolve(path) ?? path,
       listPaths: (path) => files?.list(path) ?? [],
-      fileFolder: files?.shorten(files.folder) ?? "",
+      get fileFolder() {
+        return files?.shorten(files.folder) ?? "";
+      },
       showPath: (path) => files?.shorten(path) ?? path,
       invitation: () => invitationTo(room),
       sharedLines: () => share?.lines(reachableAddresses()[0]!, invitationTo(room)) ?? [],

@@ -4,8 +4,8 @@
  * @module
  */
 
+import { nodeUrl } from "../base/builtin.ts";
 import { commandOf } from "../base/command.ts";
-import { domainToASCII } from "node:url";
 import { UsageError } from "../base/errors.ts";
 import { isLoopback, joinPort } from "../base/ip.ts";
 
@@ -84,9 +84,14 @@ function readName(host: string): string {
   checkName(host);
   if (/^[\w.-]*$/.test(host)) return host;
   if (isLocalName(host)) return host.normalize("NFC"); // multicast DNS uses UTF-8 (RFC 6762 §16)
-  const ascii = domainToASCII(host);
+  const ascii = domainToAscii(host);
   checkName(ascii);
   return ascii;
+}
+
+/** The name as the domain name system has it; empty if it can have none. */
+export function domainToAscii(host: string): string {
+  return nodeUrl().domainToASCII(host);
 }
 
 /** Whether a host is a name or address by which a computer reaches itself. */

@@ -30,12 +30,11 @@ import {
   KEM_KEY_BYTES,
   type KemKeyPair,
 } from "./crypto/ml_kem.ts";
-import { type KeyPair, makeKeyPair, POINT_BYTES, sharedSecret } from "./crypto/x25519.ts";
+import { type KeyPair, POINT_BYTES } from "./crypto/x25519.ts";
 import { agree, type Agreement, deriveChains } from "./handshake_keys.ts";
 import { type PrivateKey, type PublicKey, SECRET_BYTES } from "./identity.ts";
 import { NO_SHARE } from "./password.ts";
 import { type Primitives, realPrimitives } from "./primitives.ts";
-import { openAead, sealAead } from "./records.ts";
 import { type Membership, type SessionKey, verifySession } from "./session_key.ts";
 
 /** The layer of a handshake. */
@@ -133,8 +132,14 @@ export interface HandshakeResult {
   readonly th3: Bytes;
 }
 
-function startTranscript({ mode, prologue = EMPTY }: HandshakeOptions, m1: Uint8Array): Bytes {
-  return sha256(label(`hearth/2 ${mode}`), prologue, m1);
+/** th1: from M1 and the head of M2. */
+async function startTranscript(
+  { mode, prologue = EMPTY, primitives = realPrimitives }: HandshakeOptions,
+  m1: Uint8Array,
+  header: Uint8Array,
+): Promise<Bytes> {
+  const th0 = await primitives.sha256(label(`hearth/2 ${mode}`), prologue, m1);
+  return await primitives.sha256(th0, header);
 }
 
 /** Begins CPace for a side that has a password; eI names the exchange. */
@@ -233,8 +238,9 @@ function readSession(fields: FieldReader): SessionFields {
 }
 
 /** Makes an identity of an ID; between peers it must be the claimed one at once. */
-function readIdentity(options: HandshakeOptions, id: Uint8Array): PublicKey {
-  const peer = (options.primitives ?? realPrimitives).decodeId(id);
+async function readIdentity(options: HandshakeOptions, id: Uint8Array): Promise<PublicKey> {
+  const { decodeId, readId = decodeId } = options.primitives ?? realPrimitives;
+  const peer = await readId(id);
   if (options.mode === "peer") checkExpected(options, peer);
   return peer;
 }
@@ -305,7 +311,7 @@ export class HandshakeInitiator {
   static async start(options: HandshakeOptions): Promise<HandshakeInitiator> {
     checkOptions(options);
     const { random = systemRandom, primitives = realPrimitives } = options;
-    const ephemeral = makeKeyPair(random);
+    const ephemeral = await primitives.makeKeyPair(random);
     const kem = await primitives.makeKemKeyPair({ random });
     const exchange = await startExchange(options, "initiator", ephemeral.publicKey);
     return new HandshakeInitiator(options, { ephemeral, kem, exchange });
@@ -322,25 +328,28 @@ export class HandshakeInitiator {
     if (this.#used) throw new ProtocolError("unexpected");
     this.#used = true;
     const options = this.#options;
+    const { primitives = realPrimitives } = options;
     const headerBytes = M2_HEADER_BYTES[options.mode];
     if (m2.length < headerBytes + 2) throw new ProtocolError("bad-length");
     const header = m2.subarray(0, headerBytes);
     const ct2 = readCiphertext(m2.subarray(headerBytes), MAX_CT2_BYTES);
     const psk = finishExchange(this.#exchange, header.subarray(M2_SHARE_OFFSET));
-    const ee = sharedSecret(this.#ephemeral.privateKey, header.subarray(0, POINT_BYTES));
+    const eR = header.subarray(0, POINT_BYTES);
+    const ee = await primitives.sharedSecret(this.#ephemeral.privateKey, eR);
     const kss = await this.#kem.decapsulate(header.subarray(POINT_BYTES, M2_SHARE_OFFSET));
-    const agreed = agree(sha256(startTranscript(options, this.m1), header), { ee, kss, psk });
-    const fields = new FieldReader(openAead(agreed.responderKey, 0, agreed.th1, ct2));
+    const th1 = await startTranscript(options, this.m1, header);
+    const agreed = await agree(th1, { ee, kss, psk }, primitives);
+    const fields = new FieldReader(await primitives.openAead(agreed.responderKey, 0, th1, ct2));
     const id = fields.takeSized();
     const session = readSession(fields);
-    const peer = readIdentity(options, id);
+    const peer = await readIdentity(options, id);
     await checkSession(options, peer, {
       ...session,
       role: "responder",
       context: CONTEXT_RESPONDER[options.mode],
-      message: concat(agreed.th1, id, session.publicKey),
+      message: concat(th1, id, session.publicKey),
     });
-    const th2 = sha256(agreed.th1, withLength(ct2));
+    const th2 = await primitives.sha256(th1, withLength(ct2));
     const publicKey = new Uint8Array(session.publicKey);
     return { peer, session: publicKey, ...await this.#makeM3(agreed, th2, peer) };
   }
@@ -348,14 +357,15 @@ export class HandshakeInitiator {
   async #makeM3(agreed: Agreement, th2: Bytes, peer: PublicKey): Promise<
     Omit<HandshakeResult, "peer"> & { m3: Bytes }
   > {
-    const { mode, random = systemRandom } = this.#options;
+    const { mode, random = systemRandom, primitives = realPrimitives } = this.#options;
     const secret = mode === "peer" ? random(SECRET_BYTES) : EMPTY;
     const plaintext = mode === "peer"
       ? await this.#proveToPeer(th2, await peer.encrypt(secret))
       : await this.#proveToRelay(th2);
-    const m3 = withLength(sealAead(agreed.initiatorKey, 0, th2, plaintext));
-    const th3 = sha256(th2, m3);
-    const { ckI, ckR } = deriveChains(th3, agreed.prk, secret);
+    const { initiatorKey, prk } = agreed;
+    const m3 = withLength(await primitives.sealAead(initiatorKey, 0, th2, plaintext));
+    const th3 = await primitives.sha256(th2, m3);
+    const { ckI, ckR } = await deriveChains(th3, { prk, secret }, primitives);
     return { m3, sendKey: ckI, receiveKey: ckR, th3 };
   }
 
@@ -400,26 +410,27 @@ export class HandshakeResponder {
     await checkM1(m1, options);
     const { key, mode, random = systemRandom, primitives = realPrimitives } = options;
     const eI = m1.subarray(MAGIC.length, EK_OFFSET);
-    const ephemeral = makeKeyPair(random);
-    const ee = sharedSecret(ephemeral.privateKey, eI);
+    const ephemeral = await primitives.makeKeyPair(random);
+    const ee = await primitives.sharedSecret(ephemeral.privateKey, eI);
     const ek = m1.subarray(EK_OFFSET, M1_SHARE_OFFSET);
     const { ciphertext, secret: kss } = await primitives.encapsulate(ek, { random });
     const exchange = await startExchange(options, "responder", eI);
     const share = mode === "peer" ? exchange?.share ?? NO_SHARE : EMPTY;
     const psk = finishExchange(exchange, m1.subarray(M1_SHARE_OFFSET));
     const header = concat(ephemeral.publicKey, ciphertext, share);
-    const agreed = agree(sha256(startTranscript(options, m1), header), { ee, kss, psk });
+    const th1 = await startTranscript(options, m1, header);
+    const agreed = await agree(th1, { ee, kss, psk }, primitives);
     const { id } = key.publicKey;
     const session = await sessionOf(options);
     const { publicKey, certificate } = session;
     const signature = await session.sign(
       CONTEXT_RESPONDER[mode],
-      concat(agreed.th1, id, publicKey),
+      concat(th1, id, publicKey),
     );
     const plaintext = concat(withLength(id), publicKey, withLength(certificate), signature);
-    const ct2 = withLength(sealAead(agreed.responderKey, 0, agreed.th1, plaintext));
+    const ct2 = withLength(await primitives.sealAead(agreed.responderKey, 0, th1, plaintext));
     this.#agreed = agreed;
-    this.#th2 = sha256(agreed.th1, ct2);
+    this.#th2 = await primitives.sha256(th1, ct2);
     this.#state = "m3";
     return concat(header, ct2);
   }
@@ -435,16 +446,16 @@ export class HandshakeResponder {
    */
   async consumeM3(m3: Uint8Array): Promise<HandshakeResult> {
     this.#enter("m3");
-    const { mode } = this.#options;
-    const agreed = this.#agreed!;
+    const { mode, primitives = realPrimitives } = this.#options;
+    const { initiatorKey, prk } = this.#agreed!;
     this.#agreed = undefined;
     const ct3 = readCiphertext(m3, MAX_CT3_BYTES[mode]);
-    const fields = new FieldReader(openAead(agreed.initiatorKey, 0, this.#th2, ct3));
+    const fields = new FieldReader(await primitives.openAead(initiatorKey, 0, this.#th2, ct3));
     const { peer, secret } = mode === "peer"
       ? await this.#takePeer(fields)
       : await this.#takeClient(fields);
-    const th3 = sha256(this.#th2, withLength(ct3));
-    const { ckI, ckR } = deriveChains(th3, agreed.prk, secret);
+    const th3 = await primitives.sha256(this.#th2, withLength(ct3));
+    const { ckI, ckR } = await deriveChains(th3, { prk, secret }, primitives);
     return { peer, sendKey: ckR, receiveKey: ckI, th3 };
   }
 
@@ -452,7 +463,7 @@ export class HandshakeResponder {
     const id = fields.takeSized();
     const signature = fields.takeSized();
     fields.end();
-    const peer = readIdentity(this.#options, id);
+    const peer = await readIdentity(this.#options, id);
     if (signature.length !== peer.bits / 8) throw new ProtocolError("bad-length");
     if (!await peer.verify(CONTEXT_INITIATOR.transport, concat(this.#th2, id), signature)) {
       throw new ProtocolError("bad-signature");
@@ -466,7 +477,7 @@ export class HandshakeResponder {
     const c = fields.takeSized();
     expectLength(c, this.#options.key.publicKey.bits / 8);
     const session = readSession(fields);
-    const peer = readIdentity(this.#options, id);
+    const peer = await readIdentity(this.#options, id);
     await checkSession(this.#options, peer, {
       ...session,
       role: "initiator",

@@ -6,7 +6,7 @@
 
 import { type Bytes, concat, encodeUtf8 } from "../base/bytes.ts";
 import { KEY_BYTES } from "./crypto/aead.ts";
-import { hkdfExpand, hkdfExtract } from "./crypto/hash.ts";
+import type { Suite } from "./crypto/suite.ts";
 
 const LABEL_KEY_RESPONDER = encodeUtf8("hearth/2 hs responder");
 const LABEL_KEY_INITIATOR = encodeUtf8("hearth/2 hs initiator");
@@ -36,13 +36,17 @@ export interface Secrets {
 }
 
 /** Derives the keys of ct2 and ct3. @param th1 32 bytes. */
-export function agree(th1: Bytes, { ee, kss, psk }: Secrets): Agreement {
-  const prk = hkdfExtract(th1, concat(ee, kss, psk));
+export async function agree(
+  th1: Bytes,
+  { ee, kss, psk }: Secrets,
+  { hkdfExpand, hkdfExtract }: Suite,
+): Promise<Agreement> {
+  const prk = await hkdfExtract(th1, concat(ee, kss, psk));
   return {
     th1,
     prk,
-    responderKey: hkdfExpand(prk, LABEL_KEY_RESPONDER, KEY_BYTES),
-    initiatorKey: hkdfExpand(prk, LABEL_KEY_INITIATOR, KEY_BYTES),
+    responderKey: await hkdfExpand(prk, LABEL_KEY_RESPONDER, KEY_BYTES),
+    initiatorKey: await hkdfExpand(prk, LABEL_KEY_INITIATOR, KEY_BYTES),
   };
 }
 
@@ -53,14 +57,14 @@ export function agree(th1: Bytes, { ee, kss, psk }: Secrets): Agreement {
  * @param prk Of {@linkcode agree}.
  * @param secret The initiator's, for the responder's RSA key; empty on the transport.
  */
-export function deriveChains(
+export async function deriveChains(
   th3: Bytes,
-  prk: Bytes,
-  secret: Uint8Array,
-): { ckI: Bytes; ckR: Bytes } {
-  const prk2 = hkdfExtract(th3, concat(prk, secret));
+  { prk, secret }: { readonly prk: Bytes; readonly secret: Uint8Array },
+  { hkdfExpand, hkdfExtract }: Suite,
+): Promise<{ ckI: Bytes; ckR: Bytes }> {
+  const prk2 = await hkdfExtract(th3, concat(prk, secret));
   return {
-    ckI: hkdfExpand(prk2, LABEL_CHAIN_INITIATOR, KEY_BYTES),
-    ckR: hkdfExpand(prk2, LABEL_CHAIN_RESPONDER, KEY_BYTES),
+    ckI: await hkdfExpand(prk2, LABEL_CHAIN_INITIATOR, KEY_BYTES),
+    ckR: await hkdfExpand(prk2, LABEL_CHAIN_RESPONDER, KEY_BYTES),
   };
 }

@@ -5,20 +5,26 @@
  * @module
  */
 
-import { createPublicKey, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { nodeCrypto } from "../base/builtin.ts";
 import { type Bytes, concat, encodeUtf8, equalBytes, label, writeU32 } from "../base/bytes.ts";
 import { DecryptError, ProtocolError, UsageError } from "../base/errors.ts";
 import { decodeBase64, encodeBase64 } from "../base/std.ts";
 import { sha256 } from "./crypto/hash.ts";
+import { webSuite } from "./crypto/web.ts";
 import {
   decryptOaep,
   encryptOaep,
   generatePrivateKey,
   importPublicKey,
   importSigningKey,
+  type PlainKey,
   rawDecryptFor,
+  readModulus,
+  readPlainDer,
   readPrivateKey,
   signPss,
+  toKeyObject,
   verifyPss,
 } from "./crypto/rsa.ts";
 import { KEY_BITS } from "./limits.ts";
@@ -83,17 +89,26 @@ export type DecodeId = (id: Uint8Array) => PublicKey;
 
 class RsaPublicKey implements PublicKey {
   readonly id: Bytes;
-  readonly fingerprint: Bytes;
   readonly bits: number;
   readonly #modulus: Bytes;
+  #fingerprint: Bytes | undefined;
   #verifyKey: Promise<CryptoKey> | undefined;
   #encryptKey: Promise<CryptoKey> | undefined;
 
   constructor(id: Bytes) {
     this.id = id;
-    this.fingerprint = sha256(id);
     this.#modulus = id.subarray(ID_PREFIX_BYTES);
     this.bits = this.#modulus.length * 8;
+  }
+
+  get fingerprint(): Bytes {
+    return this.#fingerprint ??= sha256(this.id);
+  }
+
+  /** Computes the fingerprint before anybody asks for it. */
+  async prepare(): Promise<this> {
+    this.#fingerprint = await webSuite.sha256(this.id);
+    return this;
   }
 
   async verify(context: string, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
@@ -112,16 +127,22 @@ class RsaPublicKey implements PublicKey {
 
 class RsaPrivateKey implements PrivateKey {
   readonly publicKey: PublicKey;
-  readonly #key: KeyObject;
+  readonly #der: Bytes;
+  #object: KeyObject | undefined;
   #signingKey: Promise<CryptoKey> | undefined;
 
-  constructor(key: KeyObject, publicKey: PublicKey) {
-    this.#key = key;
+  /** @param der PKCS #8. */
+  constructor(der: Bytes, publicKey: PublicKey) {
+    this.#der = der;
     this.publicKey = publicKey;
   }
 
+  get #key(): KeyObject {
+    return this.#object ??= toKeyObject(this.#der);
+  }
+
   async sign(context: string, message: Uint8Array): Promise<Bytes> {
-    const key = await (this.#signingKey ??= importSigningKey(this.#key));
+    const key = await (this.#signingKey ??= importSigningKey(this.#der));
     return await signPss(key, concat(label(context), message));
   }
 
@@ -147,12 +168,21 @@ class RsaPrivateKey implements PrivateKey {
 }
 
 /**
- * Decodes an ID, §1; costs one hash.
+ * Decodes an ID, §1; the first look at its fingerprint costs one hash.
  *
  * @param id Copied.
  * @throws {ProtocolError} `bad-id` if it is not in the one accepted form: the peer's fault.
  */
 export function decodeId(id: Uint8Array): PublicKey {
+  return decodeRsaId(id);
+}
+
+/** As {@linkcode decodeId}, with a hash by WebCrypto. */
+export async function readId(id: Uint8Array): Promise<PublicKey> {
+  return await decodeRsaId(id).prepare();
+}
+
+function decodeRsaId(id: Uint8Array): RsaPublicKey {
   const modulusBytes = id.length - ID_PREFIX_BYTES;
   if (
     !KEY_BITS.includes(modulusBytes * 8) ||
@@ -182,7 +212,7 @@ function idPrefix(modulusBytes: number): Bytes {
  */
 export async function generateKey(bits: number): Promise<PrivateKey> {
   if (!KEY_BITS.includes(bits)) throw wrongSize(bits);
-  return toPrivateKey(await generatePrivateKey(bits));
+  return await toPrivateKey(await generatePrivateKey(bits));
 }
 
 /**
@@ -194,19 +224,26 @@ export async function generateKey(bits: number): Promise<PrivateKey> {
  * @throws {UsageError} There is no private key in it, a damaged one, or one that cannot be an identity.
  */
 export async function importPrivateKey(pem: string, passphrase?: string): Promise<PrivateKey> {
-  return toPrivateKey(await readPrivateKey(pem, passphrase));
-}
-
-function toPrivateKey(key: KeyObject): RsaPrivateKey {
+  const der = readPlainDer(pem);
+  const modulus = der && await readModulus(der);
+  if (modulus) return await toPrivateKey({ der, modulus });
+  const key = await readPrivateKey(pem, passphrase);
   if (key.asymmetricKeyType !== "rsa") throw new UsageError("not an RSA key", [HINT_MAKE]);
-  const { n, e } = createPublicKey(key).export({ format: "jwk" });
+  const { n, e } = nodeCrypto().createPublicKey(key).export({ format: "jwk" });
   if (n === undefined || e !== "AQAB") {
     throw new UsageError("an RSA key whose public exponent is not 65537", [HINT_MAKE]);
   }
-  const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+  return await toPrivateKey({
+    der: new Uint8Array(key.export({ type: "pkcs8", format: "der" })),
+    modulus: Uint8Array.fromBase64(n, { alphabet: "base64url" }),
+  });
+}
+
+async function toPrivateKey({ der, modulus }: PlainKey): Promise<RsaPrivateKey> {
+  const bits = modulus.length * 8;
   if (!KEY_BITS.includes(bits)) throw wrongSize(bits);
-  const modulus = Uint8Array.fromBase64(n, { alphabet: "base64url" });
-  return new RsaPrivateKey(key, decodeId(concat(idPrefix(modulus.length), modulus)));
+  const publicKey = decodeRsaId(concat(idPrefix(modulus.length), modulus));
+  return new RsaPrivateKey(der, await publicKey.prepare());
 }
 
 function wrongSize(bits: number): UsageError {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { scrypt } from "node:crypto";
+import { nodeCrypto } from "../base/builtin.ts";
 import { commandOf } from "../base/command.ts";
 import { type Bytes, encodeUtf8, label, readU16 } from "../base/bytes.ts";
 import type { RandomBytes } from "../base/clock.ts";
@@ -61,7 +61,7 @@ export async function derivePassword(
   }
   const salt = sha256(LABEL_SALT, relayFingerprint);
   const keys = await new Promise<Uint8Array>((resolve, reject) => {
-    scrypt(encodeUtf8(password.normalize("NFC")), salt, 64, SCRYPT, (error, key) => {
+    nodeCrypto().scrypt(encodeUtf8(password.normalize("NFC")), salt, 64, SCRYPT, (error, key) => {
       if (error) reject(error);
       else resolve(key);
     });

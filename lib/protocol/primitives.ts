@@ -1,6 +1,6 @@
 /**
  * The public-key operations of handshakes and joins (PROTOCOL.md §1), together, so that a simulation of many members can
- * put cheap ones in their place.
+ * put cheap ones in their place, and a client those that it can have without loading anything.
  *
  * @module
  */
@@ -8,10 +8,16 @@
 import { isShare, startCpace } from "./crypto/cpace.ts";
 import { makeSigningKey, verifyEd25519 } from "./crypto/ed25519.ts";
 import { encapsulate, makeKemKeyPair } from "./crypto/ml_kem.ts";
-import { type DecodeId, decodeId } from "./identity.ts";
+import { nodeSuite, type Suite } from "./crypto/suite.ts";
+import { hasWebSuite, webSuite } from "./crypto/web.ts";
+import { type DecodeId, decodeId, type PublicKey, readId } from "./identity.ts";
+import { cipherReady } from "./records.ts";
 
-export interface Primitives {
+/** All of them, and the {@linkcode Suite} for what they are used with. */
+export interface Primitives extends Suite {
   readonly decodeId: DecodeId;
+  /** As {@linkcode Primitives.decodeId}, where there is time to wait for the fingerprint. */
+  readonly readId?: (id: Uint8Array) => Promise<PublicKey>;
   readonly makeKemKeyPair: typeof makeKemKeyPair;
   readonly encapsulate: typeof encapsulate;
   readonly makeSigningKey: typeof makeSigningKey;
@@ -22,6 +28,7 @@ export interface Primitives {
 
 /** The real ones. */
 export const realPrimitives: Primitives = {
+  ...nodeSuite,
   decodeId,
   makeKemKeyPair,
   encapsulate,
@@ -30,3 +37,13 @@ export const realPrimitives: Primitives = {
   startCpace,
   isShare,
 };
+
+/** The real ones, by WebCrypto as far as that has them: for a client, which has just started. */
+const webPrimitives: Primitives = { ...realPrimitives, ...webSuite, readId };
+
+/** Chooses the real ones with which a client connects soonest; the cipher can be used then. */
+export async function clientPrimitives(): Promise<Primitives> {
+  if (await hasWebSuite()) return webPrimitives;
+  await cipherReady();
+  return realPrimitives;
+}

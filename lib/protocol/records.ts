@@ -6,18 +6,21 @@
 
 import {
   type AeadInput,
-  decryptInPlace,
   encryptInPlace,
   KEY_BYTES,
   KEY_NONCE_BYTES,
-  TAG_BYTES,
+  openWith,
+  setNonce,
+  withRoomForTag,
 } from "./crypto/aead.ts";
-import { type Bytes, encodeUtf8, MAX_COUNTER, writeU64 } from "../base/bytes.ts";
+import { type Bytes, encodeUtf8, MAX_COUNTER } from "../base/bytes.ts";
 import { DecryptError, ProtocolError } from "../base/errors.ts";
 import { hkdfExpand } from "./crypto/hash.ts";
+import type { Suite } from "./crypto/suite.ts";
 
 // Others may not import crypto/.
-export { cipherFast, cipherReady, TAG_BYTES } from "./crypto/aead.ts";
+export { cipherFast, cipherReady, openAead, sealAead, TAG_BYTES } from "./crypto/aead.ts";
+export type { Suite } from "./crypto/suite.ts";
 
 /** Records under one key, §4. */
 export const RECORDS_PER_KEY = 1024;
@@ -26,64 +29,18 @@ const LABEL_KEY = encodeUtf8("hearth/2 key");
 const LABEL_NEXT = encodeUtf8("hearth/2 next");
 const NOTHING = new Uint8Array(0);
 
-/** Writes the nonce of record `n` after its key, §1: 00000000 || u64 n. */
-function setNonce(keyNonce: Uint8Array, n: number): void {
-  writeU64(keyNonce, KEY_NONCE_BYTES - 8, n);
-}
-
-function joinNonce(key: Bytes, n: number): Bytes {
-  const keyNonce = new Uint8Array(KEY_NONCE_BYTES);
-  keyNonce.set(key);
-  setNonce(keyNonce, n);
-  return keyNonce;
-}
-
-/**
- * Encrypts and authenticates.
- *
- * @param key 32 bytes; never twice with the same `n`.
- * @param ad Additional data: authenticated, not encrypted.
- * @returns The ciphertext followed by the 16-byte tag.
- */
-export function sealAead(key: Bytes, n: number, ad: Uint8Array, plaintext: Uint8Array): Bytes {
-  const ct = withRoomForTag(plaintext);
-  encryptInPlace(ct, { keyNonce: joinNonce(key, n), ad });
-  return ct;
-}
-
-/**
- * Verifies and decrypts.
- *
- * @param ct Ciphertext and tag.
- * @throws {DecryptError} It does not verify.
- */
-export function openAead(key: Bytes, n: number, ad: Uint8Array, ct: Uint8Array): Bytes {
-  return openWith(new Uint8Array(ct), { keyNonce: joinNonce(key, n), ad });
-}
-
-function withRoomForTag(plaintext: Uint8Array): Bytes {
-  const buffer = new Uint8Array(plaintext.length + TAG_BYTES);
-  buffer.set(plaintext);
-  return buffer;
-}
-
-function openWith<T extends Uint8Array>(buffer: T, input: AeadInput): T {
-  if (buffer.length < TAG_BYTES || !decryptInPlace(buffer, input)) throw new DecryptError();
-  return buffer.subarray(0, buffer.length - TAG_BYTES) as T;
-}
-
 /** The keys of one direction (§4), in one piece of memory because there are many chains. */
 class Chain {
   /** Key and nonce of the current record, then the chain key. */
   readonly #bytes = new Uint8Array(KEY_NONCE_BYTES + KEY_BYTES);
   readonly #input: AeadInput;
+  #hasKey = false;
   /** The number of the next record. */
   n = 0;
 
   constructor(chainKey: Uint8Array) {
     this.#input = { keyNonce: this.#bytes.subarray(0, KEY_NONCE_BYTES), ad: NOTHING };
     this.#chainKey.set(chainKey);
-    this.#setKey();
   }
 
   get #chainKey(): Bytes {
@@ -94,10 +51,18 @@ class Chain {
   next(ad: Uint8Array): AeadInput {
     const n = this.n;
     if (n >= MAX_COUNTER) throw new ProtocolError("counter");
+    if (!this.#hasKey) this.#setKey();
     if (n > 0 && n % RECORDS_PER_KEY === 0) this.#turn();
     this.n = n + 1;
     setNonce(this.#input.keyNonce, n);
     return ad === NOTHING ? this.#input : { keyNonce: this.#input.keyNonce, ad };
+  }
+
+  /** The key of the first record, for which it stays unused here. */
+  async first({ hkdfExpand }: Suite): Promise<Bytes> {
+    if (this.n > 0) throw new TypeError("it is not the first record");
+    this.n = 1;
+    return await hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES);
   }
 
   #turn(): void {
@@ -106,6 +71,7 @@ class Chain {
   }
 
   #setKey(): void {
+    this.#hasKey = true;
     this.#bytes.set(hkdfExpand(this.#chainKey, LABEL_KEY, KEY_BYTES));
   }
 }
@@ -135,6 +101,11 @@ export class Sealer {
     const ct = withRoomForTag(plaintext);
     encryptInPlace(ct, this.chain.next(ad));
     return ct;
+  }
+
+  /** Seals the first record as {@linkcode Sealer.seal} does, with what a suite has. */
+  async sealFirst(plaintext: Uint8Array, suite: Suite): Promise<Bytes> {
+    return await suite.sealAead(await this.chain.first(suite), 0, NOTHING, plaintext);
   }
 
   /**
@@ -172,6 +143,14 @@ export class Opener {
    */
   open(ct: Uint8Array, ad: Uint8Array = NOTHING): Bytes {
     return this.openInPlace(new Uint8Array(ct), ad);
+  }
+
+  /** Opens the first record as {@linkcode Opener.open} does, with what a suite has. */
+  async openFirst(ct: Uint8Array, suite: Suite): Promise<Bytes> {
+    this.#dead = true;
+    const plaintext = await suite.openAead(await this.chain.first(suite), 0, NOTHING, ct);
+    this.#dead = false;
+    return plaintext;
   }
 
   /**

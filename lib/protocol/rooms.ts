@@ -6,6 +6,7 @@
 
 import { type Bytes, compareBytes, concat, encodeUtf8, label } from "../base/bytes.ts";
 import { sha256 } from "./crypto/hash.ts";
+import { webSuite } from "./crypto/web.ts";
 
 const LABEL_ROOM = label("hearth/2 room");
 const LABEL_VIEW = label("hearth/2 view");
@@ -17,7 +18,15 @@ const LABEL_VIEW = label("hearth/2 view");
  * @returns 32 bytes.
  */
 export function roomTag(normalized: string): Bytes {
-  return sha256(LABEL_ROOM, encodeUtf8(normalized));
+  return prepared.get(normalized) ?? sha256(LABEL_ROOM, encodeUtf8(normalized));
+}
+
+/** Tags that were made before they were asked for. */
+const prepared = new Map<string, Bytes>();
+
+/** Makes the tag of a room for {@linkcode roomTag} before a program loads what that needs. */
+export async function prepareRoomTag(normalized: string): Promise<void> {
+  prepared.set(normalized, await webSuite.sha256(LABEL_ROOM, encodeUtf8(normalized)));
 }
 
 /** A member as the relay's roster names it. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Opener, Sealer } from "../protocol/records.ts";
+import type { Opener, Sealer, Suite } from "../protocol/records.ts";
 import { type RandomBytes, systemRandom } from "../base/clock.ts";
 import { ProtocolError } from "../base/errors.ts";
 import type { InputBuffer } from "./input_buffer.ts";
@@ -67,6 +67,8 @@ export interface RecordOptions {
   readonly opener: Opener;
   /** A relay sends nothing before the client's first record, which starts with JOIN (§3, §5), and drops slow receivers. */
   readonly role: "relay" | "client";
+  /** What opens the first record, if not the opener alone. */
+  readonly suite?: Suite;
   readonly scheduler: Scheduler;
   readonly random?: RandomBytes;
 }
@@ -86,6 +88,8 @@ export class Connection implements Scheduled {
   readonly #random: RandomBytes;
   #handlers!: Handlers;
   readonly #opener: Opener;
+  /** Until the first record. */
+  #suite: Suite | undefined;
   readonly #sealer: Sealer;
   readonly #take = (type: number, body: Uint8Array): void => this.#takeFrame(type, body);
   readonly #queue: OutputQueue;
@@ -122,6 +126,7 @@ export class Connection implements Scheduled {
     this.#scheduler = options.scheduler;
     this.#random = options.random ?? systemRandom;
     this.#opener = options.opener;
+    this.#suite = options.suite;
     this.#sealer = options.sealer;
     this.#queue = new OutputQueue(this.#scheduler);
     this.#isRelay = options.role === "relay";
@@ -221,6 +226,7 @@ export class Connection implements Scheduled {
   // --- Reading ---
 
   #read(): void {
+    if (this.#suite) return void this.#readFirst(this.#suite);
     this.#takeRecords();
     if (this.#state !== "open") return;
     if (this.credit.exhausted) return void this.#pause();
@@ -256,15 +262,32 @@ export class Connection implements Scheduled {
       while (this.#state === "open" && !this.credit.exhausted) {
         const ct = this.#input.takeRecord();
         if (!ct) return;
-        const plaintext = this.#opener.openInPlace(ct);
-        this.#heardAt = this.#scheduler.now();
-        this.#heardWallTime = this.#scheduler.clock.wallTime();
-        if (!this.#verified) this.#start();
-        forEachFrame(plaintext, this.#take);
+        this.#takeFrames(this.#opener.openInPlace(ct));
       }
     } catch (error) {
       this.#fail(REASON.PROTOCOL, error as Error);
     }
+  }
+
+  /** Takes the first record as soon as it is there; nothing else is read until it is open. */
+  async #readFirst(suite: Suite): Promise<void> {
+    try {
+      const ct = this.#input.takeRecord();
+      if (!ct) return this.#readMore();
+      this.#suite = undefined;
+      const plaintext = await this.#opener.openFirst(ct, suite);
+      if (this.#state === "open") this.#takeFrames(plaintext);
+    } catch (error) {
+      this.#fail(REASON.PROTOCOL, error as Error);
+    }
+    if (this.#state === "open") this.#read();
+  }
+
+  #takeFrames(plaintext: Uint8Array): void {
+    this.#heardAt = this.#scheduler.now();
+    this.#heardWallTime = this.#scheduler.clock.wallTime();
+    if (!this.#verified) this.#start();
+    forEachFrame(plaintext, this.#take);
   }
 
   #start(): void {

@@ -24,7 +24,7 @@ import {
 import { M2_TIMEOUT_MS } from "../protocol/limits.ts";
 import { Connection, type Handlers, type RecordOptions } from "./connection.ts";
 import type { PrivateKey, PublicKey } from "../protocol/identity.ts";
-import type { Primitives } from "../protocol/primitives.ts";
+import { clientPrimitives, type Primitives } from "../protocol/primitives.ts";
 import type { SessionKey } from "../protocol/session_key.ts";
 import { type ByteStream, closeAtOnce, closeStream, writeAll } from "./byte_stream.ts";
 
@@ -92,8 +92,8 @@ export async function openConnection(
 ): Promise<{ connection: Connection } & ProvenRelay> {
   const exchange = new Exchange(stream, options);
   try {
-    await cipherReady();
-    const starting = HandshakeInitiator.start(exchange.handshakeOptions);
+    const primitives = options.primitives ?? await clientPrimitives();
+    const starting = HandshakeInitiator.start({ ...exchange.handshakeOptions, primitives });
     const initiator = await exchange.race(starting);
     exchange.setLimit(M2_TIMEOUT_MS);
     await exchange.write(initiator.m1);
@@ -103,8 +103,10 @@ export async function openConnection(
     const proven = { relay: peer, session, th3 };
     const first = await exchange.race(options.join(proven));
     const sealer = new Sealer(sendKey);
-    await exchange.write(concat(m3, withLength(sealer.seal(first)))); // §3: together
-    const connection = exchange.finish(sealer, new Opener(receiveKey), "client");
+    const record = await sealer.sealFirst(first, primitives);
+    await exchange.write(concat(m3, withLength(record))); // §3: together
+    const opener = new Opener(receiveKey);
+    const connection = exchange.finish({ sealer, opener, role: "client", suite: primitives });
     connection.start(options.handlers);
     return { connection, ...proven };
   } catch (error) {
@@ -138,7 +140,8 @@ export async function acceptConnection(
     await exchange.write(await exchange.race(options.turn ? options.turn(work) : work()));
     const m3 = await exchange.takeCiphertext({ header: 0, max: MAX_CT3_BYTES.transport });
     const { peer, sendKey, receiveKey, th3 } = await exchange.race(responder.consumeM3(m3));
-    const connection = exchange.finish(new Sealer(sendKey), new Opener(receiveKey), "relay");
+    const [sealer, opener] = [new Sealer(sendKey), new Opener(receiveKey)];
+    const connection = exchange.finish({ sealer, opener, role: "relay" });
     return { connection, peer, th3 };
   } catch (error) {
     await exchange.abandon(); // it counts as pending until then, §10
@@ -236,16 +239,14 @@ class Exchange {
   }
 
   /** Switches to records. */
-  finish(sealer: Sealer, opener: Opener, role: RecordOptions["role"]): Connection {
+  finish(records: Pick<RecordOptions, "sealer" | "opener" | "role" | "suite">): Connection {
     this.#options.signal?.throwIfAborted();
     this.#release();
     const { random, scheduler } = this.#options;
     return new Connection({
+      ...records,
       stream: this.#stream,
-      input: this.#input,
-      sealer,
-      opener,
-      role,
+      input: this.#input.settle(),
       scheduler: scheduler ?? new Scheduler({ clock: this.#clock }),
       ...(random && { random }),
     });

@@ -36,6 +36,14 @@ export class InputBuffer {
     return this.filled && this.#bytes.length >= MAX_BUFFER_BYTES;
   }
 
+  /** The long messages of a handshake are over: the next read shrinks it if what follows is not long. */
+  settle(): this {
+    this.filled = false;
+    this.#wanted = 0;
+    this.#quietReads = QUIET_READS;
+    return this;
+  }
+
   /** Where to read the next bytes into; never empty. */
   space(): Uint8Array {
     const kept = this.#end - this.#start;

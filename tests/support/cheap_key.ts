@@ -11,6 +11,7 @@ import { DecryptError, ProtocolError } from "../../lib/base/errors.ts";
 import { type CpaceInput, type CpaceSide, SHARE_BYTES } from "../../lib/protocol/crypto/cpace.ts";
 import { sha256, sha512 } from "../../lib/protocol/crypto/hash.ts";
 import { KEM_CIPHERTEXT_BYTES, KEM_KEY_BYTES } from "../../lib/protocol/crypto/ml_kem.ts";
+import { nodeSuite } from "../../lib/protocol/crypto/suite.ts";
 import type { PrivateKey, PublicKey } from "../../lib/protocol/identity.ts";
 import type { Primitives } from "../../lib/protocol/primitives.ts";
 
@@ -93,6 +94,7 @@ function startCheapExchange(input: CpaceInput, random = systemRandom): CpaceSide
 
 /** All that a handshake and a join need, at the price of a few hashes; nothing waits for more than a microtask. */
 export const cheapPrimitives: Primitives = {
+  ...nodeSuite,
   decodeId: decodeCheapId,
   makeKemKeyPair({ random = systemRandom } = {}) {
     const publicKey = new Uint8Array(KEM_KEY_BYTES);

@@ -98,3 +98,20 @@ Deno.test("InputBuffer grows for a busy stream and shrinks when it is quiet", ()
   }
   assert.equal(input.space().length, small);
 });
+
+Deno.test("InputBuffer.settle() has the next read shrink it, unless a long record waits", () => {
+  const input = new InputBuffer();
+  const small = input.space().length;
+  fill(input, new Uint8Array(1700));
+  assert.ok(input.take(1700));
+  assert.equal(input.settle().space().length, small);
+
+  const long = withLength(new Uint8Array(1000));
+  fill(input, new Uint8Array(1700));
+  assert.ok(input.take(1700));
+  fill(input, long.subarray(0, 100));
+  assert.equal(input.settle().takeRecord(), undefined);
+  assert.ok(input.space().length >= long.length - 100);
+  fill(input, long.subarray(100));
+  assert.equal(input.takeRecord()?.length, 1000);
+});

@@ -8,15 +8,16 @@
  * @module
  */
 
-import { createCipheriv, createDecipheriv, getCiphers } from "node:crypto";
-import { release } from "../../base/bytes.ts";
+import { type Bytes, release, writeU64 } from "../../base/bytes.ts";
+import { nodeCrypto } from "../../base/builtin.ts";
+import { DecryptError } from "../../base/errors.ts";
 
 /** Bytes in an AEAD key. */
 export const KEY_BYTES = 32;
 /** Bytes that sealing adds. */
 export const TAG_BYTES = 16;
 /** Bytes in a nonce. */
-const NONCE_BYTES = 12;
+export const NONCE_BYTES = 12;
 /** Bytes in a key and the nonce after it. */
 export const KEY_NONCE_BYTES: number = KEY_BYTES + NONCE_BYTES;
 
@@ -60,8 +61,13 @@ let shortNative = 0;
 
 /** Resolves once the cipher can be used; await it before anything else here. */
 export async function cipherReady(): Promise<void> {
-  isNative ??= getCiphers().includes(NATIVE);
+  isNative ??= nodeCrypto().getCiphers().includes(NATIVE);
   if (!isNative) await cipherFast();
+}
+
+/** The runtime is known to have the cipher: instead of {@linkcode cipherReady}, which has to ask it. */
+export function cipherIsNative(): void {
+  isNative = true;
 }
 
 /** Resolves once short texts are fast, too; for programs that will have many of them. */
@@ -145,6 +151,54 @@ export function decryptInPlace(buffer: Uint8Array, input: AeadInput): boolean {
   return true;
 }
 
+/** Writes the nonce of record `n`, §1: 00000000 || u64 n. @param bytes A nonce, whatever is before it. */
+export function setNonce(bytes: Uint8Array, n: number): void {
+  writeU64(bytes, bytes.length - 8, n);
+}
+
+function joinNonce(key: Bytes, n: number): Bytes {
+  const keyNonce = new Uint8Array(KEY_NONCE_BYTES);
+  keyNonce.set(key);
+  setNonce(keyNonce, n);
+  return keyNonce;
+}
+
+/**
+ * Encrypts and authenticates.
+ *
+ * @param key 32 bytes; never twice with the same `n`.
+ * @param ad Additional data: authenticated, not encrypted.
+ * @returns The ciphertext followed by the 16-byte tag.
+ */
+export function sealAead(key: Bytes, n: number, ad: Uint8Array, plaintext: Uint8Array): Bytes {
+  const ct = withRoomForTag(plaintext);
+  encryptInPlace(ct, { keyNonce: joinNonce(key, n), ad });
+  return ct;
+}
+
+/**
+ * Verifies and decrypts.
+ *
+ * @param ct Ciphertext and tag.
+ * @throws {DecryptError} It does not verify.
+ */
+export function openAead(key: Bytes, n: number, ad: Uint8Array, ct: Uint8Array): Bytes {
+  return openWith(new Uint8Array(ct), { keyNonce: joinNonce(key, n), ad });
+}
+
+/** A copy with 16 more bytes. */
+export function withRoomForTag(plaintext: Uint8Array): Bytes {
+  const buffer = new Uint8Array(plaintext.length + TAG_BYTES);
+  buffer.set(plaintext);
+  return buffer;
+}
+
+/** Opens in place. @throws {DecryptError} It does not verify. */
+export function openWith<T extends Uint8Array>(buffer: T, input: AeadInput): T {
+  if (buffer.length < TAG_BYTES || !decryptInPlace(buffer, input)) throw new DecryptError();
+  return buffer.subarray(0, buffer.length - TAG_BYTES) as T;
+}
+
 const NATIVE_OPTIONS = { authTagLength: TAG_BYTES };
 
 function split(keyNonce: Uint8Array): [key: Uint8Array, nonce: Uint8Array] {
@@ -152,7 +206,7 @@ function split(keyNonce: Uint8Array): [key: Uint8Array, nonce: Uint8Array] {
 }
 
 function encryptNatively(buffer: Uint8Array, plaintext: Uint8Array, input: AeadInput): void {
-  const cipher = createCipheriv(NATIVE, ...split(input.keyNonce), NATIVE_OPTIONS);
+  const cipher = nodeCrypto().createCipheriv(NATIVE, ...split(input.keyNonce), NATIVE_OPTIONS);
   if (input.ad.length > 0) cipher.setAAD(input.ad, { plaintextLength: plaintext.length });
   unloadNative(cipher.update(plaintext), buffer);
   cipher.final();
@@ -160,7 +214,7 @@ function encryptNatively(buffer: Uint8Array, plaintext: Uint8Array, input: AeadI
 }
 
 function decryptNatively(buffer: Uint8Array, length: number, input: AeadInput): boolean {
-  const decipher = createDecipheriv(NATIVE, ...split(input.keyNonce), NATIVE_OPTIONS);
+  const decipher = nodeCrypto().createDecipheriv(NATIVE, ...split(input.keyNonce), NATIVE_OPTIONS);
   if (input.ad.length > 0) decipher.setAAD(input.ad, { plaintextLength: length });
   decipher.setAuthTag(buffer.subarray(length));
   const plaintext = decipher.update(buffer.subarray(0, length));

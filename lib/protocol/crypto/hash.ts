@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash, createHmac } from "node:crypto";
+import { nodeCrypto } from "../../base/builtin.ts";
 import type { Bytes } from "../../base/bytes.ts";
 
 /** Bytes in a SHA-256 digest. */
@@ -21,14 +21,14 @@ export function sha512(...parts: readonly Uint8Array[]): Bytes {
 }
 
 function digest(name: string, parts: readonly Uint8Array[]): Bytes {
-  const hash = createHash(name);
+  const hash = nodeCrypto().createHash(name);
   for (const part of parts) hash.update(part);
   return new Uint8Array(hash.digest());
 }
 
 /** HMAC-SHA-256 of the concatenated byte strings; 32 bytes. */
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Bytes {
-  const hmac = createHmac("sha256", key);
+  const hmac = nodeCrypto().createHmac("sha256", key);
   for (const part of parts) hmac.update(part);
   return new Uint8Array(hmac.digest());
 }

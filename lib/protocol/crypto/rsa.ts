@@ -6,8 +6,8 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import { constants, createPrivateKey, type KeyObject, privateDecrypt } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { nodeCrypto } from "../../base/builtin.ts";
 import { type Bytes, equalBytes } from "../../base/bytes.ts";
 import { DecryptError, PassphraseError, UsageError } from "../../base/errors.ts";
 import type { Forge, ForgePrivateKey, Sshpk } from "./forge.d.ts";
@@ -27,12 +27,61 @@ async function loadForge(): Promise<Forge> {
 
 // --- Keys ---
 
+/** A private key with the exponent 65537. */
+export interface PlainKey {
+  /** PKCS #8. */
+  readonly der: Bytes;
+  readonly modulus: Bytes;
+}
+
 /** Generates a key pair off the event loop; 4096 bits may take more than ten seconds. */
-export async function generatePrivateKey(bits: number): Promise<KeyObject> {
+export async function generatePrivateKey(bits: number): Promise<PlainKey> {
   const algorithm = { ...PSS, modulusLength: bits, publicExponent: PUBLIC_EXPONENT };
   const { privateKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const der = Buffer.from(await crypto.subtle.exportKey("pkcs8", privateKey));
-  return createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+  const der = new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
+  const { n } = await crypto.subtle.exportKey("jwk", privateKey);
+  return { der, modulus: Uint8Array.fromBase64(n!, { alphabet: "base64url" }) };
+}
+
+/** The key for what only node:crypto does. @param der PKCS #8. */
+export function toKeyObject(der: Bytes): KeyObject {
+  const key = der as Uint8Array as never;
+  return nodeCrypto().createPrivateKey({ key, format: "der", type: "pkcs8" });
+}
+
+/** The DER in the usual kind of key file, PKCS #8 without a passphrase; undefined where there is no such. */
+export function readPlainDer(pem: string): Bytes | undefined {
+  const [block, type] = PRIVATE_KEY.exec(pem) ?? [];
+  if (type !== "PRIVATE KEY") return undefined;
+  try {
+    return Uint8Array.fromBase64(block!.replaceAll(/-----.*?-----/g, ""));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The modulus of a private key; undefined where it is none with the exponent 65537, or damaged. @param der PKCS #8. */
+export async function readModulus(der: Bytes): Promise<Bytes | undefined> {
+  try {
+    const key = await crypto.subtle.importKey("pkcs8", der, PSS, true, ["sign"]);
+    const jwk = await crypto.subtle.exportKey("jwk", key);
+    if (jwk.e !== "AQAB" || !isConsistent(jwk)) return undefined;
+    return Uint8Array.fromBase64(jwk.n!, { alphabet: "base64url" });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the parts of a key with the exponent 65537 fit together (RFC 8017 §3.2), which WebCrypto does not check. */
+function isConsistent({ n, d, p, q, dp, dq, qi }: JsonWebKey): boolean {
+  const [modulus, exponent, first, second, ofFirst, ofSecond, inverse] = [n, d, p, q, dp, dq, qi]
+    .map((part) =>
+      BigInt(`0x${Uint8Array.fromBase64(part!, { alphabet: "base64url" }).toHex()}`)
+    ) as [bigint, bigint, bigint, bigint, bigint, bigint, bigint];
+  const fits = (prime: bigint, part: bigint) =>
+    exponent % (prime - 1n) === part && part * 65537n % (prime - 1n) === 1n;
+  return first * second === modulus && fits(first, ofFirst) && fits(second, ofSecond) &&
+    inverse * second % first === 1n;
 }
 
 /**
@@ -55,13 +104,14 @@ export async function readPrivateKey(pem: string, passphrase?: string): Promise<
 
 function readPlain(pem: string): KeyObject {
   try {
-    return createPrivateKey(pem);
+    return nodeCrypto().createPrivateKey(pem);
   } catch {
     throw unreadable();
   }
 }
 
 async function readEncrypted(pem: string, passphrase: string): Promise<KeyObject> {
+  const { createPrivateKey } = nodeCrypto();
   try {
     return createPrivateKey({ key: pem, passphrase });
   } catch {
@@ -81,6 +131,7 @@ async function readOpenSsh(pem: string, passphrase: string | undefined): Promise
   const sshpk: Sshpk = (await import("sshpk")).default; // it comes without types
   try {
     const options = passphrase ? { passphrase } : {};
+    const { createPrivateKey } = nodeCrypto();
     return createPrivateKey(sshpk.parsePrivateKey(pem, "ssh-private", options).toString("pkcs8"));
   } catch (error) {
     if (error instanceof Error && error.name === "KeyEncryptedError") {
@@ -109,9 +160,8 @@ export function importPublicKey(
   return crypto.subtle.importKey("jwk", { kty: "RSA", n, e: "AQAB" }, algorithm, false, [usage]);
 }
 
-/** Imports a private key to sign with. */
-export function importSigningKey(key: KeyObject): Promise<CryptoKey> {
-  const der = new Uint8Array(key.export({ type: "pkcs8", format: "der" }));
+/** Imports a private key to sign with. @param der PKCS #8. */
+export function importSigningKey(der: Bytes): Promise<CryptoKey> {
   return crypto.subtle.importKey("pkcs8", der, PSS, false, ["sign"]);
 }
 
@@ -198,6 +248,7 @@ function hasNative(key: KeyObject): boolean {
 
 /** Deno has it since 2.8, and blinds it. */
 export function decryptRaw(key: KeyObject, ciphertext: Uint8Array): Uint8Array {
+  const { constants, privateDecrypt } = nodeCrypto();
   return privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, ciphertext);
 }
 

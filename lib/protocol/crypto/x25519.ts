@@ -4,7 +4,8 @@
  * @module
  */
 
-import { createPrivateKey, createPublicKey, diffieHellman } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { nodeCrypto } from "../../base/builtin.ts";
 import { type Bytes, concat, decodeHex, isZero } from "../../base/bytes.ts";
 import { type RandomBytes, systemRandom } from "../../base/clock.ts";
 import { ProtocolError } from "../../base/errors.ts";
@@ -14,7 +15,8 @@ export const POINT_BYTES = 32;
 
 // The constant DER before a raw key (RFC 8410 §4 and §7): the shortest way to import raw keys with node:crypto on all
 // supported runtimes.
-const PKCS8_PREFIX = decodeHex("302e020100300506032b656e04220420");
+/** Before a private key, PKCS #8. */
+export const PKCS8_PREFIX: Bytes = decodeHex("302e020100300506032b656e04220420");
 const SPKI_PREFIX = decodeHex("302a300506032b656e032100");
 
 /** An ephemeral key pair. */
@@ -26,7 +28,10 @@ export interface KeyPair {
 /** Generates a key pair from 32 random bytes. */
 export function makeKeyPair(random: RandomBytes = systemRandom): KeyPair {
   const privateKey = random(POINT_BYTES);
-  const spki = createPublicKey(importPrivate(privateKey)).export({ format: "der", type: "spki" });
+  const spki = nodeCrypto().createPublicKey(importPrivate(privateKey)).export({
+    format: "der",
+    type: "spki",
+  });
   return { privateKey, publicKey: new Uint8Array(spki.subarray(SPKI_PREFIX.length)) };
 }
 
@@ -40,6 +45,7 @@ export function makeKeyPair(random: RandomBytes = systemRandom): KeyPair {
 export function sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Bytes {
   let secret: Bytes;
   try {
+    const { createPublicKey, diffieHellman } = nodeCrypto();
     const other = createPublicKey({
       key: concat(SPKI_PREFIX, publicKey) as Uint8Array as never,
       format: "der",
@@ -56,8 +62,8 @@ export function sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Byt
   return secret;
 }
 
-function importPrivate(privateKey: Uint8Array): ReturnType<typeof createPrivateKey> {
-  return createPrivateKey({
+function importPrivate(privateKey: Uint8Array): KeyObject {
+  return nodeCrypto().createPrivateKey({
     key: concat(PKCS8_PREFIX, privateKey) as Uint8Array as never,
     format: "der",
     type: "pkcs8",

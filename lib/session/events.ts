@@ -147,7 +147,10 @@ export interface NoteEvent {
   to?: string[];
 }
 
-/** What this terminal has missed follows: `count` messages with `missed`, then what was done to them. */
+/**
+ * What this terminal has missed follows: `count` messages with `missed`, then what was done to them. None: it was away,
+ * and nobody is here who was there before.
+ */
 export interface MissedEvent {
   event: "missed";
   /** Another terminal of the user's own has told it, or other people. */

@@ -36,14 +36,18 @@ export function mergeHearsay(handed: readonly Handed[], own: Bytes): Hearsay[] {
   const told = new Map<string, Hearsay & { readonly by: string[] }>();
   for (const { by, entries } of handed) {
     for (const entry of messagesOf(entries, own)) {
-      const { fingerprint, id, flags, text } = entry;
-      const key = `${encodeHex(fingerprint)} ${id} ${flags} ${text}`;
+      const key = nameOf(entry);
       const same = told.get(key);
       if (same) same.by.push(by);
       else told.set(key, { entry, by: [by] });
     }
   }
   return [...told.values()].sort((a, b) => a.entry.at - b.entry.at);
+}
+
+/** What tells hearsay apart: another text of a message is told as well. */
+export function nameOf({ fingerprint, id, flags, text }: Hearsay["entry"]): string {
+  return `${encodeHex(fingerprint)} ${id} ${flags} ${text}`;
 }
 
 /** The messages that one helper tells of, each once, changed as their authors' last notes say. */

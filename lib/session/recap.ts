@@ -21,7 +21,7 @@ import {
 import type { SessionEvent } from "./events.ts";
 import { GIVEN_AT_ONCE_BYTES, type Giving, MAX_GIVEN_BYTES, sendOwn } from "./giving.ts";
 import { ABSENT_LIMIT, HeardMessages, isToRoom } from "./heard.ts";
-import { type Handed, type Hearsay, mergeHearsay } from "./hearsay.ts";
+import { type Handed, type Hearsay, mergeHearsay, nameOf } from "./hearsay.ts";
 import { WANT_MS } from "./own_terminals.ts";
 import type { PeerChannel } from "./peer_channel.ts";
 import type { Happening } from "./recorder.ts";
@@ -41,6 +41,8 @@ const OVERLAP_MS = 600_000;
 export const ANSWER_MS = 20_000;
 /** What has aged by so much more on its way is not too old. */
 const AGE_MARGIN_MS = 60_000;
+/** Messages remembered that others have told: as many as they can tell twice. */
+const MAX_TOLD = 2 * MAX_HELPERS * ABSENT_LIMIT.messages;
 /** More time than this between two ticks: this computer slept. */
 const MAX_TICK_MS = 5000;
 /** A connection that has lasted this long after that was not lost by it. */
@@ -109,6 +111,8 @@ export class Recap {
   /** The WELCOME after which others are to be asked, by the clock. */
   #dueSince: number | undefined;
   #round: Round | undefined;
+  /** What others have told, which is not shown again. */
+  readonly #told = new BoundedMap<string, true>(MAX_TOLD);
 
   constructor(options: RecapOptions) {
     this.#options = options;
@@ -222,6 +226,18 @@ export class Recap {
     const since = this.#awaySince ?? -Infinity;
     this.#awaySince = undefined;
     if (helpers.size > 0) void this.#ask([...helpers.values()], since);
+    else if (since !== -Infinity) this.#reportNobody(since);
+  }
+
+  /** Says that nobody has kept anything of an absence, if nobody is here who was there before. */
+  #reportNobody(since: number): void {
+    const { clock, own, members, emit } = this.#options;
+    const awayMs = clock.wallTime() - since;
+    const wasThere = ({ name, person }: RosterMember) =>
+      name === own.name || (person.firstShownAt ?? Infinity) < clock.now() - awayMs;
+    if ([...members()].some(wasThere)) return;
+    const seconds = Math.round(awayMs / 1000);
+    emit({ event: "missed", from: "hearsay", by: [], count: 0, seconds });
   }
 
   async #ask(members: readonly RosterMember[], since: number): Promise<void> {
@@ -268,7 +284,9 @@ export class Recap {
     const isTimeOver = clock.now() - at >= ANSWER_MS;
     if (!isTimeOver && !helpers.every((helper) => helper.isDone || !isLive(helper))) return;
     this.#round = undefined;
-    const told = mergeHearsay(helpers, own.fingerprint).filter(({ entry }) => isNew(entry));
+    const told = mergeHearsay(helpers, own.fingerprint).filter(({ entry }) =>
+      isNew(entry) && !this.#told.has(nameOf(entry))
+    );
     const [first] = told;
     if (!first) return;
     const by = new Set(told.flatMap(({ by }) => by));
@@ -279,7 +297,10 @@ export class Recap {
       count: told.length,
       seconds: Math.max(0, Math.round((clock.wallTime() - first.entry.at) / 1000)),
     });
-    for (const each of told) show(each);
+    for (const each of told) {
+      this.#told.set(nameOf(each.entry), true);
+      show(each);
+    }
   }
 
   // What others have missed.

@@ -162,6 +162,7 @@ function missedNotice({ seconds, count }: MissedEvent): Notice {
 
 /** Says what follows: what others hand on. */
 function hearsayNotice({ by, seconds, count }: MissedEvent, names: Names): Notice {
+  if (count === 0) return info(`${timeSpan(seconds)} without anybody who kept something`);
   const [hands, messages] = [
     by.length === 1 ? "hands" : "hand",
     count === 1 ? "1 message" : `${count} messages`,

@@ -497,3 +497,40 @@ Deno.test("Recap: a computer that has slept asks when its connection is made ane
     assert.deepEqual(wants, []);
   });
 });
+
+Deno.test("Recap: what was told is not told again, and who was alone is told so", async () => {
+  await TestRoom.use(async (room) => {
+    const [anna, bert, dora] = await meet(
+      room,
+      { ...ANNA, ...PASSWORD, ...HELPS },
+      { ...BERT, ...PASSWORD, ...HELPS },
+      { ...DORA, ...PASSWORD, ...ASKS },
+    );
+    await caughtUp(room, dora);
+    await room.leave(dora, WHY.LOST);
+    await room.advance(11 * MINUTE_MS);
+    bert.say("told");
+    await room.advance(1000);
+    await room.leave(bert);
+    await room.join(dora);
+    assert.deepEqual(await caughtUp(room, dora), [
+      "missed 1 in 0 min by anna",
+      "bert: told (by anna)",
+    ]);
+    await room.leave(dora, WHY.LOST);
+    await room.advance(11 * MINUTE_MS);
+    await room.join(dora);
+    assert.deepEqual(await caughtUp(room, dora), []);
+    await room.leave(dora, WHY.LOST);
+    await room.leave(anna);
+    await room.advance(HOUR_MS);
+    await room.join(dora);
+    assert.deepEqual(await caughtUp(room, dora), ["missed 0 in 60 min by "]);
+    await room.enter({ seed: 7, nick: "erna", ...PASSWORD });
+    await room.advance(5 * MINUTE_MS);
+    await room.leave(dora, WHY.LOST);
+    await room.advance(HOUR_MS);
+    await room.join(dora);
+    assert.deepEqual(await caughtUp(room, dora), []); // she was there
+  });
+});

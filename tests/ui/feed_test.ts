@@ -424,4 +424,6 @@ Deno.test("Feed marks hearsay with who vouches, and rings for nothing in it", ()
   );
   feed.take(told);
   assert.equal(texts().at(-1), "anna: hi");
+  feed.take({ event: "missed", from: "hearsay", by: [], count: 0, seconds: 9 * 3600 });
+  assert.equal(texts().at(-1), "9 h without anybody who kept something");
 });

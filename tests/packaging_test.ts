@@ -130,6 +130,32 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "compose.cluster.yaml can be read, and starts servers of one key and one NATS",
+  ignore: !await has("python3", "-c", "import yaml"),
+  async fn() {
+    const script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
+    const { said } = (await run("python3", "-c", script, "packaging/compose.cluster.yaml"))!;
+    const { services, volumes } = JSON.parse(said);
+    const { nats, "hearth-1": first, "hearth-2": second } = services;
+    ok(nats.command.includes("-js"));
+    for (const { build, command, volumes: mounted } of [first, second]) {
+      ok(PATHS.includes(build.dockerfile));
+      const request = parseServerArguments(command);
+      ok(request.type === "serve");
+      deepEqual(request.cluster?.servers, ["nats://nats:4222"]);
+      for (const mount of mounted) ok(mount.split(":")[0] in volumes);
+    }
+    // The second one is given the key of the first.
+    const [state, home] = first.volumes[0].split(":");
+    const [shared, path] = second.volumes[1].split(":");
+    equal(state, shared);
+    ok((await readProject("packaging/Dockerfile")).includes(`HEARTH_HOME=${home}\n`));
+    const { key } = parseServerArguments(second.command) as { key: string };
+    equal(key, `${path}/server.pem`);
+  },
+});
+
 Deno.test("the Dockerfile compiles with the Deno of the releases, and exposes the ports", async () => {
   const text = await readProject("packaging/Dockerfile");
   const [, version] = /deno-version: v([\d.]+)/.exec(

@@ -2,14 +2,16 @@
 import assert from "node:assert/strict";
 import { nkeys } from "@nats-io/nats-core/internal";
 import { UsageError } from "../../lib/base/errors.ts";
+import { examineNats } from "../../lib/cluster/nats_check.ts";
 import type { NatsOptions } from "../../lib/cluster/nats.ts";
-import { areInstalled, run } from "../support/netns.ts";
+import { makeAuthority, makeCertificate, NO_CERTIFICATES } from "../support/certificates.ts";
 import { NatsServer, NO_NATS } from "../support/nats.ts";
 import { bytesOf, Ear } from "../support/nats_bus.ts";
-import { poll } from "../support/programs.ts";
+import { freePort, poll } from "../support/programs.ts";
+import { readProject } from "../support/project.ts";
 
 const options = { ignore: NO_NATS !== undefined };
-const withTls = { ignore: NO_NATS !== undefined || !await areInstalled("openssl") };
+const withTls = { ignore: NO_NATS !== undefined || NO_CERTIFICATES };
 
 const { createAccount, createOperator, createUser } = nkeys;
 type KeyPair = ReturnType<typeof createUser>;
@@ -193,26 +195,10 @@ Deno.test("permissions and credentials that are taken back end it", options, asy
 
 Deno.test("TLS: an own authority, one that is unknown, and none", withTls, async () => {
   const folder = await Deno.makeTempDir({ prefix: "hearth_tls_" });
-  const make = async (name: string, issuer: string | undefined, ...more: string[]) => {
-    const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    const by = issuer
-      ? ["-CA", `${folder}/${issuer}.pem`, "-CAkey", `${folder}/${issuer}.key`]
-      : [];
-    await run(
-      "openssl",
-      ...["req", "-x509", ...key, "-days", "2", "-subj", `/CN=${name}`, ...by, ...more],
-      ...["-keyout", `${folder}/${name}.key`, "-out", `${folder}/${name}.pem`],
-    );
-    return await Deno.readTextFile(`${folder}/${name}.pem`);
-  };
   try {
-    const authority = await make("authority", undefined);
-    const another = await make("another", undefined);
-    await make(
-      "server",
-      "authority",
-      ...["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"],
-    );
+    const authority = await makeAuthority(folder, "authority");
+    const another = await makeAuthority(folder, "another");
+    await makeCertificate(folder, "server", "authority");
     const files = `cert_file: "${folder}/server.pem", key_file: "${folder}/server.key"`;
     await using server = await NatsServer.start({ config: `tls { ${files} }` });
     const secure = { url: server.url.replace("nats:", "tls:") };
@@ -248,3 +234,45 @@ Deno.test("a server that cannot carry a cluster is refused in words", options, a
   await using silent = pretender("");
   assert.match(await refusal(silent), /cannot be reached/);
 });
+
+Deno.test(
+  "the configuration of docs/cluster.md is three servers that carry a cluster",
+  withTls,
+  async () => {
+    const manual = await readProject("docs/cluster.md");
+    const [, config] = /```text\n(server_name: .*?)```/s.exec(manual)!;
+    const user = createUser();
+    const folder = await Deno.makeTempDir({ prefix: "hearth_tls_" });
+    const servers: NatsServer[] = [];
+    try {
+      const authority = await makeAuthority(folder, "ca");
+      await makeCertificate(folder, "server", "ca");
+      const routes = [1, 2, 3].map(() => freePort());
+      const configOf = (i: number, { port, folder: own }: { port: number; folder: string }) =>
+        config!.replace("nats-1", `nats-${i + 1}`)
+          .replace("0.0.0.0:4222", `127.0.0.1:${port}`)
+          .replace("0.0.0.0:6222", `127.0.0.1:${routes[i]}`)
+          .replace(/192\.168\.1\.3(\d):6222/g, (_, n) => `127.0.0.1:${routes[Number(n) - 1]}`)
+          .replace(/\bU[A-Z2-7]{55}\b/, user.getPublicKey())
+          .replace("/var/lib/nats", `${own}/js`)
+          .replaceAll("/etc/nats/", `${folder}/`);
+      for (const i of routes.keys()) {
+        servers.push(await NatsServer.start({ whole: (server) => configOf(i, server) }));
+      }
+      const urls = servers.map(({ url }) => url.replace("nats:", "tls:"));
+      const place = { servers: urls, creds: seedOf(user), caCerts: [authority] };
+      await using ear = await poll(
+        () => Ear.listen(servers[0]!, place).catch(() => undefined),
+        () => "a majority of the servers",
+      );
+      await ear.put("r.a", "one", 0);
+      await ear.sees("r.a", "one");
+      assert.deepEqual([ear.faults, ear.warnings], [[], []]);
+      assert.ok(ear.bus.isEncrypted);
+      assert.ok((await examineNats(place)).isClustered);
+    } finally {
+      for (const server of servers) await server[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);

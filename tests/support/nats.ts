@@ -17,12 +17,17 @@ export const NO_NATS: string | undefined = await (async () => {
 })();
 if (NO_NATS) console.log(`${NO_NATS}: tests of a cluster over NATS are skipped`);
 
+/** Ports that are tried: others look for free ones, too. */
+const MAX_ATTEMPTS = 20;
+
 /** How a server is set up. */
 interface NatsServerOptions {
   /** Further lines of its configuration. */
   readonly config?: string;
   /** Whether it has JetStream. */
   readonly jetStream?: boolean;
+  /** Makes all of its configuration. */
+  readonly whole?: (server: { readonly port: number; readonly folder: string }) => string;
 }
 
 /** A server of NATS that can be killed and started again. */
@@ -38,16 +43,19 @@ export class NatsServer implements AsyncDisposable {
 
   /** Starts one, and waits until it listens. */
   static async start(
-    { config = "", jetStream = true }: NatsServerOptions = {},
+    { config = "", jetStream = true, whole }: NatsServerOptions = {},
   ): Promise<NatsServer> {
-    for (;;) {
+    for (let attempt = 1;; attempt++) {
       const folder = await Deno.makeTempDir({ prefix: "hearth_nats_" });
       const server = new NatsServer(freePort(), folder);
-      await server.configure(config, jetStream);
+      if (whole) await server.write(`${whole(server)}\nlog_file: "${folder}/log"`);
+      else await server.configure(config, jetStream);
       if (await server.start()) return server;
       const log = await Deno.readTextFile(`${folder}/log`).catch(() => "no log");
       await server[Symbol.asyncDispose]();
-      if (!/address already in use/.test(log)) throw new Error(`nats-server did not start: ${log}`);
+      if (attempt === MAX_ATTEMPTS || !/address already in use/.test(log)) {
+        throw new Error(`nats-server did not start: ${log}`);
+      }
     }
   }
 
@@ -76,7 +84,12 @@ export class NatsServer implements AsyncDisposable {
       jetStream ? `jetstream { store_dir: "${this.folder}/js", max_file: 1GB, max_mem: 64MB }` : "",
       config,
     ];
-    await Deno.writeTextFile(`${this.folder}/nats.conf`, lines.join("\n"));
+    await this.write(lines.join("\n"));
+  }
+
+  /** Writes its whole configuration anew. */
+  async write(config: string): Promise<void> {
+    await Deno.writeTextFile(`${this.folder}/nats.conf`, config);
   }
 
   /** Starts it again. @returns Whether it listens; it does not if its port is taken. */

@@ -10,11 +10,11 @@ import { ProtocolError, UsageError } from "../base/errors.ts";
 import { encodeFrame, type Frame, INSTANCE_BYTES, WHY } from "../protocol/frames.ts";
 import { encodeFingerprint } from "../protocol/identity.ts";
 import { ENTRY, type HistoryEntry } from "../protocol/history_entry.ts";
-import { KEEP_KNOWN_MS, KEPT_MS } from "../protocol/limits.ts";
 import { MAX_AWAY_BYTES } from "../protocol/messages.ts";
 import { checkNick } from "../protocol/names.ts";
 import { WHY_TEXTS } from "../protocol/reasons.ts";
 import { makeSessionKey } from "../protocol/session_key.ts";
+import { Acquaintance } from "./acquaintance.ts";
 import { FileChannels, type FileOptions } from "./file_channels.ts";
 import { Giving } from "./giving.ts";
 import { HandshakeQueue } from "./handshake_queue.ts";
@@ -42,10 +42,6 @@ import { ViewLog } from "./view_log.ts";
 
 /** Who was shown and has not come along to another relay after this is told as gone, §14. */
 const COMING_MS = 15_000;
-/** More time than this between two ticks does not count as seen. */
-const MAX_SEEN_MS = 5000;
-/** Somebody who was first shown this long ago is known, §6. */
-const KNOWN_AFTER_MS = 24 * 3_600_000;
 
 interface MembershipOptions
   extends
@@ -83,6 +79,7 @@ export class Membership {
   readonly recap: Recap;
   readonly #giving: Giving;
   readonly #options: MembershipOptions;
+  readonly #acquaintance: Acquaintance;
   readonly #queue: HandshakeQueue;
   readonly #memberEvents: MemberEvents;
   readonly #views: OwnViews;
@@ -93,14 +90,12 @@ export class Membership {
   #context: PeerContext | undefined;
   #capacity = 0;
   #welcomedAt = 0;
-  #seenAt: number;
 
   constructor(options: MembershipOptions) {
     const { clock, emit } = options;
     const { fingerprint } = options.key.publicKey;
     const own = { fingerprint, name: encodeFingerprint(fingerprint) };
     this.#options = options;
-    this.#seenAt = clock.now();
     this.nick = options.nick;
     this.instance = encodeHex(options.random(INSTANCE_BYTES));
     this.roster = new Roster(options.knownPeers, () => ({
@@ -108,22 +103,31 @@ export class Membership {
       fingerprint: own.name,
       sid: this.#context?.sid ?? "0".repeat(16),
     }));
+    this.#acquaintance = new Acquaintance({
+      clock,
+      own: own.name,
+      knownPeers: options.knownPeers,
+      roster: this.roster,
+      people: () => this.people,
+      sender: () => this.sender,
+    });
     this.#queue = new HandshakeQueue(clock);
     this.people = new People({
       clock,
       giveUp: (stream, why) => this.outbox.giveUp(stream, why),
       waive: (stream) => this.outbox.limit(stream),
       warn: (person) => this.#warn(person),
-      keptMs: (person) => this.#keptMs(person),
+      keptMs: (person) => this.#acquaintance.keptMs(person),
     });
     this.outbox = new Outbox({
       own: own.name,
       now: () => this.people.now(),
       delivered: ({ id }, to) => emit({ event: "delivered", id, to }),
       undelivered: ({ id }, to) => emit({ event: "undelivered", id, to }),
-      keptMs: (person) => this.#keptMs(this.people.get(person)),
+      keptMs: (person) => this.#acquaintance.keptMs(this.people.get(person)),
       waived: () => this.people.waived(),
-      kept: ({ id }, to, ms) => emit({ event: "kept", id, to, until: this.#dateIn(ms) }),
+      kept: ({ id }, to, ms) =>
+        emit({ event: "kept", id, to, until: this.#acquaintance.dateIn(ms) }),
     });
     this.#inboxes = new Inboxes(clock, new ViewLog(clock), (inbox) => this.#channels.isLive(inbox));
     const shown = new ShownMessages();
@@ -171,7 +175,7 @@ export class Membership {
       isJoined: () => this.joined,
       isLocked: () => this.#context?.roomKey !== undefined,
       present: () => new Set(this.people.addressed().map(({ fingerprint }) => fingerprint)),
-      isKnown: ({ person }) => this.#isKnown(person),
+      isKnown: ({ person }) => this.#acquaintance.includes(person),
       tells: ({ name, person }) => !this.sender.isConflict(name) && this.sender.sendsTo(person),
       had: (time) => this.own.had(time),
       isNew: (message) => this.#memberEvents.isNew(message),
@@ -387,7 +391,7 @@ export class Membership {
     this.recap.tick();
     this.#giving.drained();
     this.#memberEvents.tick();
-    this.#seePeople();
+    this.#acquaintance.see();
     this.outbox.expire(this.people.streams());
   }
 
@@ -402,58 +406,9 @@ export class Membership {
     );
   }
 
-  /** How long somebody is lost, and what is written is kept for them, in ms, §6. */
-  #keptMs(person: Person): number {
-    return this.#isKnown(person) ? KEEP_KNOWN_MS : KEPT_MS;
-  }
-
-  /** Whether a person is known, §6. */
-  #isKnown({ fingerprint, firstShownAt = Infinity }: Person): boolean {
-    const { clock, key, knownPeers } = this.#options;
-    const isFamiliar = fingerprint === encodeFingerprint(key.publicKey.fingerprint) ||
-      knownPeers.isFamiliar(fingerprint) || clock.now() - firstShownAt >= KNOWN_AFTER_MS;
-    return isFamiliar && !this.sender.isConflict(fingerprint);
-  }
-
-  /** The time so many milliseconds from now, ISO 8601. */
-  #dateIn(ms: number): string {
-    return new Date(this.#options.clock.wallTime() + ms).toISOString();
-  }
-
   /** The people who are lost, and get what is written all the same. */
   lost(): LostPerson[] {
-    const { knownPeers } = this.#options;
-    const here = new Set(this.roster.people().map(({ fingerprint }) => fingerprint));
-    const lost = this.sender.everybody().filter(({ shown, fingerprint }) =>
-      !shown && !here.has(fingerprint)
-    );
-    const names = this.roster.namesAmong(lost);
-    return lost.map((person, i) => {
-      const { fingerprint, lostAt, nick } = person;
-      const passed = this.people.now() - lostAt!;
-      const trust = knownPeers.judge(fingerprint, nick);
-      return {
-        nick: names[i]!,
-        fingerprint,
-        // A key first seen in this run stays new until it ends.
-        trust: trust === "known" && !knownPeers.isFamiliar(fingerprint) ? "new" : trust,
-        since: this.#dateIn(-passed),
-        until: this.#dateIn(this.#keptMs(person) - passed),
-      };
-    });
-  }
-
-  /** Tells the remembered people that they were seen. */
-  #seePeople(): void {
-    const now = this.#options.clock.now();
-    const present = new Set<string>();
-    for (const { name, announced } of this.roster.members.values()) {
-      if (announced) present.add(name);
-    }
-    // A computer that slept has seen nobody meanwhile.
-    const ms = Math.min(now - this.#seenAt, MAX_SEEN_MS);
-    this.#seenAt = now;
-    this.#options.knownPeers.see(present, ms);
+    return this.#acquaintance.lost();
   }
 
   // Actions of the user.

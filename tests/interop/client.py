@@ -41,6 +41,7 @@ import unicodedata
 from collections import OrderedDict, deque
 
 import files
+import recap
 import hearth as h
 from transport import Connection, now
 
@@ -195,7 +196,7 @@ class Member:
         self.pending = None            # (tag, handshake or Channel, since, guess)
         self.queued_m1 = None
         self.answered = deque()        # times of M2s, for 6 a minute
-        self.refused = self.final = self.files = False
+        self.refused = self.final = self.files = self.recap = False
         self.tries = 0
         self.retry_at = self.renew_at = None
         self.shown = False
@@ -291,11 +292,16 @@ class Client:
         self.input_end = False
         self.files = files.Files(self, emit, options.download or options.home,
                                  not options.no_direct)
+        self.recap = recap.Recap(self, emit, options.recap)
         self.abandoned = []            # writers that /abandon left open
         self.finish = asyncio.Event()
         self.exit, self.failed = 0, False
 
     # -- identity, password, view
+
+    @property
+    def features(self):
+        return files.FEATURE | self.recap.feature
 
     @property
     def pin(self):
@@ -448,6 +454,7 @@ class Client:
                 self.notice("the relay did not show that it knows the password")
         self.session = h.SessionKey.of_member(self.key, self.fp_s, self.room, v["sid"])
         emit("welcome", room=self.options.room, members=len(v["members"]), authenticated=how)
+        self.recap.welcome()
         self.roster_changed()
         for sid, fp in v["members"]:
             self.add_member(sid, fp)
@@ -631,7 +638,7 @@ class Client:
         m.new = new                    # §6: all but HELLO still goes on the old one
         m.renew_at = now() + self.options.renew * random.uniform(0.9, 1.1)
         new.hello_out = True
-        self.say(new, h.build_hello(self.instance, self.nick, files.FEATURE))
+        self.say(new, h.build_hello(self.instance, self.nick, self.features))
 
     def take_m3(self, m, data):
         tag, hs, since, guess = m.pending
@@ -685,7 +692,7 @@ class Client:
             self.detach(old)
         if not channel.hello_out:
             channel.hello_out = True
-            self.say(channel, h.build_hello(self.instance, self.nick, files.FEATURE))
+            self.say(channel, h.build_hello(self.instance, self.nick, self.features))
         if self.away:
             self.say(channel, h.build_away(self.away))
         if self.topic:
@@ -748,12 +755,15 @@ class Client:
             if kind == h.CHAT:
                 private = bool(v["flags"] & h.FLAG_PRIVATE)
                 self.queue(s, v["seq"], {
-                    "v": v, "at": now(), "m": m, "private": private,
+                    "open": m.recap, "v": v, "at": now(), "m": m, "private": private,
                     "same": v["view"] == self.private_view(m) if private else None})
             elif kind == h.NICK:
                 self.queue(s, v["seq"], lambda: self.set_nick(m, v["nick"]))
             else:
-                self.queue(s, v["seq"], lambda: self.take_note(m.fp, v))
+                allowed = m.recap
+                self.queue(s, v["seq"], lambda: (
+                    self.take_note(m.fp, v),
+                    self.recap.note(m.fp, v["ref"], v["what"], v.get("text", ""), allowed)))
         elif kind == h.AWAY and "away" in v:
             m.away_until = None
             if v["away"] != m.away:
@@ -763,6 +773,8 @@ class Client:
             self.take_topic(v["time"], v["text"])
         elif files.OFFER <= kind <= files.PIECE:
             self.files.take(m, kind, message.body)
+        elif recap.WANT <= kind <= recap.RECAP:
+            self.recap.take(m, kind, message.body)
 
     def take_hello(self, m, channel, v):
         channel.hello_in = True
@@ -803,6 +815,7 @@ class Client:
         channel.last_ack = -1
         self.send_ack(channel)
         m.files = bool(v["features"] & files.FEATURE)
+        m.recap = bool(v["features"] & recap.FEATURE)
         if m.files:
             self.files.ready(m)
 
@@ -829,6 +842,7 @@ class Client:
             copy.out.acked.add(m.fp)
         if not channel.ack_in:
             channel.ack_in = True
+            self.recap.ready(m)
             channel.sent = n
             self.notice(f"channel up: {channel.tag.hex()} {self.shown(m)}")
         if s.slow_until is not None and n >= s.slow_until:
@@ -954,6 +968,8 @@ class Client:
              action=bool(v["flags"] & h.FLAG_ACTION), late=bool(v["flags"] & h.FLAG_LATE),
              view="same" if same else "differs", text=v["text"], **more)
         self.remember(fp, v["id"], fp if entry["private"] else None)
+        if entry["open"] and not entry["private"]:
+            self.recap.hear(fp, v["id"], v["flags"] & h.FLAG_ACTION, m.nick, v["text"])
 
     def remember(self, fp, ident, private):
         """A message that may be referred to; NOTEs that waited for it have their effect."""
@@ -1056,6 +1072,11 @@ class Client:
             emit("sent", id=out.id.hex(), text=out.text, private=out.private, action=out.action,
                  to=others, **more)
             self.remember(self.fp, out.id, out.to)
+            if not out.private:
+                self.recap.hear(self.fp, out.id, int(out.action), self.nick, out.text)
+        elif out.kind == h.NOTE:
+            self.recap.note(self.fp, out.ref, out.what, out.text, True)
+        if out.kind == h.CHAT:
             if not others:
                 self.failed = True
                 emit("undelivered", id=out.id.hex(), to=[])
@@ -1192,6 +1213,8 @@ class Client:
             at = max(int(time.time() * 1000), self.topic[0] + 1 if self.topic else 0)
             self.take_topic(at, rest)
             self.to_all(h.build_topic(at, rest))
+        elif name == "/recap":
+            self.recap.turn(rest == "on")
         elif name in VERBS:
             argument = rest.encode()
             if name in ("/kick", "/ban", "/unban"):
@@ -1250,6 +1273,7 @@ class Client:
                 waiting.popleft()
         self.accept_written()
         self.expire()
+        self.recap.tick()
         self.take_input()
 
     def tick_member(self, m, t):
@@ -1391,6 +1415,7 @@ def main():
     p.add_argument("--no-cast", action="store_true")
     p.add_argument("--download")
     p.add_argument("--no-direct", action="store_true")
+    p.add_argument("--recap", action="store_true")
     p.add_argument("--json", action="store_true")  # it knows nothing else
     options = p.parse_args()
     if not h.own_nick_ok(options.nick):

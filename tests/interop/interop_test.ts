@@ -48,6 +48,7 @@ const MIXED = [
   "test_restarted_client",
   "test_newcomer",
   "test_notes",
+  "test_recap",
   "test_ghost",
   "test_operators",
   "test_offline",

@@ -535,6 +535,43 @@ def test_notes():
             p.wait("topic", text="tea at five")
 
 
+def test_recap():
+    """Two who agree hand on what was said to one who comes later, as hearsay (§17)."""
+    with World() as w:
+        w.relay("--password-file", w.password("p", "between friends"))
+        more = ("--password-file", w.path("p"))
+        ann = w.client("ann", *more, "--recap")
+        ann.wait("welcome")
+        bob = w.client("bob", *more, "--recap")
+        ann.wait("joined"), bob.wait("joined")
+        ann.chat("first"), bob.wait("chat", text="first")
+        ident = bob.all("chat")[0]["id"]
+        ann.say(type="note", ref=ident, what="edit", text="once")
+        bob.wait("note", what="edit")
+        bob.command("/me nods"), ann.wait("chat", text="nods")
+        bob.command("/recap off")
+        bob.chat("not for others"), ann.wait("chat", text="not for others")
+        bob.command("/recap on")
+        ann.chat("gone"), bob.wait("chat", text="gone")
+        gone = bob.all("chat", text="gone")[0]["id"]
+        ann.say(type="note", ref=gone, what="retraction", text="")
+        bob.wait("note", what="retraction")
+        bob.chat("last"), ann.wait("chat", text="last")
+        ann.say(type="private", to="bob", text="psst"), bob.wait("chat", text="psst")
+        for nick in ("eve", "dave", "fay"):        # who has both before they ask
+            eve = w.client(nick, *more, "--recap")
+            if len(eve.wait("missed")["by"]) == 2:
+                break
+        eve.wait("chat", text="last")
+        told = [(e["text"], e["action"], len(e.get("hearsay", ()))) for e in eve.all("chat")]
+        # bob has forgotten what he heard before he switched it off
+        check(told == [("once", False, 1), ("nods", True, 1), ("last", False, 2)], told)
+        check(eve.all("missed")[0]["from"] == "hearsay", "hearsay")
+        ann.wait("joined", nick=nick)
+        ann.chat("now")
+        check("hearsay" not in eve.wait("chat", text="now"), "first-hand")
+
+
 def test_operators():
     """ADMIN, RESULT and NOTICE (§5)."""
     with World() as w:
@@ -869,7 +906,7 @@ def test_files_broken():
 
 TESTS = [test_room, test_password, test_impostor, test_ghost, test_refusals, test_restart,
          test_faults, test_new_channels, test_renewal, test_gap, test_offline, test_replaced,
-         test_two_terminals, test_restarted_client, test_newcomer, test_notes, test_operators,
+         test_two_terminals, test_restarted_client, test_newcomer, test_notes, test_recap, test_operators,
          test_cast, test_files, test_files_resumed, test_files_relay_gone, test_files_broken,
          test_hostile, test_hostile_roster, test_version, test_probe,
          test_probe_password, test_members, test_members_password]

@@ -19,6 +19,8 @@ export interface Errand {
 /** Another program to compare with. */
 export interface Rival {
   readonly name: string;
+  /** Straight to the receiver, or over a relay of its own. */
+  readonly way: "direct" | "relayed";
   /** What has to be installed. */
   readonly programs: readonly string[];
   /** @returns Seconds from its first byte at the receiver to the end of the receiver. */
@@ -91,6 +93,7 @@ export async function missing(programs: readonly string[]): Promise<string | und
 
 const ncat: Rival = {
   name: "ncat --ssl",
+  way: "direct",
   programs: ["ncat", "openssl"],
   async send({ path, into, folder }) {
     const { cert, key } = await makeCertificate(folder);
@@ -106,6 +109,7 @@ const ncat: Rival = {
 
 const croc: Rival = {
   name: "croc",
+  way: "relayed",
   programs: ["croc"],
   async send({ path, into, folder }) {
     const port = freePort();
@@ -125,6 +129,7 @@ const croc: Rival = {
 
 const wormhole: Rival = {
   name: "magic-wormhole",
+  way: "direct",
   programs: ["wormhole", "twist"],
   async send({ path, into, folder }) {
     const port = freePort();

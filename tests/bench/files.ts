@@ -12,7 +12,7 @@ import { type Errand, missing, RIVALS, sleep } from "./file_rivals.ts";
 import { residentKb } from "./meter.ts";
 import { makeKeys } from "./product.ts";
 import { readLines } from "./remote.ts";
-import { digits } from "./report.ts";
+import { digits, OWN } from "./report.ts";
 import { freePort } from "./servers.ts";
 
 const USAGE = `Usage: deno run -A tests/bench/files.ts [options]
@@ -31,16 +31,21 @@ const MEMORY_MS = 50;
 
 type Values = Record<string, number>;
 
-const { values: flags } = parseArgs({
-  args: Deno.args,
-  options: {
-    bytes: { type: "string", default: "1000000000" },
-    rounds: { type: "string", default: "5" },
-    folder: { type: "string" },
-    json: { type: "string" },
-    help: { type: "boolean" },
-  },
-});
+/** Of the server and of two people. */
+export const FILE_KEYS = 3;
+
+function readFlags() {
+  return parseArgs({
+    args: Deno.args,
+    options: {
+      bytes: { type: "string", default: "1000000000" },
+      rounds: { type: "string", default: "5" },
+      folder: { type: "string" },
+      json: { type: "string" },
+      help: { type: "boolean" },
+    },
+  }).values;
+}
 
 /** A program that speaks JSON. */
 class Speaker implements AsyncDisposable {
@@ -222,54 +227,82 @@ function makeTable(rounds: Readonly<Record<string, readonly Values[]>>): string 
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-async function main(): Promise<void> {
-  const bytes = Number(flags.bytes);
-  const folder = await Deno.makeTempDir({
-    prefix: "bench_files_",
-    ...(flags.folder && { dir: flags.folder }),
-  });
-  const rounds: Record<string, Values[]> = {};
-  try {
-    const path = `${folder}/film.bin`;
+/** What one program has shown, or why it has not. */
+interface Shown {
+  readonly name: string;
+  readonly way: "direct" | "relayed";
+  readonly values: Values;
+  readonly why?: string;
+}
+
+/** Has each program send a file once; `folder` has room for it twice. */
+export async function* sendOnce(
+  { bytes, folder, keys }: { bytes: number; folder: string; keys: readonly string[] },
+): AsyncGenerator<Shown> {
+  const path = `${folder}/film.bin`;
+  const [into, own] = [`${folder}/in`, `${folder}/own`];
+  {
     using file = await Deno.open(path, { write: true, createNew: true });
     const block = new Uint8Array(65_536);
     for (let left = bytes; left > 0; left -= block.length) {
       file.writeSync(crypto.getRandomValues(block).subarray(0, left));
     }
-    const keys = (await makeKeys(3)).map(exportPrivateKey);
-    const kinds: [string, (errand: Errand) => Promise<Values>][] = [
-      ["Hearth, direct", (errand) => measureHearth("direct", errand, keys)],
-      ["Hearth, relayed", (errand) => measureHearth("relayed", errand, keys)],
-    ];
-    for (const { name, programs, send } of RIVALS) {
-      const why = await missing(programs);
-      if (why !== undefined) console.log(`not measured: ${name}: ${why}`);
-      else kinds.push([name, (errand) => measureRival(send, errand)]);
+  }
+  const hearth = (["direct", "relayed"] as const).map((way) => ({
+    ...{ name: OWN, way, programs: [] },
+    measure: (errand: Errand) => measureHearth(way, errand, keys),
+  }));
+  const rivals = RIVALS.map(({ name, way, programs, send }) => ({
+    ...{ name, way, programs },
+    measure: (errand: Errand) => measureRival(send, errand),
+  }));
+  for (const { name, way, programs, measure } of [...hearth, ...rivals]) {
+    const why = await missing(programs);
+    if (why !== undefined) {
+      yield { name, way, values: {}, why };
+      continue;
     }
+    await Deno.mkdir(into);
+    await Deno.mkdir(own);
+    try {
+      yield { name, way, values: await measure({ path, bytes, into, folder: own }) };
+    } catch (error) {
+      yield { name, way, values: {}, why: error instanceof Error ? error.message : `${error}` };
+    }
+    await Deno.remove(into, { recursive: true });
+    await Deno.remove(own, { recursive: true });
+  }
+  await Deno.remove(path);
+}
+
+async function main(flags: ReturnType<typeof readFlags>): Promise<void> {
+  const folder = await Deno.makeTempDir({
+    prefix: "bench_files_",
+    ...(flags.folder && { dir: flags.folder }),
+  });
+  const rounds: Record<string, Values[]> = {};
+  const reasons = new Set<string>();
+  try {
+    const keys = (await makeKeys(FILE_KEYS)).map(exportPrivateKey);
+    const options = { bytes: Number(flags.bytes), folder, keys };
     for (let round = 0; round < Number(flags.rounds); round++) {
-      for (const [name, measure] of kinds) {
-        const [into, own] = [`${folder}/in`, `${folder}/own`];
-        await Deno.mkdir(into);
-        await Deno.mkdir(own);
-        try {
-          const values = await measure({ path, bytes, into, folder: own });
-          (rounds[name] ??= []).push(values);
-          console.error(`round ${round + 1}: ${name}: ${JSON.stringify(values)}`);
-        } catch (error) {
-          console.log(`not measured: ${name}: ${error instanceof Error ? error.message : error}`);
-        }
-        await Deno.remove(into, { recursive: true });
-        await Deno.remove(own, { recursive: true });
+      for await (const { name, way, values, why } of sendOnce(options)) {
+        const column = `${name}, ${way}`;
+        if (why !== undefined) reasons.add(`${column}: ${why}`);
+        else (rounds[column] ??= []).push(values);
+        console.error(`round ${round + 1}: ${column}: ${why ?? JSON.stringify(values)}`);
       }
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
   console.log(makeTable(rounds));
+  for (const reason of reasons) console.log(`not measured: ${reason}`);
   if (flags.json) await Deno.writeTextFile(flags.json, JSON.stringify(rounds, null, 1) + "\n");
 }
 
 if (import.meta.main) {
+  const flags = readFlags();
   if (flags.help) console.log(USAGE);
-  else await main();
+  else await main(flags);
 }

@@ -7,7 +7,7 @@
 import type { Latency, LoadActions, LoadOptions } from "./load.ts";
 import { CpuMeter, residentKb } from "./meter.ts";
 import { Remote } from "./remote.ts";
-import { type RunningServer, ServerError } from "./servers.ts";
+import { memberScript, type RunningServer, ServerError } from "./servers.ts";
 
 /** How much is done; the issue's numbers, or fewer for a quick look. */
 export interface Scale {
@@ -55,8 +55,9 @@ class Bench {
   }
 
   async start(name: string): Promise<Generator> {
-    const { kind: { speech, tls }, port } = this.server;
-    const generator = new Remote<LoadActions>("load.ts");
+    const { kind, port } = this.server;
+    const { speech, tls } = kind;
+    const generator = new Remote<LoadActions>(memberScript(kind, "load.ts"));
     this.#generators.push(generator);
     await generator.tell("configure", { ...this.setup, name, speech, tls, port });
     return generator;
@@ -126,6 +127,41 @@ export async function measureRoom(
     await manySenders(bench, { scale, values });
   } finally {
     await bench.stop();
+  }
+}
+
+/** Longer texts than those of {@linkcode measureRoom}: the name of a row, and bytes. */
+const LONG_TEXTS = [["1k", 1024], ["8k", 8192]] as const;
+/** Of these fewer are sent. */
+const LONG_SHARE = 0.2;
+
+/** The flood and the paced load with longer texts, for servers that take them. */
+export async function measureLongTexts(
+  server: RunningServer,
+  { setup, scale, values }: { setup: Setup; scale: Scale; values: Values },
+): Promise<void> {
+  for (const [name, textBytes] of LONG_TEXTS) {
+    const bench = new Bench(server, { ...setup, textBytes });
+    try {
+      const [near, far] = await Promise.all([bench.start("a"), bench.start("b")]);
+      const there = scale.members - PROBES - 1;
+      await far.tell("connect", { count: there, atOnce: AT_ONCE, rooms: false });
+      await near.tell("connect", { count: PROBES + 1, atOnce: 1, rooms: false });
+      await sleep(HEARD_MS);
+      const messages = scale.messages * LONG_SHARE;
+      const options = { ...scale, near, far, messages, senders: 1 };
+      await flood(bench, options); // until everything is compiled
+      const { cpu_us, lost } = await flood(bench, options);
+      values[`flood${name}.cpu_us`] = cpu_us!;
+      values[`flood${name}.lost`] = lost!;
+      await pace(bench, { near, far, scale: { ...scale, seconds: 1 }, rate: PACED_RATE });
+      const paced = await pace(bench, { near, far, scale, rate: PACED_RATE });
+      values[`paced${name}.cpu_us`] = paced.cpu;
+      values[`paced${name}.lost`] = paced.lost;
+      values[`paced${name}.p99_ms`] = paced.latency.p99;
+    } finally {
+      await bench.stop();
+    }
   }
 }
 
@@ -209,6 +245,7 @@ export async function measureMemory(
     const empty = residentKb(server.pid);
     values["memory.empty_kb"] = empty;
     let members = 0;
+    const sizes: { crowd: number; resident: number }[] = [];
     for (const crowd of scale.crowds) {
       await load.tell("connect", { count: crowd - members, atOnce: AT_ONCE, rooms: true });
       members = crowd;
@@ -218,7 +255,12 @@ export async function measureMemory(
       const resident = residentKb(server.pid);
       values[`memory.${crowd}_kb`] = resident;
       values[`memory.${crowd}_kb_each`] = (resident - empty) / members;
+      sizes.push({ crowd, resident });
     }
+    const [first, last] = [sizes[0], sizes.at(-1)];
+    if (!first || !last || first === last) return;
+    // The first ones bring the code and the caches with them.
+    values["memory.marginal_kb"] = (last.resident - first.resident) / (last.crowd - first.crowd);
   } finally {
     await bench.stop();
   }

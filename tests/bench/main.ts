@@ -7,23 +7,27 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { exportPrivateKey } from "../../lib/protocol/identity.ts";
-import { measureMemory, measureRoom, type Scale, type Values } from "./forward.ts";
+import {
+  measureLongTexts,
+  measureMemory,
+  measureRoom,
+  type Scale,
+  type Values,
+} from "./forward.ts";
 import { residentKb } from "./meter.ts";
 import { measurePour } from "./pour.ts";
 import { measureMulticast } from "./multicast.ts";
 import { BUSY_KEYS, measureBusyChat } from "./busy_chat.ts";
 import { measureStorm } from "./storm.ts";
 import { measureMoves } from "./moves.ts";
+import { fillDocuments } from "./documents.ts";
+import { sendOnce } from "./files.ts";
 import { makePlot } from "./plot.ts";
-import {
-  makeKeys,
-  measureNcatStart,
-  measurePipe,
-  measureRoomOf64,
-  measureStart,
-} from "./product.ts";
+import { makeKeys, measureNcatStart, measurePipe, measureStart } from "./product.ts";
+import { measureRoomOf64, ROOM_KEYS } from "./room64.ts";
 import {
   type Baseline,
+  dropLost,
   findRegressions,
   makeBaseline,
   makeTable,
@@ -32,6 +36,7 @@ import {
   type Results,
 } from "./report.ts";
 import {
+  BARE,
   makeCertificate,
   type Place,
   type RunningServer,
@@ -41,27 +46,39 @@ import {
   startServer,
 } from "./servers.ts";
 
+/** What can be measured, in this order. */
+const PARTS = [
+  ...["room", "texts", "memory", "client", "pipe", "room64", "files"],
+  ...["moves", "busy", "multicast", "storm", "pour"],
+];
+/** They say nothing about others. */
+const LONG_PARTS = ["moves", "busy", "multicast", "storm", "pour"];
+/** Parts that a quick look has. */
+const QUICK_PARTS = ["room", "client"];
+
 const USAGE = `Usage: deno task bench [options]
 
   --quick          one short round of those with encryption, under a minute
-  --rounds N       how many rounds (5)
-  --seconds N      how long the paced parts take (10)
+  --rounds N       how many rounds (3)
+  --seconds N      how long the paced parts take (5)
   --only NAME,...  only these servers
-  --skip PART,...  leave out: room, memory, client, room64, moves, busy, multicast, storm, pour,
-                   pipe
+  --parts PART,... only these parts: ${PARTS.join(", ")};
+                   without it, all but ${LONG_PARTS.join(", ")}
   --json FILE      where the results go (dist/bench.json)
   --svg FILE       where the plot goes (dist/bench.svg)
   --check          compare with tests/bench/baseline.json: exit 1 when something got worse
-  --keep           write tests/bench/baseline.json
+  --keep           write tests/bench/baseline.json and docs/bench.svg, and the tables of README.md
+                   and docs/performance.md
 
-SSH_CHAT names a binary of ssh-chat; HEARTH_SERVER and HEARTH_CLIENT compiled programs to measure.`;
+SSH_CHAT names a binary of ssh-chat; HEARTH_SERVER and HEARTH_CLIENT compiled programs to measure.
+HEARTH_0_1 names a folder with the version before HEARTH/2: see README.`;
 
 const FULL: Scale = {
   members: 50,
   oneByOne: 20,
   messages: 2000,
-  seconds: 10,
-  crowds: [50, 300, 900],
+  seconds: 5,
+  crowds: [100, 900],
   manySenders: 64,
   slowReader: true,
 };
@@ -74,6 +91,9 @@ const QUICK: Scale = {
   manySenders: 0,
   slowReader: false,
 };
+/** Enough for a speed, and little enough for a run. */
+const FILE_BYTES = 250_000_000;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BASELINE = fileURLToPath(new URL("baseline.json", import.meta.url));
 
 const { values: flags } = parseArgs({
@@ -86,7 +106,7 @@ const { values: flags } = parseArgs({
     rounds: { type: "string" },
     seconds: { type: "string" },
     only: { type: "string" },
-    skip: { type: "string" },
+    parts: { type: "string" },
     json: { type: "string" },
     svg: { type: "string" },
   },
@@ -98,12 +118,10 @@ class Run {
     ...(flags.quick ? QUICK : FULL),
     ...(flags.seconds && { seconds: Number(flags.seconds) }),
   };
-  readonly rounds = Number(flags.rounds ?? (flags.quick ? 1 : 5));
-  readonly skip = new Set(
-    flags.skip?.split(",") ??
-      (flags.quick
-        ? ["memory", "room64", "moves", "busy", "multicast", "storm", "pour", "pipe"]
-        : []),
+  readonly rounds = Number(flags.rounds ?? (flags.quick ? 1 : 3));
+  readonly parts = new Set(
+    flags.parts?.split(",") ??
+      (flags.quick ? QUICK_PARTS : PARTS.filter((part) => !LONG_PARTS.includes(part))),
   );
   readonly folder = Deno.makeTempDirSync({ prefix: "bench-" });
   readonly results: Results;
@@ -127,7 +145,8 @@ class Run {
     Deno.chmodSync(this.folder, 0o755); // servers that drop their rights read their files here
     this.#place = { folder: this.folder, ...await makeCertificate(this.folder) };
     Deno.chmodSync(this.#place.key, 0o644);
-    this.#keys = (await makeKeys(BUSY_KEYS)).map(exportPrivateKey);
+    const keys = this.parts.has("room64") ? ROOM_KEYS : BUSY_KEYS;
+    this.#keys = (await makeKeys(keys)).map(exportPrivateKey);
     const kinds = SERVERS.filter((kind) => this.#has(kind));
     for (const { name } of kinds) this.results.rounds[name] = [];
     for (let round = 0; round < this.rounds; round++) {
@@ -136,15 +155,28 @@ class Run {
         this.results.rounds[kind.name]!.push(values);
         console.error(`round ${round + 1} of ${this.rounds}: ${kind.name}`);
         await this.#measureServer(kind, { values, isFirst: round === 0 });
+        if (kind.name !== OWN) this.results.missing.push(...dropLost(kind.name, values));
       }
+      if (round === 0 && this.parts.has("files")) await this.#measureFiles();
     }
   }
 
-  #has({ name, tls, settings, missing }: ServerKind): boolean {
+  async #measureFiles(): Promise<void> {
+    console.error("files");
+    const { rounds, missing } = this.results;
+    const options = { bytes: FILE_BYTES, folder: this.folder, keys: this.#keys };
+    for await (const { name, way, values, why } of sendOnce(options)) {
+      if (why !== undefined) missing.push(`${name}, files: ${why}`);
+      else (rounds[name] ??= [{}])[0]![`file.${way}_mbps`] = values.mbps!;
+    }
+  }
+
+  #has(kind: ServerKind): boolean {
+    const { name, tls, settings } = kind;
     if (flags.only && !flags.only.split(",").includes(name)) return false;
-    const reason = flags.quick && !flags.only && !tls
-      ? "without encryption, left out by --quick"
-      : missing();
+    // Nobody would use them; they show what encryption costs the others.
+    const isLeftOut = !flags.only && !tls && name !== BARE;
+    const reason = isLeftOut ? "without encryption, only with --only" : kind.missing();
     if (reason) this.results.missing.push(`${name}: ${reason}`);
     else this.results.settings[name] = settings;
     return !reason;
@@ -157,12 +189,19 @@ class Run {
     const { scale } = this;
     const options = { setup: { textBytes: 128, keyPem: this.#keys[0]! }, scale, values };
     await this.#attempt(kind, "room", (server) => measureRoom(server, options));
+    const takesLong = kind.speech === "hearth" || kind.speech === "lines";
+    if (takesLong) await this.#attempt(kind, "texts", (it) => measureLongTexts(it, options));
     // One crowd tells: it is as large each time.
     if (isFirst) await this.#attempt(kind, "memory", (server) => measureMemory(server, options));
     const [keys, folder] = [this.#keys, Deno.makeTempDirSync({ dir: this.folder })];
-    if (kind.name === OWN) {
-      const product = (server: RunningServer) => ({ server, values, folder, keys });
+    const product = (server: RunningServer) => ({ server, values, folder, keys });
+    if (kind.speech === "hearth") {
       await this.#attempt(kind, "client", (server) => measureStart(product(server)));
+      const { seconds } = scale;
+      const work = (server: RunningServer) => measureRoomOf64({ ...product(server), seconds });
+      if (isFirst) await this.#attempt(kind, "room64", work);
+    }
+    if (kind.name === OWN) {
       if (isFirst) {
         await this.#attempt(kind, "pipe", (server) => measurePipe(product(server)));
         for (const face of ["plain", "full"] as const) {
@@ -171,7 +210,6 @@ class Run {
             measureBusyChat({ ...product(server), face, folder });
           await this.#attempt(kind, "busy", work);
         }
-        await this.#attempt(kind, "room64", (server) => measureRoomOf64(product(server)));
         await this.#attempt(kind, "moves", () => measureMoves(values));
         const flood = { values, seconds: scale.seconds, keyPem: this.#keys[0]! };
         await this.#attempt(kind, "multicast", () => measureMulticast(flood));
@@ -190,8 +228,8 @@ class Run {
     part: string,
     work: (server: RunningServer) => Promise<void>,
   ): Promise<void> {
-    if (this.skip.has(part)) return;
-    const folder = `${this.folder}/${kind.speech}`;
+    if (!this.parts.has(part)) return;
+    const folder = `${this.folder}/${kind.name.replaceAll(/\W+/g, "-")}`;
     await Deno.mkdir(folder, { recursive: true });
     let server: RunningServer | undefined;
     try {
@@ -232,8 +270,12 @@ function describeMachine(): string {
   return `${os} ${Deno.osRelease()} ${arch}, ${navigator.hardwareConcurrency} cores ${cpu}, ${memory} GiB`;
 }
 
+function readBaseline(): Baseline {
+  return JSON.parse(Deno.readTextFileSync(BASELINE)) as Baseline;
+}
+
 function checkBaseline(results: Results): number {
-  const worse = findRegressions(results, JSON.parse(Deno.readTextFileSync(BASELINE)) as Baseline);
+  const worse = findRegressions(results, readBaseline());
   for (const line of worse) console.log(`worse: ${line}`);
   if (worse.length === 0) console.log("nothing got worse");
   return worse.length === 0 ? 0 : 1;
@@ -265,7 +307,12 @@ async function main(): Promise<number> {
     console.log(`${name}: ${settings}`);
   }
   for (const line of results.missing) console.log(`not measured: ${line}`);
-  if (flags.keep) await write(BASELINE, JSON.stringify(makeBaseline(results), null, 2) + "\n");
+  if (flags.keep) {
+    const kept = { ...readBaseline(), ...makeBaseline(results) };
+    await write(BASELINE, JSON.stringify(kept, null, 2) + "\n");
+    await write(`${ROOT}docs/bench.svg`, makePlot(results));
+    await fillDocuments(results);
+  }
   const measured = Object.values(results.rounds).flat().some((values) =>
     "flood.cpu_us" in values || "client.connected_ms" in values
   );

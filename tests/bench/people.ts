@@ -13,6 +13,27 @@ import { serve } from "./remote.ts";
 
 const PATIENCE_MS = 240_000;
 
+/** Bytes that all people of this process have sent and received. */
+const traffic = { sent: 0, received: 0 };
+
+/** Connects, and counts. */
+async function dial(port: number): Promise<Deno.TcpConn> {
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  conn.setNoDelay();
+  const [read, write] = [conn.read.bind(conn), conn.write.bind(conn)];
+  conn.read = async (into) => {
+    const length = await read(into);
+    traffic.received += length ?? 0;
+    return length;
+  };
+  conn.write = async (bytes) => {
+    const length = await write(bytes);
+    traffic.sent += length;
+    return length;
+  };
+  return conn;
+}
+
 /** A session and what happened in it. */
 class Person {
   readonly session: Session;
@@ -71,11 +92,7 @@ async function enter(
       address: `127.0.0.1:${port}`,
       knownServers: await KnownServers.load(home),
       knownPeers: await KnownPeers.load(home, () => {}),
-      dial: async () => {
-        const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-        conn.setNoDelay();
-        return conn;
-      },
+      dial: () => dial(port),
     });
     people.push(person);
     void person.session.run();
@@ -98,6 +115,27 @@ async function say(
     for (let i = 0; i < atOnce; i++) session.say("x".repeat(bytes), {});
     await person.until(() => person.delivered >= next);
   }
+}
+
+/** The first one says a text so many times a second; resolves when everybody has acknowledged all of them. */
+async function pace(
+  { rate, seconds, bytes }: { rate: number; seconds: number; bytes: number },
+): Promise<void> {
+  const [person] = people as [Person];
+  const count = rate * seconds;
+  const goal = person.delivered + count;
+  const start = performance.now();
+  for (let i = 0; i < count; i++) {
+    const wait = start + i * 1000 / rate - performance.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    person.session.say("x".repeat(bytes), {});
+  }
+  await person.until(() => person.delivered >= goal);
+}
+
+/** Bytes sent and received so far. */
+function count(_: null): { sent: number; received: number } {
+  return { ...traffic };
 }
 
 /** What somebody who wants to freeze a terminal sends. */
@@ -143,7 +181,7 @@ async function meet({ nick }: { nick: string }): Promise<void> {
   await people[0]!.until(here);
 }
 
-const actions = { enter, complete, say, flood, tell, meet };
+const actions = { enter, complete, say, pace, count, flood, tell, meet };
 
 /** What this process can be told. */
 export type PeopleActions = typeof actions;

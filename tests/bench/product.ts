@@ -5,23 +5,18 @@
  */
 
 import { fileURLToPath } from "node:url";
-import settings from "../../deno.json" with { type: "json" };
-import { generateKey, importPrivateKey, type PrivateKey } from "../../lib/protocol/identity.ts";
+import { generateKey, type PrivateKey } from "../../lib/protocol/identity.ts";
 import type { Values } from "./forward.ts";
 import { CpuMeter } from "./meter.ts";
-import type { PeopleActions } from "./people.ts";
-import { readLines, Remote } from "./remote.ts";
-import type { RunningServer } from "./servers.ts";
+import { readLines } from "./remote.ts";
+import { commandOf, type RunningServer } from "./servers.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PATIENCE_MS = 30_000;
 /** How often somebody of ncat speaks while another one starts. */
 const TALK_MS = 5;
+const STARTS = 5;
 const LINES = 10_000;
-const ROOM = 64;
-const PROCESSES = 2;
-const SAID = 100;
-const KIB = 1024;
 
 /** A client program that is running. */
 class Client {
@@ -77,16 +72,9 @@ class Client {
 }
 
 function startHearth(server: RunningServer, home: string, args: readonly string[]): Client {
-  const own = Deno.env.get("HEARTH_CLIENT"); // a compiled one
-  const words = settings.tasks.client.split(" "); // deno run FLAGS client.ts
-  const start = own
-    ? []
-    : ["run", "--quiet", ...words.slice(2, words.indexOf("client.ts")), "client.ts"];
-  return new Client(
-    own ?? Deno.execPath(),
-    [...start, "--host", `127.0.0.1:${server.port}`, ...args],
-    { HEARTH_HOME: home },
-  );
+  const [program, ...start] = commandOf(server.kind, "client");
+  const options = [...start, "--host", `127.0.0.1:${server.port}`, ...args];
+  return new Client(program!, options, { HEARTH_HOME: home });
 }
 
 async function makeHome(folder: string, name: string, pem: string): Promise<string> {
@@ -97,16 +85,18 @@ async function makeHome(folder: string, name: string, pem: string): Promise<stri
 }
 
 /** What both kinds of client are asked for. */
-interface StartOptions {
+export interface ProductOptions {
   readonly server: RunningServer;
   readonly values: Values;
   readonly folder: string;
-  /** Two identities in PEM. */
+  /** Identities in PEM, a person each. */
   readonly keys: readonly string[];
 }
 
 /** From the start of the client to its being connected, and to the first message it shows. */
-export async function measureStart({ server, values, folder, keys }: StartOptions): Promise<void> {
+export async function measureStart(
+  { server, values, folder, keys }: ProductOptions,
+): Promise<void> {
   const homes = [
     await makeHome(folder, "anna", keys[0]!),
     await makeHome(folder, "bert", keys[1]!),
@@ -114,8 +104,8 @@ export async function measureStart({ server, values, folder, keys }: StartOption
   const other = startHearth(server, homes[0], ["--json", "--nick", "anna"]);
   try {
     await other.until('"welcome"');
-    await hearthStart(server, homes[1], other, values); // the first one ever has pins to write
-    await hearthStart(server, homes[1], other, values);
+    await hearthStart(server, homes[1], other); // the first one ever has pins to write
+    await startSeveral(values, () => hearthStart(server, homes[1], other));
   } finally {
     await other.stop();
   }
@@ -125,18 +115,21 @@ async function hearthStart(
   server: RunningServer,
   home: string,
   other: Client,
-  values: Values,
-): Promise<void> {
+): Promise<Values> {
   const start = performance.now();
   const client = startHearth(server, home, ["--json", "--nick", "bert"]);
   try {
     await client.until('"connected"');
-    values["client.connected_ms"] = performance.now() - start;
-    values["client.connected_cpu_ms"] = client.cpu.read() / 1000;
+    const connected = performance.now() - start;
+    const cpu = client.cpu.read() / 1000;
     await other.until('"joined"');
     await other.write('{"type":"chat","text":"hello"}\n');
     await client.until('"chat"');
-    values["client.message_ms"] = performance.now() - start;
+    return {
+      "client.connected_ms": connected,
+      "client.connected_cpu_ms": cpu,
+      "client.message_ms": performance.now() - start,
+    };
   } finally {
     await client.stop();
   }
@@ -150,25 +143,42 @@ export async function measureNcatStart(server: RunningServer, values: Values): P
   try {
     await other.until("SSL connection", "err");
     timer = setInterval(() => void other.write("hello\n"), TALK_MS);
-    const start = performance.now();
-    const client = new Client("ncat", args);
-    try {
-      await client.until("SSL connection", "err");
-      values["client.connected_ms"] = performance.now() - start;
-      values["client.connected_cpu_ms"] = client.cpu.read() / 1000;
-      await client.until("hello");
-      values["client.message_ms"] = performance.now() - start;
-    } finally {
-      await client.stop();
-    }
+    await startSeveral(values, () => ncatStart(args));
   } finally {
     clearInterval(timer);
     await other.stop();
   }
 }
 
+async function ncatStart(args: readonly string[]): Promise<Values> {
+  const start = performance.now();
+  const client = new Client("ncat", args);
+  try {
+    await client.until("SSL connection", "err");
+    const connected = performance.now() - start;
+    const cpu = client.cpu.read() / 1000;
+    await client.until("hello");
+    return {
+      "client.connected_ms": connected,
+      "client.connected_cpu_ms": cpu,
+      "client.message_ms": performance.now() - start,
+    };
+  } finally {
+    await client.stop();
+  }
+}
+
+/** Keeps the median of several starts. */
+async function startSeveral(values: Values, start: () => Promise<Values>): Promise<void> {
+  const all: Values[] = [];
+  for (let i = 0; i < STARTS; i++) all.push(await start());
+  for (const name of Object.keys(all[0]!)) {
+    values[name] = all.map((one) => one[name]!).toSorted((a, b) => a - b)[STARTS >> 1]!;
+  }
+}
+
 /** Ten thousand lines from one client's standard input to another's standard output. */
-export async function measurePipe({ server, values, folder, keys }: StartOptions): Promise<void> {
+export async function measurePipe({ server, values, folder, keys }: ProductOptions): Promise<void> {
   const room = ["--room", "pipe"];
   const from = startHearth(server, await makeHome(folder, "anna", keys[0]!), [
     ...["--json", "--nick", "anna"],
@@ -193,71 +203,6 @@ export async function measurePipe({ server, values, folder, keys }: StartOptions
   } finally {
     await to.stop();
   }
-}
-
-/** A room of 64, and what a message costs in it. */
-export async function measureRoomOf64(
-  { server, values, folder, keys }: StartOptions,
-): Promise<void> {
-  const crowd = Array.from({ length: PROCESSES }, () => new Remote<PeopleActions>("people.ts"));
-  const one = new Remote<PeopleActions>("people.ts");
-  try {
-    const { port } = server;
-    await Promise.all([...crowd, one].map((remote) => remote.tell("complete", { others: 0 })));
-    const start = performance.now();
-    const sizes = crowd.map((_, i) => Math.floor((ROOM - 1 + i) / PROCESSES));
-    await Promise.all([
-      one.tell("enter", { count: 1, port, keys, name: "one", folder }),
-      ...crowd.map((remote, i) =>
-        remote.tell("enter", { count: sizes[i]!, port, keys, name: `p${i}n`, folder })
-      ),
-    ]);
-    await Promise.all(
-      [...crowd, one].map((remote) => remote.tell("complete", { others: ROOM - 1 })),
-    );
-    values["room64.ms"] = performance.now() - start;
-    values["room64.rsa_ms"] = await timeRsa(await importPrivateKey(keys[0]!));
-    for (
-      const [name, bytes, atOnce] of [
-        ["send", 128, 1],
-        ["send20", 128, 20],
-        ["send8k", 8 * KIB, 1],
-      ] as const
-    ) {
-      const count = SAID * atOnce;
-      await one.tell("say", { count: count / 10, bytes, atOnce });
-      const before = one.cpu.read();
-      await one.tell("say", { count, bytes, atOnce });
-      values[`room64.${name}_cpu_ms`] = (one.cpu.read() - before) / count / 1000;
-    }
-  } finally {
-    await Promise.all([...crowd, one].map((remote) => remote.stop()));
-  }
-}
-
-/** How long the RSA operations of all handshakes in a room of 64 take when all cores do nothing else. */
-async function timeRsa(key: PrivateKey): Promise<number> {
-  const message = new Uint8Array(64);
-  const sealed = await key.publicKey.encrypt(new Uint8Array(32));
-  const signature = await key.sign("bench", message);
-  const cores = navigator.hardwareConcurrency;
-  const rounds = 20;
-  const handshake = async () => {
-    for (let i = 0; i < rounds; i++) {
-      await key.sign("bench", message);
-      await key.sign("bench", message);
-      await key.publicKey.verify("bench", message, signature);
-      await key.publicKey.verify("bench", message, signature);
-      await key.publicKey.encrypt(new Uint8Array(32));
-    }
-  };
-  let start = performance.now();
-  await Promise.all(Array.from({ length: cores }, handshake));
-  const parallel = (performance.now() - start) / rounds / cores;
-  start = performance.now();
-  for (let i = 0; i < rounds; i++) await key.decrypt(sealed);
-  const decrypt = (performance.now() - start) / rounds / cores; // synchronous, in as many processes
-  return (parallel + decrypt) * ROOM * (ROOM - 1) / 2;
 }
 
 /** Makes identities of the usual size. */

@@ -85,11 +85,12 @@ export function makeTable(results: Results): string {
   return alignRows(rows);
 }
 
-/** The targets and what became of them; Markdown. */
-export function makeTargetTable(results: Results): string {
+/** The targets and what became of them; Markdown. @param all Also those that were not measured. */
+export function makeTargetTable(results: Results, { all = true } = {}): string {
   const rows = [["target", "at most", "median (min)", ""]];
   for (const target of TARGETS) {
     const ratio = ratioOf(results, target);
+    if (!ratio && !all) continue;
     const { title } = METRICS[target.metric]!;
     const met = ratio ? (ratio.median <= target.atMost ? "met" : "missed") : "not measured";
     rows.push([`${title}${describe(target)}`, `${target.atMost}`, ratio ? show(ratio) : "", met]);
@@ -102,12 +103,32 @@ function describe({ metric, of }: Target): string {
   return " / " + ("server" in of ? of.server : METRICS[of.metric]!.title);
 }
 
-function alignRows(rows: readonly string[][]): string {
+/** A table of Markdown. */
+export function alignRows(rows: readonly string[][]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const line = (row: readonly string[]) =>
     `| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`;
-  const rule = `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`;
+  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
   return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join("\n");
+}
+
+/** What a server lost, by the group of measurements that it makes worthless. */
+const LOST = /^(\w+)\.lost$/;
+
+/**
+ * Takes out what a server did while it lost messages.
+ *
+ * @returns A line about each such group.
+ */
+export function dropLost(server: string, values: Values): string[] {
+  const lines: string[] = [];
+  for (const [key, lost] of Object.entries(values)) {
+    const group = LOST.exec(key)?.[1];
+    if (group === undefined || lost === 0) continue;
+    for (const name of Object.keys(values)) if (name.startsWith(`${group}.`)) delete values[name];
+    lines.push(`${server}, ${group}: lost ${lost}`);
+  }
+  return lines;
 }
 
 /** The ratios that `--check` compares: name to median. */

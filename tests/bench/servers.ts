@@ -15,6 +15,8 @@ export interface ServerKind {
   readonly name: string;
   readonly speech: Speech;
   readonly tls: boolean;
+  /** The folder with another version of this project, whose own programs and members are used. */
+  readonly root?: string | undefined;
   /** What was set, for the report. */
   readonly settings: string;
   /** Why it cannot be had here; undefined when it can. */
@@ -48,6 +50,11 @@ export class ServerError extends Error {
   override name = "ServerError";
 }
 
+/** The name of the version before. */
+export const OLD = "hearth 0.1";
+/** The name of the least that a server on this runtime can be. */
+export const BARE = "bare Deno";
+
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const START_TIMEOUT_MS = 10_000;
 /** More than any scenario needs. */
@@ -68,10 +75,30 @@ function isFile(path: string): boolean {
 
 const needs = (name: string) => () => program(name) ? undefined : `${name} is not installed`;
 
-/** Words of the `server` task between `deno run` and the program: what the relay is really started with. */
+/** Words of a task of some `deno.json` between `deno run` and the program: what it is really started with. */
+function taskFlags({ tasks }: typeof settings, program: "client" | "server"): string[] {
+  const words = tasks[program].split(" ");
+  return words.slice(2, words.indexOf(`${program}.ts`));
+}
+
+/** What the relay is really started with. */
 export function serverFlags(): string[] {
-  const words = settings.tasks.server.split(" ");
-  return words.slice(2, words.indexOf("server.ts"));
+  return taskFlags(settings, "server");
+}
+
+/** The command that starts a program of a server's version. */
+export function commandOf({ root }: ServerKind, program: "client" | "server"): string[] {
+  const compiled = Deno.env.get(program === "client" ? "HEARTH_CLIENT" : "HEARTH_SERVER");
+  if (compiled && !root) return [compiled];
+  const folder = root ?? ROOT;
+  const tasks = root ? JSON.parse(Deno.readTextFileSync(`${root}/deno.json`)) : settings;
+  const flags = ["run", "--quiet", ...taskFlags(tasks, program)];
+  return [Deno.execPath(), ...flags, `${folder}/${program}.ts`];
+}
+
+/** The module of members that speak with a server's version. */
+export function memberScript({ root }: ServerKind, name: "load.ts" | "people.ts"): string {
+  return root ? `${root}/tests/bench/${name}` : name;
 }
 
 const hearth: ServerKind = {
@@ -83,22 +110,20 @@ const hearth: ServerKind = {
   async prepare({ port, folder, key }) {
     await Deno.copyFile(key, `${folder}/server.pem`);
     await Deno.chmod(`${folder}/server.pem`, 0o600);
-    const own = Deno.env.get("HEARTH_SERVER"); // a compiled one
-    const start = own ? [] : ["run", ...serverFlags(), `${ROOT}server.ts`];
-    return {
-      program: own ?? Deno.execPath(),
-      args: [
-        ...start,
-        "--port",
-        `${port}`,
-        "--room-capacity",
-        "256",
-        "--json",
-        "--host",
-        "127.0.0.1",
-      ],
-      env: { HEARTH_HOME: folder },
-    };
+    const [program, ...args] = commandOf(this, "server");
+    args.push("--port", `${port}`, "--room-capacity", "256", "--json", "--host", "127.0.0.1");
+    return { program: program!, args, env: { HEARTH_HOME: folder } };
+  },
+};
+
+/** The version before HEARTH/2: its own programs, and its own members. */
+const hearth01: ServerKind = {
+  ...hearth,
+  name: OLD,
+  root: Deno.env.get("HEARTH_0_1"),
+  missing() {
+    if (!this.root) return "HEARTH_0_1 names no folder";
+    return isFile(`${this.root}/tests/bench/load.ts`) ? undefined : "HEARTH_0_1 has no generator";
   },
 };
 
@@ -189,7 +214,7 @@ const sshChat: ServerKind = {
 };
 
 const bare: ServerKind = {
-  name: "bare Deno",
+  name: BARE,
   speech: "lines",
   tls: false,
   settings: "bare.ts: neither encryption nor anything else, to show what the runtime costs",
@@ -204,6 +229,7 @@ const bare: ServerKind = {
 /** The relay first, then the rivals. */
 export const SERVERS: readonly ServerKind[] = [
   hearth,
+  hearth01,
   ngircd(true),
   inspircd,
   ncat(true),

@@ -7,6 +7,7 @@ import {
   type Mover,
   type MovingRoom,
   type MovingRoomOptions,
+  PATIENCE_MS,
   pause,
   type Report,
   sleep,
@@ -194,6 +195,7 @@ export const MOVES: readonly Move[] = [
     await poll(
       async () => (await anna.list())?.at === 1,
       () => `a list with bob first at ${anna.program.describe()}`,
+      PATIENCE_MS,
     );
     await anna.kill();
     await room.restart(anna, ["--serve"]);

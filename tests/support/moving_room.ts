@@ -31,7 +31,7 @@ const FOREIGN: Commands = {
 const RATE = 5;
 const WATCH_MS = 5;
 /** How long a room may take to become one again; only a failing test waits this long. */
-const PATIENCE_MS = 180_000;
+export const PATIENCE_MS = 180_000;
 
 /** How a room is made. */
 export interface MovingRoomOptions {
@@ -215,6 +215,7 @@ export class MovingRoom implements AsyncDisposable {
       await poll(
         async () => (await mover.list())?.entries.length === count,
         () => `a list of ${count} at ${mover.program.describe()}`,
+        PATIENCE_MS, // a host that was busy tests its stand-bys again after a minute
       );
     }
   }

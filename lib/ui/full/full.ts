@@ -87,18 +87,13 @@ export class FullChat extends TerminalChat {
     this.options.clock.cancel(this.#spinner);
     this.#spinner = undefined;
     if (text !== "") this.#spin(text);
-    else this.#showActivity("");
+    else this.#face.progress = "";
   }
 
   #spin(text: string, turn = 0): void {
-    this.#showActivity(`${SPINNER[turn]} ${text}`);
+    this.#face.progress = `${SPINNER[turn]} ${text}`;
     const next = (turn + 1) % SPINNER.length;
     this.#spinner = this.options.clock.after(SPINNER_MS, () => this.#spin(text, next));
-  }
-
-  #showActivity(text: string): void {
-    this.#face.progress = text;
-    this.device.schedule();
   }
 
   override async close(): Promise<void> {
@@ -143,7 +138,6 @@ export class FullChat extends TerminalChat {
   async #stop(): Promise<void> {
     if (await this.device.stop()) return;
     this.#face.hint = "Ctrl-Z stops nothing here: no shell could continue it";
-    this.device.schedule();
   }
 
   protected override makeScreen(): OwnScreen {
@@ -178,6 +172,5 @@ export class FullChat extends TerminalChat {
         ...(fits ? code.map((row) => text.segments(row, style)) : []),
       ];
     }, line);
-    this.device.schedule();
   }
 }

@@ -141,11 +141,13 @@ export class FullFace {
   /** Shows an activity; an empty text ends it. */
   set progress(text: string) {
     this.#progress = text;
+    this.#options.changed();
   }
 
   /** Shows something in the status row until the next key. */
   set hint(text: string) {
     this.#hint = text;
+    this.#options.changed();
   }
 
   /**
@@ -159,6 +161,7 @@ export class FullFace {
     copied?: string,
   ): void {
     this.#overlay = new Overlay(title, (width) => rows(width, this.#look()), copied);
+    this.#options.changed();
   }
 
   /** Shows what the keys do. */

@@ -5,6 +5,7 @@ import { Painter } from "../../../lib/ui/terminal/painter.ts";
 import { type Row, widthOf } from "../../../lib/ui/terminal/rows.ts";
 import { DemoChat, SCENES } from "../../support/demo_chat.ts";
 import { settle } from "../../support/fake_clock.ts";
+import { makeFullFace } from "../../support/full_face.ts";
 
 const SIZES = [[80, 24], [120, 40], [40, 15], [28, 8], [20, 5], [10, 3], [3, 2], [1, 1], [
   300,
@@ -358,6 +359,23 @@ Deno.test("the help about commands has a column for what is typed, where there i
   const narrow = rig({ columns: 28, rows: 8 });
   narrow.face.showCommands([["/me text", "say what you do"]]);
   deepEqual(narrow.screen().slice(1, 3), ["   /me text", "     say what you do"]);
+});
+
+Deno.test("what is shown without a key asks for a frame: answers may come late", () => {
+  const chat = new DemoChat(() => {});
+  let isAsked = false;
+  const face = makeFullFace({ client: chat, clock: chat.clock, changed: () => isAsked = true });
+  const actions = [
+    () => face.showCommands([["/me text", "say what you do"]]),
+    () => face.showNames(["anna"]),
+    () => face.hint = "a hint",
+    () => face.progress = "an activity",
+  ];
+  for (const act of actions) {
+    isAsked = false;
+    act();
+    ok(isAsked, `${act}`);
+  }
 });
 
 Deno.test("a cut message is shown whole, the newest or by its number", () => {

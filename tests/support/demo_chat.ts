@@ -66,6 +66,7 @@ export class DemoChat implements FaceClient {
   at: number = new Date(2026, 10, 28, 17, 4).getTime();
   readonly clock: Clock = { ...systemClock, wallTime: () => this.at };
   waitingEvents = 0;
+  isFlooding = false;
   readonly context = { session: { nick: "anna", away: "" } } as FaceClient["context"];
   readonly #quit: () => void;
 
@@ -180,6 +181,7 @@ export class DemoChat implements FaceClient {
   /** Sends so many messages of others, 500 a second. */
   flood(count: number): void {
     const start = performance.now();
+    this.isFlooding = true;
     let sent = 0;
     const timer = setInterval(() => {
       const due = Math.min(count, ((performance.now() - start) / 1000) * FLOOD_RATE);
@@ -190,6 +192,7 @@ export class DemoChat implements FaceClient {
       }
       if (sent < count) return;
       clearInterval(timer);
+      this.isFlooding = false;
       this.notice(this.lobby, "info", "the flood is over");
     }, 2);
   }

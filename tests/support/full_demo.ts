@@ -1,7 +1,8 @@
 /**
- * Drives the full-screen face without a network, for tests and pictures: `full_demo.ts [SCENE]`.
+ * Drives the full-screen face without a network, for tests and pictures: `full_demo.ts [SCENE [told]]`.
  *
- * Typed lines are sent to nobody; `/flood N`, `/hostile`, `/offline`, `/quit` and `/ask` are commands.
+ * Typed lines are sent to nobody; `/flood N`, `/hostile`, `/offline`, `/quit` and `/ask` are commands. With `told`, the
+ * title of the window tells which line a frame shows, and whether a flood goes on: `[LINE] still`.
  */
 
 import { systemClock } from "../../lib/base/clock.ts";
@@ -12,6 +13,7 @@ import { Fullscreen } from "../../lib/ui/terminal/fullscreen.ts";
 import { isUtf8Locale } from "../../lib/ui/terminal/locale.ts";
 import { DemoChat, SCENES } from "./demo_chat.ts";
 
+const [name = "chat", isTold] = Deno.args;
 const env = (name: string) => Deno.env.get(name);
 const utf8 = isUtf8Locale(env, Deno.build.os);
 const simple = /^(?:linux|vt\d)/.test(env("TERM") ?? "");
@@ -35,13 +37,25 @@ const face: FullFace = new FullFace({
 const screen = device.screen = new Fullscreen({
   utf8,
   simple,
-  frame: (size) => face.frame(size),
+  frame: (size) => {
+    if (isTold) tell();
+    return face.frame(size);
+  },
   onInput: (input) => face.take(input),
   onWidths: (widths) => face.widths = widths,
   onBackground: (background) => face.background = background,
   onName: () => {},
   onHangup: () => Deno.exit(129),
 });
+
+let told = "";
+
+/** The terminal takes the title right behind the frame. */
+function tell(): void {
+  const title = `[${face.input.view.line}] ${chat.isFlooding ? "flood" : "still"}`;
+  if (title !== told) device.screen?.send(`\x1b]2;${title}\x07`);
+  told = title;
+}
 
 async function leave(code: number): Promise<void> {
   await device.screen?.close();
@@ -53,7 +67,7 @@ Deno.addSignalListener("SIGHUP", () => void leave(129));
 const background = env("BACKGROUND");
 if (background === "dark" || background === "light") face.background = background;
 screen.open();
-const scene = SCENES[Deno.args[0] ?? "chat"];
+const scene = SCENES[name];
 if (scene === undefined) throw new RangeError(`scenes: ${Object.keys(SCENES).join(", ")}`);
 scene(chat, face);
 systemClock.after(0, () => device.screen?.schedule());

@@ -21,6 +21,7 @@ terminal.set_font(Pango.FontDescription("${FONT} 10"))
 terminal.set_size(${SIZE.columns}, ${SIZE.rows})
 terminal.set_cursor_blink_mode(Vte.CursorBlinkMode.OFF)
 terminal.connect("child-exited", Gtk.main_quit)
+terminal.connect("window-title-changed", lambda _: window.set_title(terminal.get_window_title()))
 window.add(terminal); window.show_all(); window.move(0, 0)
 terminal.spawn_async(Vte.PtyFlags.DEFAULT, None, sys.argv[1:], None, GLib.SpawnFlags.SEARCH_PATH, None, None, -1, None, None)
 Gtk.main()
@@ -73,9 +74,20 @@ export class XTerminal implements AsyncDisposable {
     this.#children = children;
   }
 
-  /** Opens a terminal that runs a command, and gives it the focus. */
-  static async open(name: string, command: readonly string[]): Promise<XTerminal> {
-    const args = ["-displayfd", "1", "-screen", "0", "1000x700x24", "-nolisten", "tcp"];
+  /**
+   * Opens a terminal that runs a command, and gives it the focus.
+   *
+   * @param title What the command calls the window when it takes keys.
+   */
+  static async open(
+    name: string,
+    command: readonly string[],
+    title: string,
+  ): Promise<XTerminal> {
+    // Without -noreset the first client that leaves, an xdotool that looks for the window, takes the others with it;
+    // without -r a key that is let go late is repeated.
+    const screen = ["-screen", "0", "1000x700x24"];
+    const args = ["-displayfd", "1", ...screen, "-nolisten", "tcp", "-noreset", "-r"];
     const server = new Deno.Command("Xvfb", { args, stdout: "piped", stderr: "null" }).spawn();
     const { value } = await server.stdout.getReader().read();
     const display = `:${new TextDecoder().decode(value).trim()}`;
@@ -92,9 +104,14 @@ export class XTerminal implements AsyncDisposable {
     const opened = new XTerminal(display, [terminal, server]);
     let end = "";
     void terminal.status.then(({ code }) => end = `, which has ended with ${code}`);
-    const focus = ["search", "--onlyvisible", "--name", ".", "windowfocus"];
-    await poll(() => opened.#do(...focus), () => `a window of ${name}${end}`);
+    const find = ["search", "--onlyvisible", "--name", exactly(title), "windowfocus", "--sync"];
+    await poll(() => opened.#do(...find), () => `a window of ${name}${end}`);
     return opened;
+  }
+
+  /** Waits for a title of the window. */
+  async titled(title: string): Promise<void> {
+    await poll(() => this.#do("search", "--name", exactly(title)), () => `the title ${title}`);
   }
 
   /** Types a text. */
@@ -141,6 +158,11 @@ export class XTerminal implements AsyncDisposable {
       await child.status;
     }
   }
+}
+
+/** A regular expression, as xdotool takes it. */
+function exactly(title: string): string {
+  return `^${title.replaceAll(/[[\]]/g, "[$&]")}$`;
 }
 
 /** How many pixels of two captures differ. */

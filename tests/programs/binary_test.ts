@@ -16,6 +16,7 @@ import { STARTING } from "../conversations/starting.ts";
 import settings from "../../deno.json" with { type: "json" };
 import { type Binaries, findToolchain, makeBinaries, removeBinaries } from "../support/binaries.ts";
 import { MovingRoom } from "../support/moving_room.ts";
+import { NatsServer, NO_NATS } from "../support/nats.ts";
 import { NO_NETWORKS } from "../support/netns.ts";
 import { FROM_SOURCE, World } from "../support/programs.ts";
 import { Tmux, tmuxMissing } from "../support/tmux.ts";
@@ -101,6 +102,20 @@ test("compiled and script clients talk to each other over either server", async 
     await Promise.all([ann, bob].map((client) => client.leave()));
   }
 });
+
+test("a compiled server is one of a cluster", async ({ commands }) => {
+  await using nats = await NatsServer.start();
+  await using compiled = await World.open(commands);
+  await using script = await World.open(FROM_SOURCE);
+  const cluster = ["--cluster", nats.url];
+  const { port: here } = await compiled.server(cluster);
+  const { port: there } = await script.server(cluster);
+  const ann = await compiled.client("ann", { port: here });
+  const bob = await script.client("bob", { port: there });
+  await Promise.all([ann, bob].map((client) => client.waitFor("joined")));
+  await ann.chat("over NATS");
+  await bob.waitFor("chat", { nick: "ann", text: "over NATS", view: "same" });
+}, NO_NATS !== undefined);
 
 test("--version and --help print the same from a compiled program as from the script", async ({ commands }) => {
   await using compiled = await World.open(commands);

@@ -114,6 +114,7 @@ export class Requests {
     switch (event.event) {
       case "chat":
         if (this.ignores(event.fingerprint)) return false;
+        if (event.hearsay?.every((person) => this.ignores(person))) return false;
         if (event.private && !event.own) client.replyTo = event;
         return true;
       case "note":

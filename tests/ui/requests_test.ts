@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../../lib/base/errors.ts";
 import { STATUS } from "../../lib/protocol/frames.ts";
-import type { Person, Session, SessionEvent } from "../../lib/session/mod.ts";
+import type { ChatEvent, Person, Session, SessionEvent } from "../../lib/session/mod.ts";
 import { type Screen, UncertainReply } from "../../lib/ui/command_row.ts";
 import type { FaceContext } from "../../lib/ui/face.ts";
 import { MessageLog } from "../../lib/ui/message_log.ts";
@@ -175,6 +175,12 @@ Deno.test("Requests hides the messages of ignored people, also of those who have
   const hidden = requests.take("/ignore bob");
   assert.equal(hidden.lines, "messages from bob are hidden until you leave");
   assert.equal(requests.ignores("SHA256:bob"), true);
+  // What only they tell of others, too.
+  const told = (hearsay: string[]) => {
+    const carl = { ...chat(false), fingerprint: "SHA256:carl" } as ChatEvent;
+    return requests.observe({ ...carl, hearsay });
+  };
+  assert.deepEqual([told(["SHA256:bob"]), told(["SHA256:bob", "SHA256:dora"])], [false, true]);
   assert.equal(requests.observe(chat(true)), false);
   room.people = [];
   assert.equal(requests.take("/unignore bob").lines, "messages from bob are shown again");

@@ -34,6 +34,7 @@ import {
   makeTargetTable,
   OWN,
   type Results,
+  targetNames,
 } from "./report.ts";
 import {
   BARE,
@@ -67,8 +68,8 @@ const USAGE = `Usage: deno task bench [options]
   --json FILE      where the results go (dist/bench.json)
   --svg FILE       where the plot goes (dist/bench.svg)
   --check          compare with tests/bench/baseline.json: exit 1 when something got worse
-  --keep           write tests/bench/baseline.json and docs/bench.svg, and the tables of README.md
-                   and docs/performance.md
+  --keep           write tests/bench/baseline.json; without --parts, --only and --quick also
+                   docs/bench.svg and the tables of README.md and docs/performance.md
 
 SSH_CHAT names a binary of ssh-chat; HEARTH_SERVER and HEARTH_CLIENT compiled programs to measure.
 HEARTH_0_1 names a folder with the version before HEARTH/2: see README.`;
@@ -186,10 +187,11 @@ class Run {
     kind: ServerKind,
     { values, isFirst }: { values: Values; isFirst: boolean },
   ): Promise<void> {
-    const { scale } = this;
+    const isOwn = kind.name === OWN;
+    const scale = { ...this.scale, slowReader: this.scale.slowReader && isOwn };
     const options = { setup: { textBytes: 128, keyPem: this.#keys[0]! }, scale, values };
     await this.#attempt(kind, "room", (server) => measureRoom(server, options));
-    const takesLong = kind.speech === "hearth" || kind.speech === "lines";
+    const takesLong = kind.tls && (kind.speech === "hearth" || kind.speech === "lines");
     if (takesLong) await this.#attempt(kind, "texts", (it) => measureLongTexts(it, options));
     // One crowd tells: it is as large each time.
     if (isFirst) await this.#attempt(kind, "memory", (server) => measureMemory(server, options));
@@ -201,7 +203,7 @@ class Run {
       const work = (server: RunningServer) => measureRoomOf64({ ...product(server), seconds });
       if (isFirst) await this.#attempt(kind, "room64", work);
     }
-    if (kind.name === OWN) {
+    if (isOwn) {
       if (isFirst) {
         await this.#attempt(kind, "pipe", (server) => measurePipe(product(server)));
         for (const face of ["plain", "full"] as const) {
@@ -309,9 +311,13 @@ async function main(): Promise<number> {
   for (const line of results.missing) console.log(`not measured: ${line}`);
   if (flags.keep) {
     const kept = { ...readBaseline(), ...makeBaseline(results) };
-    await write(BASELINE, JSON.stringify(kept, null, 2) + "\n");
-    await write(`${ROOT}docs/bench.svg`, makePlot(results));
-    await fillDocuments(results);
+    const names = targetNames().filter((name) => name in kept);
+    const baseline = Object.fromEntries(names.map((name) => [name, kept[name]]));
+    await write(BASELINE, JSON.stringify(baseline, null, 2) + "\n");
+    if (!flags.parts && !flags.only && !flags.quick) {
+      await write(`${ROOT}docs/bench.svg`, makePlot(results));
+      await fillDocuments(results);
+    }
   }
   const measured = Object.values(results.rounds).flat().some((values) =>
     "flood.cpu_us" in values || "client.connected_ms" in values

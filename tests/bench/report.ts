@@ -134,13 +134,20 @@ export function dropLost(server: string, values: Values): string[] {
 /** The ratios that `--check` compares: name to median. */
 export type Baseline = Record<string, number>;
 
+const nameOf = (target: Target) => `${target.metric}${describe(target)}`;
+
+/** The names of all that can be kept. */
+export function targetNames(): string[] {
+  return TARGETS.map(nameOf);
+}
+
 /** What is kept of a run. */
 export function makeBaseline(results: Results): Baseline {
   const baseline: Baseline = {};
   for (const target of TARGETS) {
     const ratio = ratioOf(results, target);
     if (ratio) {
-      baseline[`${target.metric}${describe(target)}`] = Number(ratio.median.toPrecision(3));
+      baseline[nameOf(target)] = Number(ratio.median.toPrecision(3));
     }
   }
   return baseline;

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { NO_HOSTS_FILE, withHosts } from "../support/hosts_file.ts";
 import { NatsServer, NO_NATS } from "../support/nats.ts";
+import { SlowWay } from "../support/slow_way.ts";
 import { FROM_SOURCE, poll, type Program, World } from "../support/programs.ts";
 
 const options = {
@@ -32,10 +33,15 @@ class Town implements AsyncDisposable {
     this.nats = nats;
   }
 
-  static async found(nats: readonly NatsServer[], count: number): Promise<Town> {
+  /** @param ways Between each server and NATS; none by default. */
+  static async found(
+    nats: readonly NatsServer[],
+    count: number,
+    ways: readonly SlowWay[] = [],
+  ): Promise<Town> {
     const town = new Town(await World.open(FROM_SOURCE), nats);
     const addresses = Array.from({ length: count }, (_, i) => `127.0.0.${i + 1}`);
-    for (const address of addresses) await town.serve(address);
+    for (const [i, address] of addresses.entries()) await town.serve(address, ways[i]);
     for (const [i, address] of addresses.entries()) {
       // The own server first: the rest of the names lead to the others.
       const others = addresses.filter((it) => it !== address);
@@ -45,9 +51,9 @@ class Town implements AsyncDisposable {
     return town;
   }
 
-  async serve(address: string): Promise<Program> {
+  async serve(address: string, way?: SlowWay): Promise<Program> {
     const { world, nats, servers } = this;
-    const cluster = nats.map(({ url }) => url).join(",");
+    const cluster = way ? `nats://127.0.0.1:${way.port}` : nats.map(({ url }) => url).join(",");
     const start = async () => {
       const port = String(servers[0]?.port ?? 0);
       const server = world.start("server", {
@@ -211,3 +217,41 @@ Deno.test(
     await endOf(town, talking, "two servers killed, one stopped for 12 s");
   },
 );
+
+Deno.test(
+  "one of three servers is cut off from NATS, and not from its people",
+  options,
+  async () => {
+    const nats = await NatsServer.start();
+    const ways = [1, 2, 3].map(() => new SlowWay(nats.port));
+    try {
+      await using town = await Town.found([nats], 3, ways);
+      const talking = town.talk();
+      await pause(SECONDS / 6);
+      ways[1]!.isCut = true;
+      await town.servers[1]!.waitFor("cluster", { what: "bus-down" });
+      await town.servers[0]!.waitFor("cluster", { what: "relay-dead" });
+      await pause(SECONDS / 6);
+      ways[1]!.isCut = false;
+      await pause(SECONDS / 3);
+      await endOf(town, talking, "a server cut off from NATS");
+    } finally {
+      for (const way of ways) way[Symbol.dispose]();
+    }
+  },
+);
+
+Deno.test("four servers, 200 ms from NATS, and 1 % is held up", options, async () => {
+  const nats = await NatsServer.start();
+  const ways = [1, 2, 3, 4].map(() => new SlowWay(nats.port, { delayMs: 100, held: 10 }));
+  try {
+    await using town = await Town.found([nats], 4, ways);
+    const talking = town.talk();
+    await pause(SECONDS);
+    await endOf(town, talking, "200 ms and 1 %");
+    const gone = town.people.flatMap((person) => person.all("left"));
+    assert.deepEqual(gone, []);
+  } finally {
+    for (const way of ways) way[Symbol.dispose]();
+  }
+});

@@ -366,10 +366,10 @@ export class IncomingFiles {
     const { transfer } = incoming;
     switch (report.type) {
       case "progress":
-        transfer.progress(report.position);
-        if (report.position > 0) incoming.retryMs = FIRST_RETRY_MS;
+        this.#progress(incoming, report.position);
         break;
       case "pieces":
+        this.#progress(incoming, report.position);
         for (const frame of report.frames) {
           transfer.send({ type: "piece", id: incoming.offer.id, frame });
         }
@@ -389,6 +389,11 @@ export class IncomingFiles {
         this.#stopped(incoming, report);
     }
     return true;
+  }
+
+  #progress(incoming: IncomingOffer, position: number): void {
+    incoming.transfer.progress(position);
+    if (position > 0) incoming.retryMs = FIRST_RETRY_MS;
   }
 
   #stopped(

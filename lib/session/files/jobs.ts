@@ -44,8 +44,14 @@ export type JobReport =
   | { readonly type: "stopped"; readonly failure: Failure; readonly byOther: boolean }
   /** The way is gone, or unclear: the receiver has to answer again. */
   | { readonly type: "broken" }
-  /** Encoded frames, to be sent as PIECEs; after them, so many bytes have been read or written. */
-  | { readonly type: "pieces"; readonly frames: readonly Bytes[]; readonly position: number };
+  /** Encoded frames, to be sent as PIECEs at once; so many bytes have been read or written. */
+  | { readonly type: "pieces"; readonly frames: readonly Bytes[]; readonly position: number }
+  /** Those that were asked for, each with how many bytes have been read after it. */
+  | {
+    readonly type: "pulled";
+    readonly frames: readonly Bytes[];
+    readonly positions: readonly number[];
+  };
 
 /** Says what an error of the disk or of the other side means. */
 export function failureOf(error: unknown): Failure {

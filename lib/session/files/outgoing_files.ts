@@ -33,6 +33,8 @@ import { FileWindow } from "./window.ts";
 export const MAX_OUT = 4;
 /** PIECEs that are made before the event loop gets a turn. */
 const PIECES_PER_TURN = 4;
+/** Frames that are asked for at once, when fewer than half as many wait: an answer of the Worker takes a while. */
+const PULLED_FRAMES = 16;
 /** How soon to look again whether PIECEs may be sent. */
 const LOOK_AGAIN_MS = 5;
 /** After a break: when an offer is told again, at first and at most. */
@@ -103,6 +105,7 @@ export class OutgoingFiles {
         isStarting: false,
         isRelayed: false,
         isPulling: false,
+        ready: [],
         feed: new PieceFeed((frames) => context.jobs.take(job, frames)),
       };
       offer.transfers.set(person, out);
@@ -263,22 +266,35 @@ export class OutgoingFiles {
     const { transfer } = out;
     out.isRelayed = true;
     out.isPulling = false;
+    out.ready = [];
     this.#window.begin(transfer.options.job, transfer.position);
     transfer.become("relayed");
     this.pump();
   }
 
-  /** Asks for frames for the relay, each transfer in turn, while there is room for them. */
+  /** Sends frames through the relay, each transfer's in turn, while there is room for them, and asks for more. */
   pump(): void {
-    const { jobs, port } = this.#options.context;
+    const { jobs } = this.#options.context;
     for (const out of this.#byJob.values()) {
-      if (!out.isRelayed || out.isPulling) continue;
-      const count = Math.min(PIECES_PER_TURN, Math.floor(this.#window.room / MAX_PIECE_BYTES));
-      if (count < 1) return; // the next GOT makes room
-      if (!port.isIdle()) return this.#lookAgain();
+      if (!out.isRelayed) continue;
+      this.#sendReady(out);
+      if (out.isPulling || out.ready.length >= PULLED_FRAMES / 2) continue;
       out.isPulling = true;
-      void jobs.pull(out.transfer.options.job, count);
+      void jobs.pull(out.transfer.options.job, PULLED_FRAMES);
     }
+  }
+
+  #sendReady({ transfer, ready }: OutTransfer): void {
+    const { port, clock } = this.#options.context;
+    const { id, job } = transfer.options;
+    if (ready.length > 0 && !port.isIdle()) return this.#lookAgain();
+    for (let sent = 0; ready.length > 0 && sent < PIECES_PER_TURN; sent++) {
+      if (this.#window.room < MAX_PIECE_BYTES) return; // the next GOT makes room
+      const { frame, position } = ready.shift()!;
+      transfer.send({ type: "piece", id, frame });
+      this.#window.sent(job, position, clock.now());
+    }
+    if (ready.length > 0) this.#lookAgain();
   }
 
   #lookAgain(): void {
@@ -324,7 +340,12 @@ export class OutgoingFiles {
         transfer.progress(report.position);
         break;
       case "pieces":
-        this.#sendPieces(out, report);
+        for (const frame of report.frames) {
+          transfer.send({ type: "piece", id: transfer.options.id, frame });
+        }
+        break;
+      case "pulled":
+        this.#pulled(out, report);
         break;
       case "broken":
         this.#stopRunning(out);
@@ -368,16 +389,12 @@ export class OutgoingFiles {
     this.#ended(out);
   }
 
-  #sendPieces(
+  #pulled(
     out: OutTransfer,
-    { frames, position }: Extract<JobReport, { type: "pieces" }>,
+    { frames, positions }: Extract<JobReport, { type: "pulled" }>,
   ): void {
-    const { transfer } = out;
-    for (const frame of frames) {
-      transfer.send({ type: "piece", id: transfer.options.id, frame });
-    }
-    if (!out.isRelayed) return; // a STOP
-    this.#window.sent(transfer.options.job, position, this.#options.context.clock.now());
+    if (!out.isRelayed) return; // of an earlier way
+    for (const [i, frame] of frames.entries()) out.ready.push({ frame, position: positions[i]! });
     // Without frames the job has read everything, and waits for the receiver.
     if (frames.length > 0) out.isPulling = false;
     this.pump();
@@ -419,6 +436,7 @@ export class OutgoingFiles {
     const { job } = out.transfer.options;
     this.#window.end(job);
     out.isRelayed = out.isPulling = false;
+    out.ready = [];
     this.pump(); // others have its part of the window now
     if (!out.isRunning) return;
     out.isRunning = false;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { decodeHex, encodeUtf8 } from "../../base/bytes.ts";
+import { type Bytes, decodeHex, encodeUtf8 } from "../../base/bytes.ts";
 import type { Offer } from "../../protocol/file_messages.ts";
 import type { PieceFeed } from "./piece_feed.ts";
 import type { Have } from "./sink.ts";
@@ -38,6 +38,8 @@ export interface OutTransfer {
   isRelayed: boolean;
   /** Frames have been asked for and have not come yet. */
   isPulling: boolean;
+  /** Frames that came, and wait for their turn at the relay, each with how many bytes have been read after it. */
+  ready: { readonly frame: Bytes; readonly position: number }[];
   /** Brings what the receiver says through the relay to the job. */
   readonly feed: PieceFeed;
 }

@@ -120,8 +120,8 @@ export class ReceiveJob extends Job {
     }
     this.#toldPosition = position;
     this.#toldAt = clock.now();
-    report({ type: "progress", position });
-    this.send({ type: "got", total: position });
+    if (isDirect) report({ type: "progress", position });
+    this.send({ type: "got", total: position }); // through the relay it says where this is, too
   }
 
   protected override fill(): void {}

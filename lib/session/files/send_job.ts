@@ -85,17 +85,19 @@ export class SendJob extends Job {
   pull(count: number): void {
     if (this.isOver || this.isDirect) return;
     const frames: Bytes[] = [];
+    const positions: number[] = [];
     try {
       while (frames.length < count) {
         const frame = this.#next(this.#piece);
         if (frame === undefined) break;
         frames.push(encodeFileFrame(frame));
+        positions.push(this.position);
       }
     } catch (error) {
       return this.fail(error);
     }
     this.#owed = frames.length === 0 ? count : 0;
-    this.options.report({ type: "pieces", frames, position: this.position });
+    this.options.report({ type: "pulled", frames, positions });
   }
 
   protected override take(frame: FileFrame): void {

@@ -11,6 +11,8 @@ export const MAX_FILE_WINDOW_BYTES = 786_432;
 /** Beyond the shortest round trip: below the first the window grows, from the second on it shrinks. */
 const GROW_WITHIN_MS = 50;
 const SHRINK_FROM_MS = 100;
+/** So long the shortest round trip counts; then the way may be another one, or everything slower than it was. */
+const SHORTEST_MS = 10_000;
 
 interface Mark {
   readonly position: number;
@@ -28,6 +30,7 @@ interface Flight {
 export class FileWindow {
   #size = MIN_FILE_WINDOW_BYTES;
   #shortest = Infinity;
+  #measuredAt = -Infinity;
   /** GOTs for what was sent before this change nothing: the window was another one then. */
   #changedAt = -Infinity;
   readonly #flights = new Map<number, Flight>();
@@ -70,14 +73,25 @@ export class FileWindow {
 
   #adapt(sentAt: number, now: number): void {
     const roundTrip = now - sentAt;
-    this.#shortest = Math.min(this.#shortest, roundTrip);
+    if (roundTrip <= this.#shortest) {
+      this.#shortest = roundTrip;
+      this.#measuredAt = now;
+    }
     if (sentAt < this.#changedAt) return;
+    if (now - this.#measuredAt >= SHORTEST_MS) return this.#measureAnew(now);
     const delay = roundTrip - this.#shortest;
     const factor = delay <= GROW_WITHIN_MS ? 2 : delay >= SHRINK_FROM_MS ? 0.5 : 1;
     if (factor === 1) return;
     this.#changedAt = now;
     const size = Math.max(MIN_FILE_WINDOW_BYTES, this.#size * factor);
     this.#size = Math.min(MAX_FILE_WINDOW_BYTES, size);
+  }
+
+  /** What was under way delays the next round trip: with little under way it is the way's own. */
+  #measureAnew(now: number): void {
+    this.#changedAt = this.#measuredAt = now;
+    this.#size = MIN_FILE_WINDOW_BYTES;
+    this.#shortest = Infinity;
   }
 
   end(transfer: number): void {

@@ -25,7 +25,7 @@ export async function serveJobs(): Promise<void> {
     network: realNetwork,
     readInput: (into) => Deno.stdin.read(into),
     report(job, report) {
-      const memory = report.type === "pieces" ? report.frames.map(({ buffer }) => buffer) : [];
+      const memory = "frames" in report ? report.frames.map(({ buffer }) => buffer) : [];
       scope.postMessage({ type: "report", job, report }, memory);
     },
   });

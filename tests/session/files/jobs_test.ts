@@ -244,7 +244,7 @@ Deno.test("through the relay it goes as frames that are pulled", async () => {
   let outstanding = 0;
   for (let turn = 0; turn < 1000 && !rig.receiver.isOver; turn++) {
     rig.sender.pull(4);
-    const pieces = rig.sent.filter((report) => report.type === "pieces");
+    const pieces = rig.sent.filter((report) => report.type === "pulled");
     rig.sent.length = 0;
     for (const { frames } of pieces) {
       await rig.receiver.receive(frames.map((frame) => decodePiece(frame)!));

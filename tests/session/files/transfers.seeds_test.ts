@@ -19,6 +19,8 @@ import { Random } from "../../simulation/random.ts";
 await cipherReady();
 
 const SEEDS = 30;
+/** A planted fault is looked for in so many: most are found in the first ones. */
+const MAX_SEEDS = 300;
 const FAULTS = 14;
 const BYTES = new Uint8Array(700_000).map((_, i) => i * 7 + (i >> 8));
 const ACCEPT = { executable: false };
@@ -231,7 +233,7 @@ function replace<T extends object, Name extends keyof T & string>(
 
 for (const [name, plant] of Object.entries(FAULTS_PLANTED)) {
   Deno.test(`a planted fault is found: ${name}`, async () => {
-    for (let seed = 1; seed <= SEEDS; seed++) {
+    for (let seed = 1; seed <= MAX_SEEDS; seed++) {
       const story = new Story(seed);
       const takeOut = plant(story);
       try {
@@ -241,6 +243,6 @@ for (const [name, plant] of Object.entries(FAULTS_PLANTED)) {
         takeOut();
       }
     }
-    assert.fail(`not found in ${SEEDS} seeds`);
+    assert.fail(`not found in ${MAX_SEEDS} seeds`);
   });
 }

@@ -64,3 +64,22 @@ Deno.test("what was under way of a transfer that ended or began anew no longer c
   assert.equal(window.room, window.size);
   window.got(1, 60_000, 2);
 });
+
+Deno.test("a way that has become slower is measured anew after a while, with little under way", () => {
+  const window = new FileWindow();
+  const state = { position: 0, now: 0 };
+  window.begin(1, 0);
+  for (let i = 0; i < 5; i++) turn(window, state, 10);
+  assert.equal(window.size, MAX_FILE_WINDOW_BYTES);
+  const slowSince = state.now;
+  while (state.now - slowSince < 9800) turn(window, state, 200);
+  assert.equal(window.size, MIN_FILE_WINDOW_BYTES, "it delays what else is there");
+  turn(window, state, 200);
+  for (let i = 0; i < 5; i++) turn(window, state, 200);
+  assert.equal(window.size, MAX_FILE_WINDOW_BYTES, "it was not this transfer");
+  // What it delays itself is not taken for the way: it is measured with little of it under way.
+  const own = () => (window.size - MIN_FILE_WINDOW_BYTES) / 8000;
+  while (state.now - slowSince < 60_000) turn(window, state, 200 + own());
+  turn(window, state, 310);
+  assert.ok(window.size < MAX_FILE_WINDOW_BYTES);
+});

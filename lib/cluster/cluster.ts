@@ -6,7 +6,7 @@
  */
 
 import { BoundedMap } from "../base/bounded_map.ts";
-import { type Bytes, encodeHex } from "../base/bytes.ts";
+import { type Bytes, decodeUtf8, encodeHex, encodeUtf8 } from "../base/bytes.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "../base/clock.ts";
 import type { UsageError } from "../base/errors.ts";
 import {
@@ -15,16 +15,18 @@ import {
   FRAME,
   REASON,
   SID_BYTES,
+  VERB,
   WHY,
 } from "../protocol/frames.ts";
 import { FLUSH_MS } from "../protocol/limits.ts";
 import { cipherReady } from "../protocol/records.ts";
-import type { Application, Registry, Resident } from "../relay/mod.ts";
+import type { Application, Registry, RelaySide, Resident } from "../relay/mod.ts";
 import { costOf, type SendCredit } from "../transport/mod.ts";
 import type { Bus, BusHandlers, Entry } from "./bus.ts";
 import {
   encodeForwardedHead,
   encodeLeft,
+  encodeOrder,
   ENTRY,
   type EntryVisitor,
   forEachEntry,
@@ -34,6 +36,7 @@ import { Held } from "./held.ts";
 import { ClusterKeys, isForeign, RELAY_BYTES } from "./keys.ts";
 import { IncomingLink, type Opened, OutgoingLink, readSender } from "./link.ts";
 import { Lives } from "./lives.ts";
+import { ORDERS_KEY, SharedOrders } from "./orders.ts";
 import { type Remote, RemoteSource } from "./remote.ts";
 import { SharedRoom, type Surroundings } from "./shared_room.ts";
 import { digestFacts } from "./values.ts";
@@ -80,6 +83,8 @@ export interface ClusterState {
   readonly members: number;
   /** Rooms that have members somewhere. */
   readonly rooms: number;
+  /** Bytes that members here have sent and that wait elsewhere, as they are charged. */
+  readonly undelivered: number;
   /** Members from whom nothing is read, because a link is full; one may count for several links. */
   readonly held: number;
   readonly counts: Readonly<ClusterCounts>;
@@ -128,6 +133,9 @@ export class Cluster implements Registry {
   readonly #outgoing = new Map<string, OutgoingLink>();
   readonly #incoming = new Map<string, IncomingLink>();
   readonly #held: Held;
+  readonly #orders: SharedOrders;
+  /** The relay, once it is there. */
+  #side: RelaySide | undefined;
   /** The keys that the watch has told since it began; undefined once it has caught up. */
   #found: Set<string> | undefined;
   #hasCaughtUp = false;
@@ -154,10 +162,19 @@ export class Cluster implements Registry {
     this.#keys = new ClusterKeys(options.secret);
     this.#held = new Held(
       this.#clock,
-      (source, { body, from }) => this.#credit(source, from, costOf(FRAME.RECV, body.length)),
+      (pair, { body, from }) =>
+        this.#credit(pair.slice(0, SID_BYTES * 2), from, costOf(FRAME.RECV, body.length)),
     );
     this.#lives = this.#makeLives(digestFacts(options.capacity, options.joinKey));
     this.#around = this.#makeSurroundings();
+    this.#orders = new SharedOrders({
+      bus: this.#bus,
+      clock: this.#clock,
+      mayWrite: () => this.#around.mayWrite,
+      seal: (key, plain) => this.#seal(key, plain),
+      open: (key, value) => this.#keys.open(key, value),
+      onOrders: (orders) => this.#side?.adopt(orders),
+    });
   }
 
   /** What it is doing, in numbers. */
@@ -167,6 +184,7 @@ export class Cluster implements Registry {
       relays: leases.length + 1,
       members: leases.reduce((sum, { members }) => sum + members, this.#locals.size),
       rooms: this.#rooms.values().filter(({ size }) => size > 0).toArray().length,
+      undelivered: this.#outgoing.values().reduce((sum, { undelivered }) => sum + undelivered, 0),
       held: this.#outgoing.values().reduce((sum, { held }) => sum + held, 0),
       counts: { ...this.#counts },
     };
@@ -197,6 +215,7 @@ export class Cluster implements Registry {
     await this.#bus.flush();
     this.#isClosed = true;
     this.#held.clear();
+    this.#orders.close();
     for (const room of this.#rooms.values()) room.close();
     for (const link of this.#outgoing.values()) link.close();
     await this.#bus.close();
@@ -282,7 +301,8 @@ export class Cluster implements Registry {
   #takeEntry(entry: Entry): void {
     this.#found?.add(entry.key);
     if (this.#lives.take(entry)) return;
-    if (entry.key.startsWith("r.")) this.#room(entry.key).take(entry);
+    if (entry.key === ORDERS_KEY) this.#orders.take(entry);
+    else if (entry.key.startsWith("r.")) this.#room(entry.key).take(entry);
   }
 
   #caughtUp(): void {
@@ -290,6 +310,7 @@ export class Cluster implements Registry {
     this.#found = undefined;
     this.#lives.caughtUp(found);
     for (const [key, room] of this.#rooms) if (!found.has(key)) void room.confirm();
+    void this.#orders.caughtUp(found.has(ORDERS_KEY));
     if (this.#hasCaughtUp) return;
     this.#hasCaughtUp = true;
     this.#lives.start();
@@ -345,6 +366,7 @@ export class Cluster implements Registry {
 
   #pumpAll(): void {
     for (const room of [...this.#rooms.values()]) room.pump();
+    void this.#orders.write();
   }
 
   join(member: Resident, application: Application): void {
@@ -354,7 +376,7 @@ export class Cluster implements Registry {
     room.join(member, {
       admit: (others) => {
         application.admit(others);
-        for (const source of this.#held.sources()) this.#retry(source);
+        this.#retry(sid);
       },
       refuse: (reason) => {
         this.#locals.delete(sid);
@@ -368,6 +390,40 @@ export class Cluster implements Registry {
     const room = this.#locals.get(sid)?.room;
     this.#locals.delete(sid);
     room?.leave(member, why);
+  }
+
+  // --- Operators ---
+
+  serve(relay: RelaySide): void {
+    this.#side = relay;
+    this.#orders.begin(relay.orders);
+  }
+
+  kick(fingerprint: Uint8Array): boolean {
+    this.#tellAll(encodeOrder(VERB.KICK, fingerprint)); // for applicants
+    return [...this.#rooms.values()].filter((room) => room.kick(fingerprint)).length > 0;
+  }
+
+  ban(name: string, until: number | undefined): void {
+    this.#orders.ban(name, until);
+  }
+
+  setMotd(text: string): void {
+    this.#orders.setMotd(text);
+  }
+
+  announce(text: string): void {
+    this.#tellAll(encodeOrder(VERB.ANNOUNCE, encodeUtf8(text)));
+  }
+
+  #tellAll(entry: Bytes): void {
+    for (const relay of this.#lives.others) this.#linkTo(relay)?.tell(entry);
+  }
+
+  /** An operator elsewhere has said something, of which the bucket says nothing. */
+  #obey(verb: number, argument: Uint8Array): void {
+    if (verb === VERB.KICK) this.#side?.remove(argument);
+    else if (verb === VERB.ANNOUNCE) this.#side?.announce(decodeUtf8(argument));
   }
 
   // --- To other relays ---
@@ -485,11 +541,12 @@ export class Cluster implements Registry {
       forwarded: (type, source, body) => {
         const sid = encodeHex(source);
         if (type === ENTRY.CAST) this.#deliverCast(sid, from, body);
-        else if (this.#held.has(sid)) this.#hold(sid, from, body);
+        else if (this.#held.has(pairOf(sid, body))) this.#hold(sid, from, body);
         else this.#deliver(sid, from, body);
       },
       left: (sid, why) => this.#takeLeft(encodeHex(sid), why, from),
       credit: (source, bytes) => this.#outgoing.get(from)?.takeCredit(encodeHex(source), bytes),
+      order: (verb, argument) => this.#obey(verb, argument),
       ask: onAsk,
     };
   }
@@ -513,16 +570,16 @@ export class Cluster implements Registry {
     this.#source(sid, from).take(cost, () => {});
   }
 
+  /** Somebody is known now, or here. */
   #retry(sid: string): void {
-    for (const { body, from } of this.#held.take(sid)) {
-      if (this.#held.has(sid)) this.#hold(sid, from, body);
-      else this.#deliver(sid, from, body);
+    for (const pair of this.#held.pairsOf(sid)) {
+      const source = pair.slice(0, SID_BYTES * 2);
+      for (const { body, from } of this.#held.take(pair)) this.#deliver(source, from, body);
     }
   }
 
   #hold(sid: string, from: string, body: Uint8Array): void {
-    if (this.#held.add(sid, { body: body.slice(), from })) return;
-    this.#credit(sid, from, costOf(FRAME.RECV, body.length));
+    this.#held.add(pairOf(sid, body), { body: body.slice(), from });
   }
 
   /** A SEND of a member of another relay. */
@@ -558,4 +615,9 @@ export class Cluster implements Registry {
       this.#counts.received++;
     }
   }
+}
+
+/** From whom to whom a SEND is, as {@linkcode Held} has it. */
+function pairOf(source: string, body: Uint8Array): string {
+  return source + encodeHex(body.subarray(0, SID_BYTES));
 }

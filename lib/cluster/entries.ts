@@ -36,6 +36,8 @@ export const ENTRY = {
   LOST: 6,
   /** u16 length || source sid(8) || body of the CAST, with the entries of members there alone. */
   CAST: 7,
+  /** u16 length || verb || argument, as in ADMIN, §5: what an operator elsewhere has said. */
+  ADMIN: 8,
   /** Asks for a GOT. */
   ASK: 9,
 } as const;
@@ -89,11 +91,19 @@ export function encodePosition(type: number, { epoch, seq }: Position): Bytes {
   return entry;
 }
 
+/** @param argument Of the verb, as in ADMIN, §5. */
+export function encodeOrder(verb: number, argument: Uint8Array): Bytes {
+  const head = Uint8Array.of(ENTRY.ADMIN, 0, 0, verb);
+  writeU16(head, 1, 1 + argument.length);
+  return concat(head, argument);
+}
+
 /** What is done with entries; byte strings share the message's memory. */
 export interface EntryVisitor {
   forwarded(type: number, source: Uint8Array, body: Uint8Array): void;
   left(sid: Uint8Array, why: number): void;
   credit(source: Uint8Array, bytes: number): void;
+  order(verb: number, argument: Uint8Array): void;
   ask(): void;
 }
 
@@ -108,6 +118,7 @@ function lengthOf(entries: Uint8Array, offset: number): number {
   switch (entries[offset]) {
     case ENTRY.SEND:
     case ENTRY.CAST:
+    case ENTRY.ADMIN:
       if (offset + SID_AT > entries.length) throw new ProtocolError("bad-length");
       return SID_AT + readU16(entries, offset + 1);
     case ENTRY.LEFT:
@@ -171,6 +182,9 @@ function visit(entry: Uint8Array, visitor: EntryVisitor): void {
       return visitor.left(entry.subarray(1, LEFT_BYTES - 1), entry[LEFT_BYTES - 1]!);
     case ENTRY.CREDIT:
       return visitor.credit(entry.subarray(1, 1 + SID_BYTES), readU32(entry, 1 + SID_BYTES));
+    case ENTRY.ADMIN:
+      if (entry.length <= SID_AT) throw new ProtocolError("bad-length");
+      return visitor.order(entry[SID_AT]!, entry.subarray(SID_AT + 1));
     case ENTRY.ASK:
       return visitor.ask();
   }

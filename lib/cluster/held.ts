@@ -7,9 +7,9 @@
 import type { Bytes } from "../base/bytes.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 
-/** How long they wait, and how many bytes of one sender and of all. */
+/** How long they wait, and how many bytes from one member to another and of all. */
 const HELD_MS = 2_000;
-const MAX_SOURCE_BYTES = 64 * 1024;
+const MAX_PAIR_BYTES = 64 * 1024;
 const MAX_BYTES = 4 * 1024 * 1024;
 /** Charged for each besides its body. */
 const COUNTED_BYTES = 256;
@@ -27,61 +27,69 @@ interface Waiting {
   readonly timer: Timer;
 }
 
-/** What waits, by the sid of its sender in hex. */
+/** What waits, by the sids of sender and receiver in hex, one after the other. */
 export class Held {
   readonly #clock: Clock;
-  readonly #drop: (source: string, send: HeldSend) => void;
+  readonly #drop: (pair: string, send: HeldSend) => void;
   readonly #waiting = new Map<string, Waiting>();
   #bytes = 0;
 
   /** @param drop Called with each that has waited for too long. */
-  constructor(clock: Clock, drop: (source: string, send: HeldSend) => void) {
+  constructor(clock: Clock, drop: (pair: string, send: HeldSend) => void) {
     this.#clock = clock;
     this.#drop = drop;
   }
 
-  /** Whether something of a sender waits, so that what follows has to wait, too. */
-  has(source: string): boolean {
-    return this.#waiting.has(source);
+  /** Whether something from one to the other waits, so that what follows has to wait, too. */
+  has(pair: string): boolean {
+    return this.#waiting.has(pair);
   }
 
-  /** @returns False if it is too much: it does not wait. */
-  add(source: string, send: HeldSend): boolean {
-    const bytes = send.body.length + COUNTED_BYTES;
-    const waiting = this.#waiting.get(source) ?? this.#begin(source);
-    if (waiting.bytes + bytes > MAX_SOURCE_BYTES || this.#bytes + bytes > MAX_BYTES) return false;
+  /** Lets one wait; where that is too much, what came first between the two is dropped, so that nothing is missing later. */
+  add(pair: string, send: HeldSend): void {
+    const waiting = this.#waiting.get(pair) ?? this.#begin(pair);
+    this.#count(waiting, send, 1);
     waiting.sends.push(send);
+    while (waiting.bytes > MAX_PAIR_BYTES || this.#bytes > MAX_BYTES && waiting.bytes > 0) {
+      const first = waiting.sends.shift()!;
+      this.#count(waiting, first, -1);
+      this.#drop(pair, first);
+    }
+  }
+
+  #count(waiting: Waiting, { body }: HeldSend, sign: number): void {
+    const bytes = sign * (body.length + COUNTED_BYTES);
     waiting.bytes += bytes;
     this.#bytes += bytes;
-    return true;
   }
 
-  #begin(source: string): Waiting {
+  #begin(pair: string): Waiting {
     const timer = this.#clock.after(HELD_MS, () => {
-      for (const send of this.take(source)) this.#drop(source, send);
+      for (const send of this.take(pair)) this.#drop(pair, send);
     });
     const waiting: Waiting = { sends: [], bytes: 0, timer };
-    this.#waiting.set(source, waiting);
+    this.#waiting.set(pair, waiting);
     return waiting;
   }
 
-  /** What waits of a sender, which waits no longer. */
-  take(source: string): HeldSend[] {
-    const waiting = this.#waiting.get(source);
+  /** What waits from one to the other, and waits no longer. */
+  take(pair: string): HeldSend[] {
+    const waiting = this.#waiting.get(pair);
     if (!waiting) return [];
-    this.#waiting.delete(source);
+    this.#waiting.delete(pair);
     this.#clock.cancel(waiting.timer);
     this.#bytes -= waiting.bytes;
     return waiting.sends;
   }
 
-  /** The senders of what waits. */
-  sources(): string[] {
-    return [...this.#waiting.keys()];
+  /** Those between whom something waits, of which somebody is one. */
+  pairsOf(sid: string): string[] {
+    return this.#waiting.keys().filter((pair) => pair.startsWith(sid) || pair.endsWith(sid))
+      .toArray();
   }
 
   /** Forgets everything. */
   clear(): void {
-    for (const source of this.sources()) this.take(source);
+    for (const pair of this.#waiting.keys()) this.take(pair);
   }
 }

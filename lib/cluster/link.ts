@@ -136,6 +136,11 @@ export class OutgoingLink {
     return this.#held.size;
   }
 
+  /** What members are charged that was neither written nor dropped there. */
+  get undelivered(): number {
+    return this.#outstanding.values().reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   /** Bytes that were sent and not taken, with what is counted for each entry. */
   get windowBytes(): number {
     return this.#window;

@@ -80,7 +80,11 @@ export class Lives {
   #revision: number | undefined;
   /** Since when the leases of others are watched without a break. */
   #watchedSince = Infinity;
-  #isRenewing = false;
+  /** Renewals under way: one that is not answered does not keep the next one waiting. */
+  readonly #renewals = new Set<Promise<void>>();
+  #renewalCount = 0;
+  /** The number of the last that was answered well. */
+  #lastRenewal = 0;
   #isClosed = false;
   #timers = new Map<string, Timer>();
 
@@ -93,6 +97,11 @@ export class Lives {
   /** R of this relay, in hex. */
   get relay(): string {
     return this.#relay;
+  }
+
+  /** R of the others that live, in hex. */
+  get others(): string[] {
+    return [...this.#others.keys()];
   }
 
   /** What the others that live say of themselves. */
@@ -125,9 +134,9 @@ export class Lives {
 
   /** Begins to renew the own lease, and to look after the others. Call it once the watch has caught up. */
   start(): void {
-    this.#repeat("renew", LEASE_RENEW_MS, () => void this.#renew());
+    this.#repeat("renew", LEASE_RENEW_MS, () => this.#renew());
     this.#repeat("probe", PROBE_MS, () => this.#probe());
-    void this.#renew();
+    this.#renew();
   }
 
   #repeat(name: string, delay: number, action: () => void): void {
@@ -148,30 +157,34 @@ export class Lives {
     this.#relay = relay;
     this.#revision = undefined;
     this.#failed();
-    if (this.#timers.size > 0) void this.#renew();
+    if (this.#timers.size > 0) this.#renew();
   }
 
   /** The bus is connected again. */
   up(): void {
     this.#watchedSince = Infinity;
-    if (this.#timers.size > 0) void this.#renew();
+    if (this.#timers.size > 0) this.#renew();
   }
 
   // --- The own lease ---
 
-  async #renew(): Promise<void> {
+  #renew(): void {
+    if (this.#isClosed || !this.#options.bus.isUp) return this.#failed();
+    const renewal = this.#write(++this.#renewalCount)
+      .finally(() => this.#renewals.delete(renewal));
+    this.#renewals.add(renewal);
+  }
+
+  async #write(number: number): Promise<void> {
     const { bus } = this.#options;
-    if (this.#isRenewing || this.#isClosed || !bus.isUp) return this.#failed();
-    this.#isRenewing = true;
     const relay = this.#relay;
     const key = PREFIX + relay;
     const written = await bus.write(key, this.#ownLease(key), this.#revision ?? 0);
-    this.#isRenewing = false;
-    if (this.#isClosed) return;
-    if (relay !== this.#relay) return void this.#renew();
-    if (written.type === "written") return this.#renewed(written.revision);
+    if (relay !== this.#relay) return;
+    if (written.type === "written") return this.#renewed(written.revision, number);
+    if (this.#isClosed || number < this.#lastRenewal) return;
     this.#failed();
-    if (written.type === "conflict") return await this.#findOwn(key);
+    if (written.type === "conflict") return await this.#findOwn(key, number);
     // It may be there, and be taken away before the next try, which would write it anew: R would be dead and alive.
     if (this.#revision === undefined) this.#options.onFenced();
   }
@@ -180,9 +193,12 @@ export class Lives {
     this.#watchedSince = Infinity;
   }
 
-  #renewed(revision: number): void {
+  #renewed(revision: number, number: number): void {
     const isFirst = this.#revision === undefined;
+    if (revision <= (this.#revision ?? 0)) return;
     this.#revision = revision;
+    this.#lastRenewal = Math.max(this.#lastRenewal, number);
+    if (this.#isClosed) return;
     if (this.#watchedSince === Infinity) this.#watchedSince = this.#options.clock.now();
     if (isFirst) this.#options.onLease();
     this.#options.onNews();
@@ -196,10 +212,10 @@ export class Lives {
   }
 
   /** The own lease is not what was expected: an earlier write was not answered, or somebody took it away. */
-  async #findOwn(key: string): Promise<void> {
+  async #findOwn(key: string, number: number): Promise<void> {
     const entry = await this.#options.bus.get(key);
     if (!entry || this.#isClosed || key !== PREFIX + this.#relay) return;
-    if (entry.value && this.#read(entry)) this.#renewed(entry.revision);
+    if (entry.value && this.#read(entry)) this.#renewed(entry.revision, number);
     else this.#options.onFenced();
   }
 
@@ -208,6 +224,7 @@ export class Lives {
   /** A lease has changed, or was found. @returns Whether the entry is one. */
   take(entry: Entry): boolean {
     if (!entry.key.startsWith(PREFIX)) return false;
+    if (this.#isClosed) return true;
     const relay = entry.key.slice(PREFIX.length);
     if (relay === this.#relay) this.#takeOwn(entry);
     else if (entry.value === undefined) this.#die(relay);
@@ -218,7 +235,7 @@ export class Lives {
   #takeOwn({ value, revision }: Entry): void {
     if (this.#isClosed) return; // this relay has taken its lease away itself
     const isGone = value === undefined && this.#revision !== undefined && revision > this.#revision;
-    if (isGone && !this.#isRenewing) this.#options.onFenced();
+    if (isGone) this.#options.onFenced();
   }
 
   #takeLease(relay: string, entry: Entry): void {
@@ -354,17 +371,13 @@ export class Lives {
     if (entry && !this.#isClosed) this.take(entry);
   }
 
-  /** Takes the own lease away: this relay ends. */
+  /** Takes the own lease away, and does nothing more: this relay ends. */
   async resign(): Promise<void> {
-    this.close();
-    if (this.#revision === undefined) return;
-    await this.#options.bus.write(PREFIX + this.#relay, undefined, this.#revision);
-  }
-
-  /** Does nothing more. */
-  close(): void {
     this.#isClosed = true;
     for (const timer of this.#timers.values()) this.#options.clock.cancel(timer);
     this.#timers.clear();
+    await Promise.all(this.#renewals); // they may change the revision
+    if (this.#revision === undefined) return;
+    await this.#options.bus.write(PREFIX + this.#relay, undefined, this.#revision);
   }
 }

@@ -39,6 +39,8 @@ interface Local {
   readonly member: Resident;
   /** Undefined once it was admitted. */
   application: Application | undefined;
+  /** The sid of the same client process, in the roster that was known when it came. */
+  readonly before: string | undefined;
 }
 
 /** A member of which the ones here know. */
@@ -84,6 +86,8 @@ interface Plan extends RosterValue {
   readonly isOwn: boolean;
   /** Those for whom there is no room. */
   readonly full: readonly Local[];
+  /** Those whose client has come elsewhere since. */
+  readonly late: readonly Local[];
 }
 
 /** One room, on all relays. */
@@ -105,6 +109,8 @@ export class SharedRoom {
   readonly #shown = new Map<string, Shown>();
   /** Why those left who were here. */
   readonly #departed = new BoundedMap<string, number>(MAX_DEPARTED);
+  /** Members of other relays whom an operator here has removed, by sid. */
+  readonly #kicked = new Set<string>();
   /** Whose LEFT is on its way, and until when it is waited for. */
   readonly #awaited = new Map<string, number>();
   #isWriting = false;
@@ -146,7 +152,8 @@ export class SharedRoom {
       this.#locals.delete(sid);
       local.application.refuse(REASON.REPLACED);
     }
-    this.#locals.set(member.sid, { member, application });
+    const before = this.#known.entries.find((entry) => isSame(entry, member))?.sid;
+    this.#locals.set(member.sid, { member, application, before });
     this.pump();
   }
 
@@ -158,10 +165,15 @@ export class SharedRoom {
     if (this.#shown.delete(sid)) {
       this.#around.setGone(sid);
       if (!member.room.isClosing) this.#broadcast(encodeFrame({ type: "left", sid, why }));
-      this.#around.left(sid, why, new Set(this.#shown.values().map(({ relay }) => relay)));
+      this.#tellRelays(sid, why);
     }
     if (this.#locals.size === 0) this.#hideAll();
     this.pump();
+  }
+
+  /** Others wait for this, which comes behind what that member sent last. */
+  #tellRelays(sid: string, why: number): void {
+    this.#around.left(sid, why, new Set(this.#shown.values().map(({ relay }) => relay)));
   }
 
   #hideAll(): void {
@@ -178,6 +190,16 @@ export class SharedRoom {
     if (shown?.relay !== relay) return;
     this.#remove(shown, why);
     this.#apply();
+  }
+
+  /** Removes an identity from all other relays. @returns Whether it is in the roster. */
+  kick(fingerprint: Uint8Array): boolean {
+    const found = this.#known.entries.filter((entry) => equalBytes(entry.fingerprint, fingerprint));
+    for (const { sid, relay } of found) {
+      if (relay !== this.#around.relay) this.#kicked.add(sid);
+    }
+    this.pump();
+    return found.length > 0;
   }
 
   /** This relay was taken for dead: everybody here has to come again. */
@@ -244,6 +266,9 @@ export class SharedRoom {
     this.#known = known;
     this.#expected = revision;
     this.#revision = Math.max(this.#revision, revision);
+    for (const sid of this.#kicked) {
+      if (!known.entries.some((entry) => entry.sid === sid)) this.#kicked.delete(sid);
+    }
     this.#around.clock.cancel(this.#emptyTimer);
     const isEmpty = this.#isThere && known.entries.length === 0;
     this.#emptyTimer = isEmpty
@@ -262,7 +287,9 @@ export class SharedRoom {
     const missing = [...this.#shown.values()].filter(({ sid }) => !present.has(sid));
     if (this.#awaitsLastWords(missing)) return;
     for (const shown of missing) {
-      this.#remove(shown, this.#goneOf(shown.sid)?.why ?? WHY.LOST);
+      const gone = this.#goneOf(shown.sid);
+      this.#remove(shown, gone?.why ?? WHY.LOST);
+      if (gone?.by === own && shown.relay === own) this.#tellRelays(shown.sid, gone.why);
     }
     for (const { sid, why } of this.#known.gone) {
       const local = this.#locals.get(sid); // an applicant that was in the roster, unheard of here
@@ -339,20 +366,29 @@ export class SharedRoom {
       if (relay === own && !this.#locals.has(sid)) {
         removed.push({ sid, why: this.#departed.get(sid) ?? WHY.LOST, by: own });
       } else if (relay !== own && isDead(relay)) removed.push({ sid, why: WHY.LOST, by: own });
-      else {
+      else if (this.#kicked.has(sid)) {
+        removed.push({ sid, why: WHY.REMOVED, by: own });
+        isOwn = false;
+      } else {
         if (!isAlive(relay)) ask(relay);
         entries.push(entry);
       }
     }
     const full: Local[] = [];
+    const late: Local[] = [];
     let added = 0;
     for (const [sid, local] of this.#locals) {
       if (!local.application || entries.some((entry) => entry.sid === sid)) continue;
       const { fingerprint, instance } = local.member;
       const old = entries.findIndex((entry) => isSame(entry, local.member));
       if (old >= 0) {
-        const [replaced] = entries.splice(old, 1);
-        removed.push({ sid: replaced!.sid, why: WHY.REPLACED, by: own });
+        const { sid } = entries[old]!;
+        if (sid !== local.before) {
+          late.push(local);
+          continue;
+        }
+        entries.splice(old, 1);
+        removed.push({ sid, why: WHY.REPLACED, by: own });
         isOwn = false;
       } else if (entries.length >= capacity) {
         full.push(local);
@@ -367,6 +403,7 @@ export class SharedRoom {
       isChanged: added + removed.length > 0 || this.#isDamaged && this.#locals.size > 0,
       isOwn,
       full,
+      late,
     };
   }
 
@@ -379,8 +416,8 @@ export class SharedRoom {
   }
 
   get #needsWork(): boolean {
-    const { isChanged, full } = this.#plan();
-    return isChanged || full.length > 0;
+    const { isChanged, full, late } = this.#plan();
+    return isChanged || full.length + late.length > 0;
   }
 
   async #write(): Promise<void> {
@@ -388,6 +425,8 @@ export class SharedRoom {
     await new Promise<void>((resolve) => this.#around.defer(resolve));
     while (this.#around.mayWrite) {
       const plan = this.#plan();
+      // A client tries again, and then it is known what it replaces.
+      this.#refuseAll(plan.late, REASON.SHUTTING_DOWN);
       if (plan.isChanged) await this.#try(plan);
       else if (plan.full.length > 0) await this.#refuse(plan.full);
       else break;
@@ -409,22 +448,22 @@ export class SharedRoom {
       this.#isDamaged = false;
       this.#set(mayPurge ? NOBODY : plan, written.revision);
     }
-    this.#refuseAll(plan.full); // by what was just written
+    this.#refuseAll(plan.full, REASON.FULL); // by what was just written
   }
 
   /** Nobody is refused by what may be old. */
   async #refuse(full: readonly Local[]): Promise<void> {
     const entry = await this.#around.bus.get(this.key);
     if (!entry) return await this.#pause(PAUSE_MS);
-    if (!this.#learn(entry)) this.#refuseAll(full);
+    if (!this.#learn(entry)) this.#refuseAll(full, REASON.FULL);
   }
 
-  #refuseAll(full: readonly Local[]): void {
-    for (const { member: { sid } } of full) {
+  #refuseAll(locals: readonly Local[], reason: number): void {
+    for (const { member: { sid } } of locals) {
       const application = this.#locals.get(sid)?.application;
       if (!application) continue;
       this.#locals.delete(sid);
-      application.refuse(REASON.FULL);
+      application.refuse(reason);
     }
   }
 

@@ -34,11 +34,13 @@ export type OperatorEvent =
 interface OperatorActions {
   /** Removes all connections of an identity; returns whether there were any. */
   kick(fingerprint: Uint8Array): boolean;
-  /** Sends a frame to every member of every room. */
-  broadcast(frame: Uint8Array): void;
+  /** Tells every member of every room, elsewhere too. */
+  announce(text: string): void;
   report(event: OperatorEvent): void;
   /** Keeps a ban for later runs, or no longer. @param fingerprint `SHA256:…`. */
   keepBan(fingerprint: string, ban: KeptBan | undefined): void;
+  /** A message of the day was set by a command. */
+  keepMotd(text: string): void;
 }
 
 /** Options of {@linkcode Operators}. */
@@ -90,6 +92,11 @@ export class Operators {
     this.#motd = text === "" ? undefined : encodeNotice(NOTICE.MESSAGE_OF_THE_DAY, text);
   }
 
+  /** The bans, of which some may have ended. */
+  get bans(): ReadonlyMap<string, KeptBan> {
+    return this.#bans;
+  }
+
   /** Replaces the bans. */
   setBans(bans: readonly KeptBan[]): void {
     this.#bans.clear();
@@ -137,11 +144,12 @@ export class Operators {
       case "bans":
         return { status: STATUS.DONE, data: encodeBans(this.#listBans()) };
       case "announce":
-        this.#actions.broadcast(encodeNotice(NOTICE.ANNOUNCEMENT, request.text));
+        this.#actions.announce(request.text);
         this.#actions.report({ event: "announced", operator });
         return { status: STATUS.DONE };
       case "motd":
         this.setMotd(request.text);
+        this.#actions.keepMotd(request.text);
         this.#actions.report({ event: "motd", operator });
         return { status: STATUS.DONE };
     }
@@ -195,6 +203,11 @@ export class Operators {
       if (!this.isBanned(name)) this.#bans.delete(name);
     }
   }
+}
+
+/** Encodes an announcement, §5. */
+export function encodeAnnouncement(text: string): Bytes {
+  return encodeNotice(NOTICE.ANNOUNCEMENT, text);
 }
 
 function encodeNotice(what: number, text: string): Bytes {

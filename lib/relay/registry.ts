@@ -40,6 +40,26 @@ export interface Application {
   refuse(reason: number): void;
 }
 
+/** What operators have set. */
+export interface Orders {
+  /** Fingerprints as `SHA256:…`, and until when, in ms since 1970. */
+  readonly bans: ReadonlyMap<string, number>;
+  /** The message of the day; empty for none. */
+  readonly motd: string;
+}
+
+/** What a relay does for its registry. */
+export interface RelaySide {
+  /** What is set here at the start. */
+  readonly orders: Orders;
+  /** Takes over what operators have set, here or elsewhere. */
+  adopt(orders: Orders): void;
+  /** Ends the connections of an identity here, members and applicants. */
+  remove(fingerprint: Uint8Array): void;
+  /** Tells all members here what an operator elsewhere has announced. */
+  announce(text: string): void;
+}
+
 /**
  * Keeps the rooms of all relays, and reaches their members. It tells the members of this relay who JOINED and who LEFT, and
  * ends the connections of those who have to go; the relay tells them nothing else of each other.
@@ -53,4 +73,14 @@ export interface Registry {
   send(from: Resident, body: Uint8Array): void;
   /** The entries of a CAST that are for nobody who is here. @param entries Of 69 bytes; copied, as is `common`. */
   cast(from: Resident, entries: readonly Uint8Array[], common: Uint8Array): void;
+  /** The relay is there. Called once, before all others. */
+  serve(relay: RelaySide): void;
+  /** Removes an identity everywhere else, applicants as well. @returns Whether it is a member anywhere. */
+  kick(fingerprint: Uint8Array): boolean;
+  /** An operator here has banned somebody, until a time in ms since 1970, or no longer. @param name `SHA256:…`. */
+  ban(name: string, until: number | undefined): void;
+  /** An operator here has set the message of the day. */
+  setMotd(text: string): void;
+  /** An operator here has announced something. */
+  announce(text: string): void;
 }

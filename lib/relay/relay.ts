@@ -37,9 +37,10 @@ import { makeSessionKey, type SessionKey } from "../protocol/session_key.ts";
 import type { Whereabouts } from "../protocol/succession.ts";
 import type { KeptBan } from "./ban_file.ts";
 import { type Admin, type Admission, ClientConnection, type Join } from "./client_connection.ts";
-import { Operators } from "./operators.ts";
+import { encodeAnnouncement, Operators } from "./operators.ts";
 import { PasswordCheck } from "./password_check.ts";
 import { PendingClients } from "./pending.ts";
+import { RelayOrders } from "./relay_orders.ts";
 import type { Attendee } from "./registry.ts";
 import type { RelayOptions } from "./relay_options.ts";
 import { measure, type RelayState } from "./relay_state.ts";
@@ -111,13 +112,29 @@ export class Relay {
       bans: options.bans ?? [],
       actions: {
         kick: (fingerprint) => this.#kick(fingerprint),
-        broadcast: (frame) => {
-          for (const member of this.#rooms.members()) member.connection.send(frame);
+        announce: (text) => {
+          this.#announce(text);
+          options.registry?.announce(text);
         },
         report: (event) => this.#report(event),
-        keepBan: (fingerprint, ban) => options.keepBan?.(fingerprint, ban),
+        keepBan: (fingerprint, ban) => {
+          options.keepBan?.(fingerprint, ban);
+          options.registry?.ban(fingerprint, ban?.until);
+        },
+        keepMotd: (text) => options.registry?.setMotd(text),
       },
     });
+    options.registry?.serve(
+      new RelayOrders(this.#operators, {
+        by: encodeFingerprint(options.key.publicKey.fingerprint),
+        clock: this.#clock,
+        motd: options.motd ?? "",
+        keepBan: (fingerprint, ban) => options.keepBan?.(fingerprint, ban),
+        adopted: () => this.#removeUnwanted(),
+        remove: (fingerprint) => void this.#removeHere(fingerprint),
+        announce: (text) => this.#announce(text),
+      }),
+    );
     const { key, primitives } = options;
     this.#session = makeSessionKey(key, {
       random: this.#random,
@@ -445,8 +462,19 @@ export class Relay {
     member.connection.sendResult(encodeFrame({ type: "result", request, status, data }));
   }
 
-  /** Removes all members with a fingerprint, and those whose JOIN is being answered. */
+  /** Tells all members here. */
+  #announce(text: string): void {
+    const frame = encodeAnnouncement(text);
+    for (const member of this.#rooms.members()) member.connection.send(frame);
+  }
+
   #kick(fingerprint: Uint8Array): boolean {
+    const wasHere = this.#removeHere(fingerprint);
+    return this.#options.registry?.kick(fingerprint) || wasHere;
+  }
+
+  /** Removes all members with a fingerprint, and those whose JOIN is being answered; returns whether there were any. */
+  #removeHere(fingerprint: Uint8Array): boolean {
     const members = this.#rooms.withFingerprint(fingerprint);
     for (const member of members) this.#dismiss(member, WHY.REMOVED, REASON.REMOVED);
     const joining = [...this.#pending].filter((client) =>
@@ -461,9 +489,10 @@ export class Relay {
     this.#operators.set(operators);
   }
 
-  /** Replaces the message of the day (§5), at most 1024 bytes; an empty text is none. */
+  /** Replaces the message of the day (§5), at most 1024 bytes, on all relays that are one server; an empty text is none. */
   setMotd(text: string): void {
     this.#operators.setMotd(text);
+    this.#options.registry?.setMotd(text);
   }
 
   /** Replaces the allow list; members no longer on it get CLOSE(8) (§5). */
@@ -472,8 +501,12 @@ export class Relay {
     this.#removeUnwanted();
   }
 
-  /** Replaces the bans; members who are banned now get CLOSE(8) (§5). */
+  /**
+   * Replaces the bans; members who are banned now get CLOSE(8) (§5). Where several relays are one server it does nothing:
+   * what was said on any of them holds, and this may be older.
+   */
   setBans(bans: readonly KeptBan[]): void {
+    if (this.#options.registry) return;
     this.#operators.setBans(bans);
     this.#removeUnwanted();
   }

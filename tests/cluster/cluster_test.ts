@@ -121,6 +121,20 @@ Deno.test("who comes back through another relay takes their own place, also wher
   deepEqual(again.find("welcome")!.members.map(({ sid }) => sid), [bob.sid]);
 });
 
+Deno.test("a JOIN that waited for the bus does not replace one that its client made elsewhere since", async () => {
+  const { rig, one, other, bob } = await two();
+  one.bus.cut();
+  const early = await one.rig.start({ seed: 7 });
+  await rig.clock.advance(1_000);
+  const late = await rig.join(other, { seed: 7 });
+  await rig.clock.advance(1_000);
+  one.bus.reconnect(0);
+  await rig.until(() => early.ends.length > 0);
+  equal(early.reason, REASON.SHUTTING_DOWN); // it would try again
+  equal(late.ends.length, 0);
+  ok(sids(bob).includes(late.sid));
+});
+
 Deno.test("the same client on one relay, twice: the later one stays", async () => {
   const { rig, one, bob } = await two();
   const [first, second] = await rig.passes(
@@ -198,7 +212,8 @@ Deno.test("an outage of the bus of 15 s changes no roster, and loses nothing", a
   void carl.connection.close(0);
   await rig.clock.advance(100);
   equal(comings(anna).at(-1), `-${carl.sid}:0`);
-  rig.server.comeBack([one.bus, other.bus]);
+  rig.server.comeBack();
+  for (const { bus } of [one, other]) bus.reconnect(100);
   await rig.until(() => dora.find("welcome") !== undefined && sids(bob).includes(dora.sid));
   await rig.until(() => bob.texts.length + anna.texts.length === 2);
   await rig.clock.advance(10_000);

@@ -5,6 +5,7 @@ import {
   encodeCredit,
   encodeForwardedHead,
   encodeLeft,
+  encodeOrder,
   encodePosition,
   ENTRY,
   forEachEntry,
@@ -23,6 +24,7 @@ function visited(entries: Uint8Array): string[] {
     },
     left: (sid, why) => seen.push(`left ${encodeHex(sid)} ${why}`),
     credit: (source, bytes) => seen.push(`credit ${encodeHex(source)} ${bytes}`),
+    order: (verb, argument) => seen.push(`order ${verb} ${encodeHex(argument)}`),
     ask: () => seen.push("ask"),
   });
   return seen;
@@ -39,12 +41,25 @@ Deno.test("entries have known bytes, and are visited in order", () => {
   equal(encodeHex(lost), "060000000000000002000000000102");
   const cast = concat(Uint8Array.of(1), decodeHex(SID), new Uint8Array(4 + 57 + 28));
   const head = encodeForwardedHead(ENTRY.CAST, decodeHex(SID), cast.length);
-  const all = concat(Uint8Array.of(5), lost, send, left, credit, head, cast, Uint8Array.of(9));
+  const order = encodeOrder(5, decodeHex("6869"));
+  equal(encodeHex(order), "080003056869");
+  const all = concat(
+    Uint8Array.of(5),
+    lost,
+    send,
+    left,
+    credit,
+    head,
+    cast,
+    order,
+    Uint8Array.of(9),
+  );
   deepEqual(visited(all), [
     `1 ${SID} ${encodeHex(BODY)}`,
     `left ${SID} 2`,
     `credit ${SID} 16909060`,
     `7 ${SID} ${encodeHex(cast)}`,
+    "order 5 6869",
     "ask",
   ]);
 });
@@ -73,5 +88,6 @@ Deno.test("entries that are cut, unknown or malformed are refused", () => {
   equal(refused, all.length - 3); // all but after the first and the second entry
   throws(() => visited(Uint8Array.of(99)), ProtocolError);
   throws(() => visited(decodeHex("010002aabb")), ProtocolError);
+  throws(() => visited(decodeHex("080000")), ProtocolError);
   throws(() => forEachPosition(Uint8Array.of(99), () => {}), ProtocolError);
 });

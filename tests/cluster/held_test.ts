@@ -7,12 +7,12 @@ const body = (length: number) => new Uint8Array(length);
 Deno.test("what is held is taken in order, once", async () => {
   const clock = new FakeClock();
   const dropped: string[] = [];
-  const held = new Held(clock, (source) => dropped.push(source));
+  const held = new Held(clock, (pair) => dropped.push(pair));
   equal(held.has("a"), false);
-  for (const length of [1, 2, 3]) equal(held.add("a", { body: body(length), from: "r" }), true);
+  for (const length of [1, 2, 3]) held.add("a", { body: body(length), from: "r" });
   equal(held.has("a"), true);
   deepEqual(held.take("a").map(({ body }) => body.length), [1, 2, 3]);
-  deepEqual([held.take("a"), held.has("a"), held.sources()], [[], false, []]);
+  deepEqual([held.take("a"), held.has("a"), held.pairsOf("a")], [[], false, []]);
   await clock.advance(5_000);
   deepEqual(dropped, []);
 });
@@ -20,7 +20,7 @@ Deno.test("what is held is taken in order, once", async () => {
 Deno.test("what is held for two seconds is dropped", async () => {
   const clock = new FakeClock();
   const dropped: string[] = [];
-  const held = new Held(clock, (source, { body }) => dropped.push(`${source}${body.length}`));
+  const held = new Held(clock, (pair, { body }) => dropped.push(`${pair}${body.length}`));
   held.add("a", { body: body(1), from: "r" });
   await clock.advance(1_500);
   held.add("a", { body: body(2), from: "r" });
@@ -32,13 +32,16 @@ Deno.test("what is held for two seconds is dropped", async () => {
   deepEqual([dropped.length, clock.timers], [2, 0]);
 });
 
-Deno.test("no more than 64 KiB of one sender and 4 MiB in all are held", () => {
-  const held = new Held(new FakeClock(), () => {});
-  equal(held.add("a", { body: body(60_000), from: "r" }), true);
-  equal(held.add("a", { body: body(6_000), from: "r" }), false);
-  let sources = 1;
-  while (held.add(`b${sources}`, { body: body(60_000), from: "r" })) sources++;
-  equal(sources, Math.floor(4 * 1024 * 1024 / 60_256));
-  held.take("a");
-  equal(held.add("c", { body: body(60_000), from: "r" }), true);
+Deno.test("of more than 64 KiB between two, and 4 MiB in all, what came first is dropped", () => {
+  const dropped: string[] = [];
+  const held = new Held(
+    new FakeClock(),
+    (pair, { body }) => dropped.push(`${pair} ${body.length}`),
+  );
+  for (const length of [60_000, 5_000, 6_000]) held.add("a", { body: body(length), from: "r" });
+  deepEqual(dropped, ["a 60000"]);
+  deepEqual(held.take("a").map(({ body }) => body.length), [5_000, 6_000]);
+  for (let i = 1; dropped.length < 2; i++) held.add(`b${i}`, { body: body(60_000), from: "r" });
+  equal(dropped[1], `b${Math.floor(4 * 1024 * 1024 / 60_256) + 1} 60000`);
+  deepEqual([held.pairsOf("b69"), held.pairsOf("7").length], [["b69"], 7]);
 });

@@ -76,6 +76,7 @@ function makeReceiver({ link, clock }: Rig) {
           void texts.push(new TextDecoder().decode(body.subarray(13))),
         left: (sid) => void texts.push(`left ${encodeHex(sid)}`),
         credit: () => {},
+        order: () => {},
         ask: () => void asked++,
       });
     }

@@ -6,17 +6,20 @@
 
 import { parseArgs } from "../../lib/base/std.ts";
 import { type Fault, FAULTS, isFault } from "./faults.ts";
-import { importRuns, isMoveFault, makeMutant, MOVE_FAULTS, type Mutant } from "./moves_faults.ts";
+import { CLUSTER_FAULTS, isClusterFault, makeClusterMutant } from "./cluster_faults.ts";
+import { isMoveFault, makeMoveMutant, MOVE_FAULTS } from "./moves_faults.ts";
+import { importRuns } from "./mutants.ts";
 import { runSeeds } from "./pool.ts";
 import { runSeed } from "./runner.ts";
 
 const HELP =
   `A relay and its members in one process, with a virtual clock, seeded randomness and much trouble.
 
-usage: deno task simulate [--moves] [--seeds N] [--from M] [--jobs N] [--break NAME]
-       deno task simulate [--moves] --seed N [--break NAME]
+usage: deno task simulate [--moves|--cluster] [--seeds N] [--from M] [--jobs N] [--break NAME]
+       deno task simulate [--moves|--cluster] --seed N [--break NAME]
 
   --moves       villages of hosts that come and go, instead of one relay
+  --cluster     several relays that are one server, and the bus between them
   --seeds N     run so many seeds (500)
   --from M      begin with this one (1)
   --seed N      run this one, and print what happens in it
@@ -26,6 +29,9 @@ ${describeFaults(Object.entries(FAULTS))}
 
                 with --moves:
 ${describeFaults(Object.entries(MOVE_FAULTS).map(([name, { what }]) => [name, what]))}
+
+                with --cluster:
+${describeFaults(Object.entries(CLUSTER_FAULTS).map(([name, { what }]) => [name, what]))}
 `;
 
 /** What the totals are called. */
@@ -64,22 +70,27 @@ function readFault<F extends string>(
 
 function parse(args: readonly string[]) {
   const options = parseArgs(args, {
-    boolean: ["help", "moves"],
+    boolean: ["help", "moves", "cluster"],
     string: ["seeds", "from", "seed", "jobs", "break"],
     unknown: (arg) => {
       throw new UsageFault(`unknown: ${arg}`);
     },
   });
-  const { moves, break: name } = options;
+  const { moves, cluster, break: name } = options;
+  if (moves && cluster) throw new UsageFault("--moves or --cluster, not both");
   return {
     help: options.help === true,
     moves: moves === true,
+    cluster: cluster === true,
     seeds: readNumber(options.seeds, "seeds") ?? 500,
     from: readNumber(options.from, "from") ?? 1,
     seed: readNumber(options.seed, "seed"),
     jobs: readNumber(options.jobs, "jobs"),
-    fault: moves ? undefined : readFault(name, isFault, Object.keys(FAULTS)),
+    fault: moves || cluster ? undefined : readFault(name, isFault, Object.keys(FAULTS)),
     moveFault: moves ? readFault(name, isMoveFault, Object.keys(MOVE_FAULTS)) : undefined,
+    clusterFault: cluster
+      ? readFault(name, isClusterFault, Object.keys(CLUSTER_FAULTS))
+      : undefined,
   };
 }
 
@@ -91,26 +102,30 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(HELP.trimEnd());
     return 0;
   }
-  if (!options.moves) return await run(options, undefined);
-  const mutant: Mutant | undefined = options.moveFault && await makeMutant(options.moveFault);
+  const { moves, cluster, moveFault, clusterFault } = options;
+  if (!moves && !cluster) return await run(options, undefined);
+  const mutant = moveFault
+    ? await makeMoveMutant(moveFault)
+    : clusterFault && await makeClusterMutant(clusterFault);
+  const name = moves ? "moves.ts" : "cluster.ts";
   try {
-    return await run(options, mutant?.module ?? new URL("moves.ts", import.meta.url).href);
+    return await run(options, mutant?.module ?? new URL(name, import.meta.url).href);
   } finally {
     await mutant?.remove();
   }
 }
 
-/** @param moves The module of the villages, if they are meant. */
-async function run(options: Options, moves: string | undefined): Promise<number> {
+/** @param module That of villages or clusters, if they are meant. */
+async function run(options: Options, module: string | undefined): Promise<number> {
   const { seed, seeds, from, jobs, fault } = options;
   const show = async (one: number, hasTotals: boolean) =>
-    await showSeed(one, { fault, moves, hasTotals });
+    await showSeed(one, { fault, module, hasTotals });
   if (seed !== undefined) return await show(seed, true);
   const { failed, totals, seeds: done } = await runSeeds({
     from,
     count: seeds,
     fault,
-    moves,
+    module,
     jobs,
     onProgress: (count) => {
       if (count % 1000 === 0) console.log(`${count} seeds`);
@@ -124,15 +139,15 @@ async function run(options: Options, moves: string | undefined): Promise<number>
 /** Runs one seed and prints its trace. */
 async function showSeed(
   seed: number,
-  { fault, moves, hasTotals }: {
+  { fault, module, hasTotals }: {
     fault: Fault | undefined;
-    moves: string | undefined;
+    module: string | undefined;
     hasTotals: boolean;
   },
 ): Promise<number> {
-  const { trace, failure, totals } = moves === undefined
+  const { trace, failure, totals } = module === undefined
     ? await runSeed(seed, { trace: true, fault })
-    : await (await importRuns(moves))(seed);
+    : await (await importRuns(module))(seed, { trace: true });
   for (const line of trace) console.log(line);
   console.log(failure === undefined ? `seed ${seed} holds` : `seed ${seed} FAILED: ${failure}`);
   if (hasTotals) console.log(describeTotals(1, { ...totals }));

@@ -4,11 +4,7 @@
  * @module
  */
 
-import { pathToFileURL } from "node:url";
-import type { runMoves } from "./moves.ts";
-
-/** A piece of text that a file has once, and what stands there instead. */
-type Edit = readonly [path: string, from: string, to: string];
+import { type Edit, makeMutant, type Mutant } from "./mutants.ts";
 
 /** What each fault does, and where. */
 export const MOVE_FAULTS = {
@@ -150,43 +146,7 @@ export function isMoveFault(name: string): name is MoveFault {
   return Object.hasOwn(MOVE_FAULTS, name);
 }
 
-/** What the runs need of the project. */
-const FOLDERS = ["lib", "tests/simulation", "tests/support"];
-
-/** A copy of the project with a fault in it. */
-export interface Mutant {
-  /** The URL of its moves.ts. */
-  readonly module: string;
-  remove(): Promise<void>;
-}
-
-/** Plants a fault into a copy of the project, in a temporary folder. */
-export async function makeMutant(fault: MoveFault): Promise<Mutant> {
-  const root = await Deno.makeTempDir({ prefix: "hearth-mutant-" });
-  const source = new URL("../../", import.meta.url);
-  for (const folder of FOLDERS) {
-    await copyFolder(new URL(`${folder}/`, source), `${root}/${folder}`);
-  }
-  for (const [path, from, to] of MOVE_FAULTS[fault].edits as readonly Edit[]) {
-    const text = await Deno.readTextFile(`${root}/${path}`);
-    if (text.split(from).length !== 2) throw new Error(`${fault}: ${path} has not once: ${from}`);
-    await Deno.writeTextFile(`${root}/${path}`, text.replace(from, () => to));
-  }
-  return {
-    module: pathToFileURL(`${root}/tests/simulation/moves.ts`).href,
-    remove: () => Deno.remove(root, { recursive: true }),
-  };
-}
-
-async function copyFolder(from: URL, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  for await (const { name, isDirectory, isFile } of Deno.readDir(from)) {
-    if (isDirectory) await copyFolder(new URL(`${name}/`, from), `${to}/${name}`);
-    else if (isFile) await Deno.copyFile(new URL(name, from), `${to}/${name}`);
-  }
-}
-
-/** The runs of a copy. */
-export async function importRuns(module: string): Promise<typeof runMoves> {
-  return (await import(module)).runMoves;
+/** Plants a fault into a copy of the project. */
+export function makeMoveMutant(fault: MoveFault): Promise<Mutant> {
+  return makeMutant(MOVE_FAULTS[fault].edits, "moves.ts");
 }

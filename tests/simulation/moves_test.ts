@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { runMoves } from "./moves.ts";
-import { importRuns, makeMutant, MOVE_FAULTS, type MoveFault } from "./moves_faults.ts";
+import { makeMoveMutant, MOVE_FAULTS, type MoveFault } from "./moves_faults.ts";
+import { importRuns } from "./mutants.ts";
 
 /** The seeds of every run of the tests; `deno task simulate --moves` runs more. */
 const SEEDS = 40;
@@ -39,7 +40,7 @@ Deno.test("runMoves() does the same each time", async () => {
 
 for (const fault of Object.keys(MOVE_FAULTS) as MoveFault[]) {
   Deno.test(`runMoves() finds the planted fault ${fault}`, async () => {
-    const mutant = await makeMutant(fault);
+    const mutant = await makeMoveMutant(fault);
     try {
       const run = await importRuns(mutant.module);
       const first = FIRST_SEEDS[fault] ?? 1;

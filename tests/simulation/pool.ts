@@ -13,8 +13,8 @@ const PORTION = 20;
 export interface Order {
   readonly seeds: readonly number[];
   readonly fault: Fault | undefined;
-  /** Runs villages instead: the URL of their module. */
-  readonly moves: string | undefined;
+  /** Runs villages or clusters instead: the URL of their module. */
+  readonly module: string | undefined;
 }
 
 /** What came of one seed. */
@@ -29,7 +29,7 @@ export interface PoolOptions {
   readonly from: number;
   readonly count: number;
   readonly fault?: Fault | undefined;
-  readonly moves?: string | undefined;
+  readonly module?: string | undefined;
   /** Workers at once; as many as there are processors unless told. */
   readonly jobs?: number | undefined;
   /** So many seeds are done. */
@@ -90,8 +90,8 @@ class Pool {
   }
 
   #order(worker: Worker, seeds: number[]): Promise<SeedOutcome[]> {
-    const { fault, moves } = this.#options;
-    const order: Order = { seeds, fault, moves };
+    const { fault, module } = this.#options;
+    const order: Order = { seeds, fault, module };
     return new Promise((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<SeedOutcome[]>) => resolve(data);
       worker.onerror = (event) => reject(new Error(event.message));

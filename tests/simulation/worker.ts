@@ -6,14 +6,14 @@
 
 /// <reference lib="deno.worker" />
 
-import { importRuns } from "./moves_faults.ts";
+import { importRuns } from "./mutants.ts";
 import type { Order, SeedOutcome } from "./pool.ts";
 import { runSeed } from "./runner.ts";
 
 const scope = self as DedicatedWorkerGlobalScope;
 
-scope.onmessage = async ({ data: { seeds, fault, moves } }: MessageEvent<Order>) => {
-  const run = moves === undefined ? undefined : await importRuns(moves);
+scope.onmessage = async ({ data: { seeds, fault, module } }: MessageEvent<Order>) => {
+  const run = module === undefined ? undefined : await importRuns(module);
   const outcomes: SeedOutcome[] = [];
   for (const seed of seeds) {
     const outcome = run ? await run(seed) : await runSeed(seed, { fault });

@@ -118,10 +118,9 @@ export class BusServer {
     for (const bus of [...this.#buses]) bus.cut();
   }
 
-  /** The server comes back: everybody connects again. @param after In so many ms. */
-  comeBack(buses: Iterable<MemoryBus>, after = 100): void {
+  /** The server comes back: buses may reconnect. */
+  comeBack(): void {
     this.#isDown = false;
-    for (const bus of buses) bus.reconnect(after);
   }
 
   /** Ends its timers. */

@@ -1,0 +1,165 @@
+/**
+ * Faults in a cluster, to show that its runs find them: each is a change to the text of a file in a copy of lib/.
+ *
+ * @module
+ */
+
+import { type Edit, makeMutant, type Mutant } from "./mutants.ts";
+
+const ROOM = "lib/cluster/shared_room.ts";
+const CLUSTER = "lib/cluster/cluster.ts";
+const LINK = "lib/cluster/link.ts";
+const LIVES = "lib/cluster/lives.ts";
+
+/** What each fault does, and where. */
+export const CLUSTER_FAULTS = {
+  "update-lost": {
+    what: "a roster is written over whatever is there",
+    edits: [[
+      ROOM,
+      'if (written.type === "conflict") return await this.#waitForChange();',
+      `if (written.type === "conflict") {
+        const found = await bus.get(this.key);
+        return void await bus.write(this.key, value, found?.revision ?? 0);
+      }`,
+    ]],
+  },
+  "capacity-ignored": {
+    what: "a room is never full",
+    edits: [[ROOM, "entries.length >= capacity", "false"]],
+  },
+  "replacement-forgotten": {
+    what: "who comes again gets a second place",
+    edits: [[ROOM, "if (old >= 0) {", "if (old >= 1e9) {"]],
+  },
+  "ghosts-kept": {
+    what: "who was cut off while they joined stays in the roster",
+    edits: [[
+      ROOM,
+      "relay === own && !this.#locals.has(sid)",
+      "relay === own && this.#departed.has(sid) && this.#around.hasGone(sid)",
+    ]],
+  },
+  "dead-kept": {
+    what: "the members of a dead relay stay",
+    edits: [[ROOM, "relay !== own && isDead(relay)", "false"]],
+  },
+  "stale-applied": {
+    what: "an older roster counts after a newer one",
+    edits: [[ROOM, "if (entry.revision <= this.#revision) return;", ""]],
+  },
+  "gone-return": {
+    what: "who has left may be in the roster again",
+    edits: [[CLUSTER, "hasGone: (sid) => this.#gone.has(sid)", "hasGone: () => false"]],
+  },
+  "order-changed": {
+    what: "a WELCOME has the others in another order",
+    edits: [[
+      ROOM,
+      "const others = [...this.#shown.values()];",
+      "const others = [...this.#shown.values()].reverse();",
+    ]],
+  },
+  "joined-late": {
+    what: "who comes is told to those who are there last of all",
+    edits: [[
+      ROOM,
+      'this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }));\n    this.#around',
+      `queueMicrotask(() => this.#around.clock.after(100, () =>
+        this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }))));\n    this.#around`,
+    ]],
+  },
+  "welcome-overtaken": {
+    what: "a SEND reaches somebody before their WELCOME",
+    edits: [[CLUSTER, "if (to && !to.room.isMember(to.member.sid))", "if (false)"]],
+  },
+  "room-unchecked": {
+    what: "members of other rooms are reached",
+    edits: [
+      [
+        CLUSTER,
+        "remote && remote.room === this.#locals.get(from)?.room ? remote : undefined",
+        "remote",
+      ],
+      [CLUSTER, "return to?.room === remote.room ? to : undefined;", "return to;"],
+    ],
+  },
+  "gap-ignored": {
+    what: "what comes early is taken",
+    edits: [[
+      LINK,
+      'if (seq !== this.#next) return seq < this.#next ? "again" : "early";',
+      'if (seq < this.#next) return "again"; this.#next = seq;',
+    ]],
+  },
+  "repeat-taken": {
+    what: "what comes twice is taken twice",
+    edits: [[
+      LINK,
+      'return seq < this.#next ? "again" : "early";',
+      'return seq < this.#next ? "next" : "early";',
+    ]],
+  },
+  "resend-left-out": {
+    what: "what is missing is not sent again",
+    edits: [[LINK, "for (const { message } of this.#kept) bus.publish(to, message);", ""]],
+  },
+  "ask-forgotten": {
+    what: "nobody asks whether what was sent last has come",
+    edits: [
+      [
+        LINK,
+        "if (now - since >= ASK_MS && this.#end === 0) this.#push([Uint8Array.of(ENTRY.ASK)]);",
+        "",
+      ],
+      [LINK, "if (this.#keptSince < Infinity) this.#push([Uint8Array.of(ENTRY.ASK)]);", ""],
+    ],
+  },
+  "credit-kept": {
+    what: "what was dropped is not given back",
+    edits: [[
+      "lib/cluster/remote.ts",
+      "if (this.due > 0) this.#owe(this);",
+      "this.due = Math.min(0, this.due);",
+    ]],
+  },
+  "outage-loses": {
+    what: "what was sent while the bus was away is forgotten",
+    edits: [[
+      LINK,
+      "bus.publish(to, message);\n    if (cost > 0)",
+      "if (bus.isUp) bus.publish(to, message); else this.#kept.pop(), this.#seq--;\n    if (cost > 0)",
+    ]],
+  },
+  "fence-ignored": {
+    what: "a relay goes on that was taken for dead",
+    edits: [[CLUSTER, "onFenced: () => this.#fence(),", "onFenced: () => {},"]],
+  },
+  "death-unnoticed": {
+    what: "a lease is never taken away",
+    edits: [[LIVES, "const written = await bus.write(key, undefined, revision);", "return;"]],
+  },
+  "outage-kills": {
+    what: "leases end while nobody can renew them",
+    edits: [
+      [
+        LIVES,
+        "const since = Math.max(other.renewedAt, this.#watchedSince);",
+        "const since = other.renewedAt;",
+      ],
+    ],
+  },
+} as const satisfies Record<string, { readonly what: string; readonly edits: readonly Edit[] }>;
+
+/** A fault of {@linkcode CLUSTER_FAULTS}. */
+export type ClusterFault = keyof typeof CLUSTER_FAULTS;
+
+/** Tells whether there is a fault of this name. */
+export function isClusterFault(name: string): name is ClusterFault {
+  return Object.hasOwn(CLUSTER_FAULTS, name);
+}
+
+/** Plants a fault into a copy of the project. */
+export function makeClusterMutant(fault: ClusterFault): Promise<Mutant> {
+  return makeMutant(CLUSTER_FAULTS[fault].edits, "cluster.ts");
+}

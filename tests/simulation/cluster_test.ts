@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { runCluster } from "./cluster.ts";
+import { CLUSTER_FAULTS, type ClusterFault, makeClusterMutant } from "./cluster_faults.ts";
+import { importRuns } from "./mutants.ts";
+
+/** The seeds of every run of the tests; `deno task simulate --cluster` runs more. */
+const SEEDS = 60;
+/** Each planted fault is found within so many seeds from where the search begins. */
+const FAULT_SEEDS = 60;
+/** Where that is, if not at 1: close to where the fault was found last, which saves time and nothing else. */
+const FIRST_SEEDS: Partial<Record<ClusterFault, number>> = {
+  "ghosts-kept": 40,
+  "outage-kills": 35,
+  "room-unchecked": 20,
+  "stale-applied": 40,
+  "welcome-overtaken": 20,
+};
+
+Deno.test(`runCluster() finds nothing wrong with seeds 1 to ${SEEDS}`, async () => {
+  let words = 0;
+  let gaps = 0;
+  let conflicts = 0;
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const { failure, totals } = await runCluster(seed);
+    assert.equal(failure, undefined, `deno task simulate --cluster --seed ${seed}`);
+    words += totals.words;
+    gaps += totals.gaps;
+    conflicts += totals.conflicts;
+  }
+  assert.ok(
+    words > 10 * SEEDS && gaps > SEEDS && conflicts > SEEDS,
+    `${words} ${gaps} ${conflicts}`,
+  );
+});
+
+Deno.test("runCluster() does the same each time", async () => {
+  const [first, second] = [
+    await runCluster(5, { trace: true }),
+    await runCluster(5, { trace: true }),
+  ];
+  assert.ok(first.trace.length > 50);
+  assert.deepEqual(first, second);
+});
+
+for (const fault of Object.keys(CLUSTER_FAULTS) as ClusterFault[]) {
+  Deno.test(`runCluster() finds the planted fault ${fault}`, async () => {
+    const mutant = await makeClusterMutant(fault);
+    try {
+      const run = await importRuns(mutant.module);
+      const first = FIRST_SEEDS[fault] ?? 1;
+      for (let seed = first; seed < first + FAULT_SEEDS; seed++) {
+        if ((await run(seed)).failure !== undefined) return;
+      }
+      assert.fail(`not found in ${FAULT_SEEDS} seeds`);
+    } finally {
+      await mutant.remove();
+    }
+  });
+}

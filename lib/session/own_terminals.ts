@@ -11,7 +11,6 @@ import type { Clock } from "../base/clock.ts";
 import { unlessMalformed } from "../base/errors.ts";
 import { ENTRY, ENTRY_FLAGS, type HistoryEntry } from "../protocol/history_entry.ts";
 import { decodeFingerprint, encodeFingerprint } from "../protocol/identity.ts";
-import { isReactionNote } from "../protocol/messages.ts";
 import {
   decodeOwnMessage,
   MAX_REFERENCES,
@@ -20,8 +19,8 @@ import {
   type OwnMessage,
   SCOPE,
 } from "../protocol/own_messages.ts";
-import { messageReference } from "../protocol/references.ts";
 import type { SessionEvent } from "./events.ts";
+import { firstHandReference, inOrder } from "./given_entries.ts";
 import { GIVEN_AT_ONCE_BYTES, type Giving, MAX_GIVEN_BYTES, newest, sendOwn } from "./giving.ts";
 import { otherSide, type ShownMessage } from "./notes.ts";
 import type { PeerChannel } from "./peer_channel.ts";
@@ -64,6 +63,16 @@ interface OwnTerminalsOptions {
   emit(event: SessionEvent): unknown;
 }
 
+/**
+ * A time by both clocks: the calendar may be set back, and the other one may stand still while the computer sleeps, so
+ * the one by which more has passed is right.
+ */
+interface Moment {
+  /** In ms since 1970. */
+  readonly wallTime: number;
+  readonly now: number;
+}
+
 /** What was asked for. */
 interface Asked {
   readonly channel: PeerChannel;
@@ -83,30 +92,33 @@ interface ReadMark {
 export class OwnTerminals {
   readonly features: number;
   readonly #options: OwnTerminalsOptions;
-  readonly #recent = new Recent();
+  readonly #recent: Recent;
   /** Members whose channel has replaced no other: they are asked. */
   readonly #isFresh = new WeakSet<RosterMember>();
-  /** When those may be asked, by the clock: what comes too soon gets no answer. */
-  readonly #due = new Map<RosterMember, number>();
+  /** When those are asked, by the clock: what comes too soon gets no answer. */
+  readonly #due = new Map<RosterMember, { readonly at: number; readonly isLast: boolean }>();
   /** When a program was asked, by its instance. */
   readonly #askedAt = new BoundedMap<string, number>(MAX_INSTANCES);
   readonly #asked = new Map<RosterMember, Asked>();
   /** When a program was given something, by its instance. */
   readonly #givenAt = new BoundedMap<string, number>(MAX_INSTANCES);
-  /** Since when something may be missing, in ms since 1970: `-Infinity` if that is not known, undefined if nothing is. */
-  #awaySince: number | undefined = -Infinity;
-  #tickedAt: number;
+  /** Since when something may be missing; undefined if nothing is. */
+  #awaySince: Moment | "unknown" | undefined = "unknown";
+  #tickedAt: Moment;
   readonly #read = new BoundedMap<string, ReadMark & { order: number }>(
     MAX_READ + 1,
     ({ other }) => other !== undefined,
   );
   /** Marks at messages that are not known yet. */
   readonly #waiting = new BoundedMap<string, ReadMark>(MAX_READ + 1);
+  /** The marks of earlier runs were looked for in the user's own history. */
+  #hasLoadedMarks = false;
 
   constructor(options: OwnTerminalsOptions) {
     this.#options = options;
     this.features = options.isOff ? 0 : OWN_FEATURE;
-    this.#tickedAt = options.clock.wallTime();
+    this.#recent = new Recent(options.clock);
+    this.#tickedAt = momentOf(options.clock);
   }
 
   /** Something was shown. */
@@ -147,19 +159,24 @@ export class OwnTerminals {
   /** Messages flow. */
   ready(member: RosterMember): void {
     if (!this.#isOwn(member)) return;
-    for (const mark of this.#read.values()) sendOwn(member, readMessage(mark));
+    for (const mark of this.#marks()) sendOwn(member, readMessage(mark));
     if (!this.#isFresh.delete(member)) return;
     const askedAt = this.#askedAt.get(member.stream!.instance) ?? -Infinity;
-    this.#due.set(member, askedAt + WANT_MS + WANT_MARGIN_MS);
+    this.#due.set(member, { at: askedAt + WANT_MS + WANT_MARGIN_MS, isLast: false });
     this.#askDue();
   }
 
   #askDue(): void {
-    for (const [member, at] of this.#due) {
+    const now = this.#options.clock.now();
+    for (const [member, { at, isLast }] of this.#due) {
       const isOver = !this.#isOwn(member);
-      if (!isOver && at > this.#options.clock.now()) continue;
+      if (!isOver && at > now) continue;
       this.#due.delete(member);
-      if (!isOver) void this.#ask(member);
+      if (isOver) continue;
+      void this.#ask(member);
+      // Others may have written before they knew of this terminal, and it may have come before the other had it all.
+      const again = now + WANT_MS + WANT_MARGIN_MS;
+      if (!isLast) this.#due.set(member, { at: again, isLast: true });
     }
   }
 
@@ -191,11 +208,11 @@ export class OwnTerminals {
 
   /** Applies the time limits; call it about once a second. */
   tick(): void {
-    const now = this.#options.clock.wallTime();
-    if (now - this.#tickedAt > MAX_TICK_MS) this.#awaySince ??= this.#tickedAt;
-    this.#tickedAt = now;
+    const { clock } = this.#options;
+    if (passedSince(this.#tickedAt, clock) > MAX_TICK_MS) this.#awaySince ??= this.#tickedAt;
+    this.#tickedAt = momentOf(clock);
     for (const [member, { at }] of this.#asked) {
-      if (this.#options.clock.now() - at >= WANT_MS) this.#finish(member, { isWhole: false });
+      if (clock.now() - at >= WANT_MS) this.#finish(member, { isWhole: false });
     }
     this.#askDue();
   }
@@ -228,6 +245,26 @@ export class OwnTerminals {
       text,
     };
     this.#options.show(entry, { missed: false });
+  }
+
+  /** What is told of them: of a conversation the one that is known comes last, and counts. */
+  #marks(): ReadMark[] {
+    return [...this.#waiting.values(), ...this.#read.values()];
+  }
+
+  /** How far was read in earlier runs is told others, too. */
+  #loadMarks(logged: readonly HistoryEntry[]): void {
+    if (this.#hasLoadedMarks) return;
+    this.#hasLoadedMarks = true;
+    for (const { type, to, reply: reference } of logged) {
+      if (type !== ENTRY.READ || reference === undefined) continue;
+      const other = to && encodeFingerprint(to);
+      const key = other ?? "";
+      const known = this.#options.byReference(reference);
+      if (known) this.#advance(known);
+      else if (!this.#read.has(key)) this.#waiting.renew(key, { other, reference });
+    }
+    for (const mark of this.#waiting.values()) this.#tell(readMessage(mark));
   }
 
   #takeMark({ other }: ReadMark, message: ShownMessage): void {
@@ -266,17 +303,21 @@ export class OwnTerminals {
 
   async #ask(member: RosterMember): Promise<void> {
     const channel = member.peer!.channel!;
-    const now = this.#options.clock.wallTime();
-    const away = this.#awaySince ?? now;
-    const since = away === -Infinity ? now - UNKNOWN_MS : away - OVERLAP_MS;
-    const seconds = Math.min(Math.max(1, Math.ceil((now - since) / 1000)), MAX_WANT_SECONDS);
-    const known = await this.#since(now - seconds * 1000);
+    const ms = this.#awaySince === "unknown" ? UNKNOWN_MS : this.#awayMs + OVERLAP_MS;
+    const seconds = Math.min(Math.ceil(ms / 1000), MAX_WANT_SECONDS);
+    const known = await this.#within(seconds * 1000);
     if (member.peer?.channel !== channel || !channel.live) return;
     const references = known.flatMap(firstHandReference).slice(-MAX_REFERENCES);
     const at = this.#options.clock.now();
     this.#askedAt.renew(member.stream!.instance, at);
     this.#asked.set(member, { channel, at, entries: [], bytes: 0 });
     sendOwn(member, { type: "want", scope: SCOPE.OWN, seconds, references });
+  }
+
+  /** For how long something may be missing, in ms; 0 if that is not known. */
+  get #awayMs(): number {
+    const since = this.#awaySince;
+    return since === undefined || since === "unknown" ? 0 : passedSince(since, this.#options.clock);
   }
 
   async #answer(member: RosterMember, want: OwnMessage & { type: "want" }): Promise<void> {
@@ -287,7 +328,7 @@ export class OwnTerminals {
     if (want.scope !== SCOPE.OWN || isTooSoon || giving.isFull) return;
     this.#givenAt.renew(instance, clock.now());
     const known = new Set(want.references);
-    const all = await this.#since(clock.wallTime() - want.seconds * 1000);
+    const all = await this.#within(want.seconds * 1000);
     if (member.peer?.channel !== channel || !channel.live) return;
     const given = newest(all.filter((entry) => {
       if (entry.type === ENTRY.NOTE) return (entry.flags & ENTRY_FLAGS.HEARSAY) === 0;
@@ -337,14 +378,14 @@ export class OwnTerminals {
     const messages = missed.filter(({ type }) => type === ENTRY.MESSAGE);
     const [first] = messages;
     if (first) {
-      const away = this.#awaySince ?? first.at;
-      const since = away === -Infinity ? first.at : away;
+      const isKnown = this.#awaySince !== undefined && this.#awaySince !== "unknown";
+      const ms = isKnown ? this.#awayMs : now - first.at;
       emit({
         event: "missed",
         from: "own",
         by: [member.name],
         count: messages.length,
-        seconds: Math.max(0, Math.round((now - since) / 1000)),
+        seconds: Math.max(0, Math.round(ms / 1000)),
       });
     }
     for (const entry of missed) show(entry, { missed: true });
@@ -353,16 +394,27 @@ export class OwnTerminals {
 
   /** The references of the room's messages that were had first-hand since a time, in ms since 1970, the newest last. */
   async had(time: number): Promise<string[]> {
-    const known = await this.#since(time);
+    const known = await this.#within(this.#options.clock.wallTime() - time);
     return known.filter(({ to }) => to === undefined).flatMap(firstHandReference);
   }
 
-  /** What was shown since a time, here or in an earlier run, the oldest first. */
-  async #since(time: number): Promise<HistoryEntry[]> {
+  /** What was shown in the last `ms`, here or in an earlier run, the oldest first. */
+  async #within(ms: number): Promise<HistoryEntry[]> {
+    const { clock, logged } = this.#options;
     // A history that cannot be read is said where it is used by the user.
-    const logged = await this.#options.logged(time).catch(() => []);
-    return inOrder([...logged, ...this.#recent.since(time)]);
+    const before = await logged(clock.wallTime() - ms).catch(() => []);
+    this.#loadMarks(before);
+    return inOrder([...before, ...this.#recent.within(ms)]);
   }
+}
+
+function momentOf(clock: Clock): Moment {
+  return { wallTime: clock.wallTime(), now: clock.now() };
+}
+
+/** How long ago that was, in ms. */
+function passedSince({ wallTime, now }: Moment, clock: Clock): number {
+  return Math.max(clock.wallTime() - wallTime, clock.now() - now);
 }
 
 function readMessage({ other, reference }: ReadMark): OwnMessage {
@@ -376,25 +428,4 @@ function readMessage({ other, reference }: ReadMark): OwnMessage {
 /** With whom a message was, `SHA256:…`; undefined for the room. */
 function conversationOf(message: ShownMessage, own: string): string | undefined {
   return message.other === undefined ? undefined : otherSide(message, own);
-}
-
-/** Of a message that was not only told by others. */
-function firstHandReference({ type, id, flags, fingerprint }: HistoryEntry): string[] {
-  if (type !== ENTRY.MESSAGE || (flags & ENTRY_FLAGS.HEARSAY) !== 0) return [];
-  return [messageReference(fingerprint, id!)];
-}
-
-/** Messages and notes by time, each message once; of one person's notes of a kind to one message the last. */
-function inOrder(entries: readonly HistoryEntry[]): HistoryEntry[] {
-  const kept = new Map<string, HistoryEntry>();
-  for (const entry of entries.toSorted((a, b) => a.at - b.at)) {
-    const { type, id, reply, what = 0 } = entry;
-    if (type !== ENTRY.MESSAGE && type !== ENTRY.NOTE) continue;
-    const key = `${encodeFingerprint(entry.fingerprint)} ${
-      id ?? `${reply} ${isReactionNote(what)}`
-    }`;
-    if (type === ENTRY.NOTE) kept.delete(key);
-    if (!kept.has(key)) kept.set(key, entry);
-  }
-  return [...kept.values()];
 }

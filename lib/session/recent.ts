@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Clock } from "../base/clock.ts";
 import { encodeUtf8 } from "../base/bytes.ts";
 import { ENTRY, type HistoryEntry } from "../protocol/history_entry.ts";
 
@@ -14,22 +15,31 @@ export const MAX_RECENT_BYTES = 1024 * 1024;
 
 /** What was shown last. */
 export class Recent {
-  readonly #entries: HistoryEntry[] = [];
+  readonly #clock: Clock;
+  readonly #entries: { readonly entry: HistoryEntry; readonly addedAt: number }[] = [];
   #bytes = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Remembers a message or a note; nothing else. */
   add(entry: HistoryEntry): void {
     if (entry.type !== ENTRY.MESSAGE && entry.type !== ENTRY.NOTE) return;
-    this.#entries.push(entry);
+    this.#entries.push({ entry, addedAt: this.#clock.now() });
     this.#bytes += bytesOf(entry);
     while (this.#entries.length > MAX_RECENT || this.#bytes > MAX_RECENT_BYTES) {
-      this.#bytes -= bytesOf(this.#entries.shift()!);
+      this.#bytes -= bytesOf(this.#entries.shift()!.entry);
     }
   }
 
-  /** What was shown since a time, in ms since 1970, in the order in which it was added. */
-  since(time: number): HistoryEntry[] {
-    return this.#entries.filter(({ at }) => at >= time);
+  /** What was shown in the last `ms`, in the order in which it was added. */
+  within(ms: number): HistoryEntry[] {
+    const time = this.#clock.wallTime() - ms;
+    const addedAt = this.#clock.now() - ms;
+    // The calendar may have been set meanwhile; the other clock may stand still while the computer sleeps.
+    return this.#entries.filter((it) => it.entry.at >= time || it.addedAt >= addedAt)
+      .map(({ entry }) => entry);
   }
 }
 

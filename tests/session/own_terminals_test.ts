@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { WHY } from "../../lib/protocol/frames.ts";
+import type { HistoryEntry } from "../../lib/protocol/history_entry.ts";
 import { encodeOwnMessage } from "../../lib/protocol/own_messages.ts";
 import { MAX_RECENT } from "../../lib/session/recent.ts";
 import { ANNA, BERT, CARL, meet } from "../support/people.ts";
@@ -214,6 +215,75 @@ Deno.test("OwnTerminals: what is read on one is read on the other, and never goe
       "bert: secret (private missed)",
       "read secret",
     ]);
+  });
+});
+
+Deno.test("OwnTerminals: what was read in an earlier run is told from one's own history", async () => {
+  await TestRoom.use(async (room) => {
+    const log: HistoryEntry[] = [];
+    const [desk, laptop, bert] = await meet(room, { ...DESK, log }, DESK, BERT);
+    bert.say("one");
+    const two = bert.say("two");
+    const secret = bert.sendPrivate(desk, "secret");
+    await room.advance(1000);
+    await room.leave(laptop);
+    await room.advance(1000);
+    desk.membership.markRead({ id: two });
+    desk.membership.markRead({ id: secret });
+    bert.say("three");
+    await room.advance(1000);
+    await room.leave(desk);
+    desk.kill();
+    laptop.take();
+    // The desk's next run has not shown any of it.
+    const again = await room.enter({ ...DESK, log });
+    await room.advance(1000);
+    await room.join(laptop);
+    await room.advance(2000);
+    assert.deepEqual(laptop.take("chat", "read").toSorted(), [
+      "bert: three (missed)",
+      "read secret",
+      "read two",
+    ]);
+    assert.deepEqual(again.take("chat", "read"), []);
+  });
+});
+
+Deno.test("OwnTerminals: a terminal whose calendar is set back is told what it has missed", async () => {
+  await TestRoom.use(async (room) => {
+    const [desk, laptop, bert] = await meet(room, DESK, DESK, BERT);
+    await room.advance(100_000);
+    await room.leave(laptop, WHY.LOST);
+    const id = bert.say("one");
+    await room.advance(2000);
+    bert.sendNote({ id }, "reaction", "👍");
+    await room.advance(3_600_000);
+    const wallTime = room.clock.wallTime.bind(room.clock);
+    room.clock.wallTime = () => wallTime() - 5 * 3_600_000; // of all
+    await room.advance(2000);
+    await room.join(laptop);
+    await room.advance(2000);
+    assert.deepEqual(laptop.take("missed"), ["missed 1 in 60 min"]);
+    assert.equal(desk.faults.length, 0);
+  });
+});
+
+Deno.test("OwnTerminals: what was said before its author knew of a new terminal is there a minute later", async () => {
+  await TestRoom.use(async (room) => {
+    const [desk, bert] = await meet(room, DESK, BERT);
+    const laptop = await room.client(DESK);
+    // Bert and the laptop do not get through to each other for a while.
+    room.filter = ({ from, to, payload }) =>
+      [from, to].includes(bert!) && [from, to].includes(laptop) ? undefined : payload;
+    await room.join(laptop);
+    await room.advance(1000);
+    bert!.say("who is here?");
+    await room.advance(1000);
+    room.filter = ({ payload }) => payload;
+    assert.deepEqual(shown(desk!), ["bert: who is here?"]);
+    assert.deepEqual(shown(laptop), []);
+    await room.advance(70_000);
+    assert.deepEqual(shown(laptop), ["missed 1 in 1 min", "bert: who is here? (missed)"]);
   });
 });
 

@@ -20,6 +20,7 @@ import {
   KIND,
   WHY,
 } from "../../lib/protocol/frames.ts";
+import type { HistoryEntry } from "../../lib/protocol/history_entry.ts";
 import { encodeFingerprint, type PrivateKey } from "../../lib/protocol/identity.ts";
 import type { OutgoingChat } from "../../lib/session/outgoing.ts";
 import type { ComposeOptions, MessageName } from "../../lib/session/sender.ts";
@@ -59,6 +60,8 @@ export interface TestClientOptions {
   recap?: boolean;
   /** They ask others what they have missed. */
   asksOthers?: boolean;
+  /** The user's own history: what is in it, and what is recorded. */
+  log?: HistoryEntry[];
 }
 
 /** A client's connection to the relay. */
@@ -108,6 +111,12 @@ export class TestClient {
       keepsApart: options.keepsApart,
       recap: options.recap,
       asksOthers: options.asksOthers,
+      ...(options.log && {
+        record: (happening) => {
+          if (happening.at !== undefined) options.log!.push({ ...happening, at: happening.at });
+        },
+        logged: (time) => Promise.resolve(options.log!.filter(({ at }) => at >= time)),
+      }),
       minKeyBits: options.minKeyBits ?? 2048,
       ready: () => {},
       succession: () => {},

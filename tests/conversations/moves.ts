@@ -208,9 +208,12 @@ export const MOVES: readonly Move[] = [
     long: true,
     announce: true,
   }, async (room) => {
-    const [, bob] = room.people as [Mover, Mover];
-    await room.unplug(bob);
+    const [anna, bob] = room.people as [Mover, Mover];
+    await anna.kill();
     await bob.program.waitFor("moved", { own: true });
+    await room.restart(anna, ["--serve"]);
+    await room.assemble(); // each has been with the other, and knows the key
+    await room.unplug(bob);
     for (const mover of room.people) {
       await mover.kill();
       await Deno.remove(`${await mover.world.home(mover.name)}/last_lists`);

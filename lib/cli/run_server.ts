@@ -198,9 +198,9 @@ async function watchRelay(
 async function dropUnneeded(options: ServerOptions, relay: RunningRelay): Promise<void> {
   const { announce, operators, share, cluster } = options;
   await dropPermissions("env", "run");
-  if (operators === undefined) await dropPermissions("write"); // operators ban
+  if (operators === undefined && !cluster) await dropPermissions("write"); // operators ban, also elsewhere
   // SIGHUP reads the files again, and programs are read when they are handed out.
-  if (!isAnyFileGiven(options) && !share) await dropPermissions("read");
+  if (!isAnyFileGiven(options) && !share && !cluster) await dropPermissions("read");
   // Announcing follows networks as they come and go; accepting connections needs no permission.
   if (announce && await relay.announced) return;
   await dropPermissions("sys");

@@ -84,7 +84,11 @@ async function loadMotd(path: string): Promise<string> {
 
 /** A file that cannot be read changes nothing, so that a typing error removes nobody. */
 export function rereadOnHangup(
-  { bans, ...files }: ServerFiles & { readonly bans: BanFile },
+  { bans, cluster, ...files }: ServerFiles & {
+    readonly bans: BanFile;
+    /** Set where several servers are one. */
+    readonly cluster?: unknown;
+  },
   relay: RunningRelay,
   log: FileLog,
 ): void {
@@ -118,6 +122,7 @@ export function rereadOnHangup(
       return motd === "" ? "no message of the day" : "a message of the day";
     });
     if (!isGiven) return; // and reading has been given up
+    if (cluster) return; // what operators have said on any server is newer
     await reread(bans.path, async () => {
       const banned = await bans.load();
       relay.setBans(banned);

@@ -4,7 +4,7 @@ import { orderForRoom } from "../../lib/cli/name_addresses.ts";
 import { roomTag } from "../../lib/protocol/rooms.ts";
 import { NO_HOSTS_FILE, withHosts } from "../support/hosts_file.ts";
 import { NatsServer, NO_NATS } from "../support/nats.ts";
-import { FROM_SOURCE, type Program, World } from "../support/programs.ts";
+import { fingerprintOf, FROM_SOURCE, poll, type Program, World } from "../support/programs.ts";
 
 const options = { ignore: NO_NATS !== undefined };
 const apart = { ignore: NO_NATS !== undefined || NO_HOSTS_FILE !== undefined };
@@ -21,13 +21,16 @@ const ROOM = (() => {
 async function serve(
   world: World,
   nats: Pick<NatsServer, "url">,
-  { args = [], port = 0, host = ADDRESSES[0] }: {
+  { args = [], port = 0, host = ADDRESSES[0], home: folder = "server" }: {
     args?: readonly string[];
+    home?: string;
     port?: number;
     host?: string;
   } = {},
 ): Promise<Program> {
-  const home = await world.home("server", { file: "server.pem" });
+  const home = await world.emptyHome(folder);
+  const key = `${await world.home("server", { file: "server.pem" })}/server.pem`;
+  if (folder !== "server") await Deno.copyFile(key, `${home}/server.pem`);
   const server = world.start("server", {
     args: ["--host", host, "--port", String(port), "--cluster", nats.url, "--json", ...args],
     home,
@@ -138,6 +141,34 @@ Deno.test(
     assert.match(await refused(world, cluster), /NATS at .* cannot be reached: .*\n.*nats-server/);
   },
 );
+
+Deno.test("what an operator does on one server holds on all", options, async () => {
+  await using nats = await NatsServer.start();
+  await using world = await World.open(FROM_SOURCE);
+  const operators = await world.file("operators", `${await fingerprintOf("ann")}\n`);
+  const one = await serve(world, nats, { args: ["--operators", operators] });
+  const two = await serve(world, nats, { home: "server two" });
+  const ann = await join(world, one, "ann");
+  const [bob, eve] = [await join(world, two, "bob"), await join(world, two, "eve")];
+  for (const nick of ["bob", "eve"]) await ann.waitFor("joined", { nick });
+  await ann.command("/announce tea is ready");
+  await bob.waitFor("server", { text: "tea is ready" });
+  await ann.command("/kick eve");
+  await ann.waitFor("left", { nick: "eve", why: "removed" });
+  assert.notEqual(await eve.ended(), 0);
+
+  await ann.command("/ban bob 1d");
+  await ann.waitFor("left", { nick: "bob", why: "removed" });
+  assert.notEqual(await bob.ended(), 0);
+  const again = await join(world, two, "bob");
+  assert.notEqual(await again.ended(), 0);
+  assert.match(again.stderr, /error: the server refused: not allowed/);
+  // Also on a server that starts later, and by the copy that each keeps.
+  const three = await serve(world, nats, { home: "server three" });
+  assert.notEqual(await (await join(world, three, "bob")).ended(), 0);
+  const bans = () => Deno.readTextFile(world.path("server two/bans")).catch(() => "");
+  await poll(async () => (await bans()).includes("SHA256:"), () => "the copy of the bans");
+});
 
 Deno.test("server doctor looks at NATS", options, async () => {
   await using nats = await NatsServer.start();

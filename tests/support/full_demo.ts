@@ -2,7 +2,8 @@
  * Drives the full-screen face without a network, for tests and pictures: `full_demo.ts [SCENE [told]]`.
  *
  * Typed lines are sent to nobody; `/flood N`, `/hostile`, `/offline`, `/quit` and `/ask` are commands. With `told`, the
- * title of the window tells which line a frame shows, and whether a flood goes on: `[LINE] still`.
+ * title of the window tells which line a frame shows, whether a flood goes on, the size, and how often everything was
+ * painted from nothing by Ctrl-L: `[LINE] still 80x24 1`.
  */
 
 import { systemClock } from "../../lib/base/clock.ts";
@@ -11,6 +12,7 @@ import { withDefaults } from "../../lib/ui/settings.ts";
 import { colorDepth } from "../../lib/ui/terminal/colors.ts";
 import { Fullscreen } from "../../lib/ui/terminal/fullscreen.ts";
 import { isUtf8Locale } from "../../lib/ui/terminal/locale.ts";
+import type { Size } from "../../lib/ui/terminal/screen.ts";
 import { DemoChat, SCENES } from "./demo_chat.ts";
 
 const [name = "chat", isTold] = Deno.args;
@@ -18,6 +20,7 @@ const env = (name: string) => Deno.env.get(name);
 const utf8 = isUtf8Locale(env, Deno.build.os);
 const simple = /^(?:linux|vt\d)/.test(env("TERM") ?? "");
 const chat = new DemoChat(() => void leave(0));
+let repaints = 0;
 /** Set once the face exists. */
 const device: { screen?: Fullscreen } = {};
 const face: FullFace = new FullFace({
@@ -27,7 +30,10 @@ const face: FullFace = new FullFace({
   utf8,
   settings: withDefaults({}),
   maxBytes: 8192,
-  redraw: () => device.screen?.redraw(),
+  redraw: () => {
+    repaints++;
+    device.screen?.redraw();
+  },
   changed: () => device.screen?.schedule(),
   bell: () => device.screen?.send("\x07"),
   copy: () => {},
@@ -38,7 +44,7 @@ const screen = device.screen = new Fullscreen({
   utf8,
   simple,
   frame: (size) => {
-    if (isTold) tell();
+    if (isTold) tell(size);
     return face.frame(size);
   },
   onInput: (input) => face.take(input),
@@ -51,8 +57,9 @@ const screen = device.screen = new Fullscreen({
 let told = "";
 
 /** The terminal takes the title right behind the frame. */
-function tell(): void {
-  const title = `[${face.input.view.line}] ${chat.isFlooding ? "flood" : "still"}`;
+function tell({ columns, rows }: Size): void {
+  const state = `${chat.isFlooding ? "flood" : "still"} ${columns}x${rows} ${repaints}`;
+  const title = `[${face.input.view.line}] ${state}`;
   if (title !== told) device.screen?.send(`\x1b]2;${title}\x07`);
   told = title;
 }

@@ -77,7 +77,7 @@ export class XTerminal implements AsyncDisposable {
   /**
    * Opens a terminal that runs a command, and gives it the focus.
    *
-   * @param title What the command calls the window when it takes keys.
+   * @param title How the name begins that the command gives the window when it takes keys.
    */
   static async open(
     name: string,
@@ -104,14 +104,14 @@ export class XTerminal implements AsyncDisposable {
     const opened = new XTerminal(display, [terminal, server]);
     let end = "";
     void terminal.status.then(({ code }) => end = `, which has ended with ${code}`);
-    const find = ["search", "--onlyvisible", "--name", exactly(title), "windowfocus", "--sync"];
+    const find = ["search", "--onlyvisible", "--name", beginning(title), "windowfocus", "--sync"];
     await poll(() => opened.#do(...find), () => `a window of ${name}${end}`);
     return opened;
   }
 
-  /** Waits for a title of the window. */
+  /** Waits for a title of the window that begins so. */
   async titled(title: string): Promise<void> {
-    await poll(() => this.#do("search", "--name", exactly(title)), () => `the title ${title}`);
+    await poll(() => this.#do("search", "--name", beginning(title)), () => `the title ${title}`);
   }
 
   /** Types a text. */
@@ -160,9 +160,9 @@ export class XTerminal implements AsyncDisposable {
   }
 }
 
-/** A regular expression, as xdotool takes it. */
-function exactly(title: string): string {
-  return `^${title.replaceAll(/[[\]]/g, "[$&]")}$`;
+/** A regular expression for what begins with a text, as xdotool takes it. */
+function beginning(title: string): string {
+  return `^${title.replaceAll(/[[\]]/g, "[$&]")}`;
 }
 
 /** How many pixels of two captures differ. */

@@ -1,22 +1,34 @@
 /** On a real terminal: after whatever happens, the screen is what painting everything from nothing gives. */
 import { deepEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { poll } from "../../support/program.ts";
 import { Tmux, tmuxMissing } from "../../support/tmux.ts";
 
 const missing = Deno.build.os === "windows" ? "no tmux on Windows" : await tmuxMissing();
 if (missing !== undefined) console.log(`full_face.screen_test.ts: skipped, ${missing}`);
 
 const DEMO = fileURLToPath(new URL("../../support/full_demo.ts", import.meta.url));
-const COMMAND = [Deno.execPath(), "run", "--no-prompt", "--allow-env", "--allow-run=kill,ps", DEMO];
+const FLAGS = ["run", "--no-prompt", "--allow-env", "--allow-run=kill,ps"];
+const COMMAND = [Deno.execPath(), ...FLAGS, DEMO, "chat", "told"];
+
+/** Waits until the terminal has taken a frame: the title behind it tells what it shows. */
+async function titled(tmux: Tmux, pattern: RegExp): Promise<void> {
+  let title = "";
+  await poll(async () => {
+    title = await tmux.query("#{pane_title}");
+    return pattern.test(title);
+  }, () => `${pattern}, but ${title}`);
+}
 
 /** Paints from nothing onto a blank screen, and compares. */
 async function expectRepaint(tmux: Tmux, what: string): Promise<void> {
-  const before = await settled(tmux);
+  const before = looksOf(await tmux.coloredScreen());
   await tmux.press("-R"); // tmux forgets what is on the screen
   await tmux.waitFor((rows) => rows.length <= 1, `a blank screen: ${what}`);
+  const repaints = Number(/\d+$/.exec(await tmux.query("#{pane_title}")));
   await tmux.press("C-l");
-  await tmux.waitFor((rows) => rows.length > 1 || before.length <= 1, `a screen: ${what}`);
-  const after = await settled(tmux);
+  await titled(tmux, new RegExp(` ${repaints + 1}$`));
+  const after = looksOf(await tmux.coloredScreen());
   deepEqual([what, ...after], [what, ...before]);
 }
 
@@ -53,18 +65,6 @@ function change(look: ReadonlyMap<string, string>, codes: string): Map<string, s
   return changed;
 }
 
-/** The screen with its looks, once it does not change any more. */
-async function settled(tmux: Tmux): Promise<string[]> {
-  let rows: string[] = [];
-  for (let same = 0; same < 3;) {
-    await new Promise((resolve) => setTimeout(resolve, 40));
-    const next = looksOf(await tmux.coloredScreen());
-    same = next.join("\n") === rows.join("\n") ? same + 1 : 0;
-    rows = next;
-  }
-  return rows;
-}
-
 function inTerminal(
   name: string,
   { columns, rows, env }: { columns: number; rows: number; env: Record<string, string> },
@@ -74,9 +74,9 @@ function inTerminal(
     name,
     ignore: missing !== undefined,
     fn: async () => {
-      const tmux = await Tmux.start([...COMMAND, "chat"], { columns, rows, env });
+      const tmux = await Tmux.start(COMMAND, { columns, rows, env });
       try {
-        await tmux.waitFor((rows) => rows.at(-1)!.startsWith("lobby "), "the chat");
+        await titled(tmux, /^\[\] still/);
         await test(tmux);
       } finally {
         await tmux.close();
@@ -94,30 +94,31 @@ for (const [columns, rows] of [[80, 24], [40, 15], [120, 40], [200, 50]] as cons
       `${columns}x${rows}, ${env.LC_ALL}: typing, hostile texts, a flood and scrolling leave nothing behind`,
       { columns, rows, env },
       async (tmux) => {
-        const prompt = env === UTF8 ? "lobby ›" : "lobby >";
-        const line = (text: string) =>
-          tmux.waitFor((rows) => rows.at(-1)!.startsWith(`${prompt}${text}`), `the line ${text}`);
+        const line = (text: string) => titled(tmux, new RegExp(`^\\[${text}\\] still`));
         await tmux.type("half a line 日本語");
+        await line("half a line 日本語");
         await expectRepaint(tmux, "typing");
         await tmux.press("C-u");
-        await line("");
         await tmux.type("/hostile");
-        await line(" /hostile‸"); // the empty line before it would pass for the one after it
+        await line("/hostile");
         await tmux.press("Enter");
-        await line(" ‸");
+        await line("");
         await expectRepaint(tmux, "hostile texts");
         await tmux.press("PPage", "PPage", "S-Up");
+        await tmux.type("x"); // painted behind them
+        await line("x");
         await expectRepaint(tmux, "scrolling");
-        await tmux.press("Escape");
+        await tmux.press("C-u", "Escape");
+        // Right behind it another key would be one with Alt.
         await tmux.waitFor((rows) => !rows.at(-2)!.includes("Esc"), "the newest");
         await tmux.type("/flood 300");
-        await line(" /flood 300‸");
+        await line("/flood 300");
         await tmux.press("Enter");
-        await line(" ‸");
         await tmux.type("typed in the flood");
-        await tmux.waitFor((rows) => rows.join("\n").includes("the flood is over"), "the end");
+        await line("typed in the flood");
         await expectRepaint(tmux, "a flood");
         await tmux.press("PPage", "S-Up", "NPage", "M-r");
+        await tmux.waitFor((rows) => rows.at(-2)!.includes("Enter answers"), "a choice");
         await expectRepaint(tmux, "a choice");
       },
     );
@@ -128,19 +129,16 @@ inTerminal(
   "any size, and back: the screen is what it was",
   { columns: 80, rows: 24, env: UTF8 },
   async (tmux) => {
-    const before = await settled(tmux);
+    const before = looksOf(await tmux.coloredScreen());
     for (
       const [columns, rows] of [[300, 100], [20, 5], [1, 1], [10, 3], [56, 8], [3, 2]] as const
     ) {
       await tmux.resize(columns, rows);
-      if (columns < 10) continue;
-      const isPainted = (shown: string[]) =>
-        shown.at(-1)!.startsWith("lobby ›") && shown.length > rows - 2;
-      await tmux.waitFor(isPainted, `${columns}x${rows}`);
-      await expectRepaint(tmux, `${columns}x${rows}`);
+      await titled(tmux, new RegExp(` ${columns}x${rows} `));
+      if (columns >= 10) await expectRepaint(tmux, `${columns}x${rows}`);
     }
     await tmux.resize(80, 24);
-    await tmux.waitFor((rows) => rows.length > 20 && rows[0]!.includes("verified"), "80x24");
-    deepEqual(await settled(tmux), before);
+    await titled(tmux, / 80x24 /);
+    deepEqual(looksOf(await tmux.coloredScreen()), before);
   },
 );

@@ -11,15 +11,17 @@ import { isMoveFault, makeMoveMutant, MOVE_FAULTS } from "./moves_faults.ts";
 import { importRuns } from "./mutants.ts";
 import { runSeeds } from "./pool.ts";
 import { runSeed } from "./runner.ts";
+import { isTerminalFault, makeTerminalMutant, TERMINAL_FAULTS } from "./terminals_faults.ts";
 
 const HELP =
   `A relay and its members in one process, with a virtual clock, seeded randomness and much trouble.
 
-usage: deno task simulate [--moves|--cluster] [--seeds N] [--from M] [--jobs N] [--break NAME]
-       deno task simulate [--moves|--cluster] --seed N [--break NAME]
+usage: deno task simulate [--moves|--cluster|--terminals] [--seeds N] [--from M] [--jobs N] [--break NAME]
+       deno task simulate [--moves|--cluster|--terminals] --seed N [--break NAME]
 
   --moves       villages of hosts that come and go, instead of one relay
   --cluster     several relays that are one server, and the bus between them
+  --terminals   villages where one person has several terminals
   --seeds N     run so many seeds (500)
   --from M      begin with this one (1)
   --seed N      run this one, and print what happens in it
@@ -32,6 +34,9 @@ ${describeFaults(Object.entries(MOVE_FAULTS).map(([name, { what }]) => [name, wh
 
                 with --cluster:
 ${describeFaults(Object.entries(CLUSTER_FAULTS).map(([name, { what }]) => [name, what]))}
+
+                with --terminals:
+${describeFaults(Object.entries(TERMINAL_FAULTS).map(([name, { what }]) => [name, what]))}
 `;
 
 /** What the totals are called. */
@@ -70,26 +75,31 @@ function readFault<F extends string>(
 
 function parse(args: readonly string[]) {
   const options = parseArgs(args, {
-    boolean: ["help", "moves", "cluster"],
+    boolean: ["help", "moves", "cluster", "terminals"],
     string: ["seeds", "from", "seed", "jobs", "break"],
     unknown: (arg) => {
       throw new UsageFault(`unknown: ${arg}`);
     },
   });
-  const { moves, cluster, break: name } = options;
-  if (moves && cluster) throw new UsageFault("--moves or --cluster, not both");
+  const { moves, cluster, terminals, break: name } = options;
+  const kinds = [moves, cluster, terminals].filter((kind) => kind === true).length;
+  if (kinds > 1) throw new UsageFault("--moves, --cluster or --terminals, one of them");
   return {
     help: options.help === true,
     moves: moves === true,
     cluster: cluster === true,
+    terminals: terminals === true,
     seeds: readNumber(options.seeds, "seeds") ?? 500,
     from: readNumber(options.from, "from") ?? 1,
     seed: readNumber(options.seed, "seed"),
     jobs: readNumber(options.jobs, "jobs"),
-    fault: moves || cluster ? undefined : readFault(name, isFault, Object.keys(FAULTS)),
+    fault: kinds > 0 ? undefined : readFault(name, isFault, Object.keys(FAULTS)),
     moveFault: moves ? readFault(name, isMoveFault, Object.keys(MOVE_FAULTS)) : undefined,
     clusterFault: cluster
       ? readFault(name, isClusterFault, Object.keys(CLUSTER_FAULTS))
+      : undefined,
+    terminalFault: terminals
+      ? readFault(name, isTerminalFault, Object.keys(TERMINAL_FAULTS))
       : undefined,
   };
 }
@@ -102,12 +112,14 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(HELP.trimEnd());
     return 0;
   }
-  const { moves, cluster, moveFault, clusterFault } = options;
-  if (!moves && !cluster) return await run(options, undefined);
+  const { moves, cluster, terminals, moveFault, clusterFault, terminalFault } = options;
+  if (!moves && !cluster && !terminals) return await run(options, undefined);
   const mutant = moveFault
     ? await makeMoveMutant(moveFault)
-    : clusterFault && await makeClusterMutant(clusterFault);
-  const name = moves ? "moves.ts" : "cluster.ts";
+    : clusterFault
+    ? await makeClusterMutant(clusterFault)
+    : terminalFault && await makeTerminalMutant(terminalFault);
+  const name = moves ? "moves.ts" : cluster ? "cluster.ts" : "terminals.ts";
   try {
     return await run(options, mutant?.module ?? new URL(name, import.meta.url).href);
   } finally {
@@ -115,7 +127,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** @param module That of villages or clusters, if they are meant. */
+/** @param module That of villages, clusters or terminals, if they are meant. */
 async function run(options: Options, module: string | undefined): Promise<number> {
   const { seed, seeds, from, jobs, fault } = options;
   const show = async (one: number, hasTotals: boolean) =>

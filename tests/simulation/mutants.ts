@@ -59,8 +59,8 @@ async function copyFolder(from: URL, to: string): Promise<void> {
   }
 }
 
-/** The runs of a module: moves.ts, cluster.ts, or a copy of one. */
+/** The runs of a module: moves.ts, cluster.ts, terminals.ts, or a copy of one. */
 export async function importRuns(module: string): Promise<SeedRun> {
-  const { runMoves, runCluster } = await import(module);
-  return runMoves ?? runCluster;
+  const { runMoves, runCluster, runTerminals } = await import(module);
+  return runMoves ?? runCluster ?? runTerminals;
 }

@@ -8,6 +8,7 @@
 import { type Bytes, encodeHex, equalBytes } from "../../lib/base/bytes.ts";
 import type { RandomBytes } from "../../lib/base/clock.ts";
 import { LOOPBACK } from "../../lib/base/ip.ts";
+import type { HistoryEntry } from "../../lib/protocol/history_entry.ts";
 import { encodeFingerprint, type PrivateKey, type PublicKey } from "../../lib/protocol/identity.ts";
 import { roomTag } from "../../lib/protocol/rooms.ts";
 import type { Place } from "../../lib/protocol/succession.ts";
@@ -27,6 +28,8 @@ import { Wire } from "./network.ts";
 import { Random } from "./random.ts";
 
 const PORT = 40623;
+/** Only the ids of messages are drawn in such a length. */
+const ID_BYTES = 8;
 const ROOM = "lobby";
 /** Looking by multicast DNS takes so long. */
 const LOOK_MS = 1000;
@@ -52,6 +55,12 @@ export interface VillagerOptions {
   readonly isFirewalled?: boolean;
   /** Other hosts that it finds when the one that it joins refuses. */
   readonly finds?: readonly Villager[];
+  /** It is a terminal of this person's, on a computer of its own. */
+  readonly isTerminalOf?: Villager;
+  /** Other terminals of its person are told nothing. */
+  readonly keepsApart?: boolean;
+  /** What happened in earlier runs of its program is known in the next. */
+  readonly keepsHistory?: boolean;
 }
 
 /** One person, their computer and their program. */
@@ -81,10 +90,19 @@ export class Villager {
   running: Promise<void> = Promise.resolve();
   /** Why the session has ended. */
   error: unknown;
+  /** How wrong the computer's calendar is when its program starts, in ms. */
+  skew = 0;
+  /** The id of its next message, 8 bytes; random if undefined. */
+  nextId: Bytes | undefined;
 
-  constructor(readonly village: Village, readonly number: number, readonly nick: string) {
+  constructor(
+    readonly village: Village,
+    readonly number: number,
+    readonly nick: string,
+    key: PrivateKey = cheapKey(number),
+  ) {
     this.address = `10.0.0.${number}`;
-    this.key = cheapKey(number);
+    this.key = key;
     this.fingerprint = encodeFingerprint(this.key.publicKey.fingerprint);
     this.relayKey = cheapKey(100 + number);
     const { fingerprint: relay } = this.relayKey.publicKey;
@@ -179,7 +197,8 @@ export class Village {
 
   /** Starts a person's program. */
   async start(nick: string, options: VillagerOptions = {}): Promise<Villager> {
-    const person = new Villager(this, this.people.length + 1, nick);
+    const { isTerminalOf } = options;
+    const person = new Villager(this, this.people.length + 1, nick, isTerminalOf?.key);
     person.isFirewalled = options.isFirewalled ?? false;
     this.people.push(person);
     await this.run(person, options);
@@ -189,12 +208,19 @@ export class Village {
   /** Starts the program of a person, perhaps again. */
   async run(person: Villager, options: VillagerOptions): Promise<void> {
     const { serves = true, joins, password, knows = false, finds } = options;
+    const { keepsApart = false, keepsHistory = false } = options;
     const { key } = person;
     this.onStart(person, joins);
     person.isAlive = true;
     person.own = person.relay = undefined;
     const clock = person.clock = new HostClock(this.clock);
-    const random = new Random(this.#seed, `${person.nick} ${++person.starts}`).bytes;
+    clock.skew = person.skew;
+    const { bytes } = new Random(this.#seed, `${person.nick} ${++person.starts}`);
+    const random = (length: number) => {
+      const id = length === ID_BYTES ? person.nextId : undefined;
+      if (id) person.nextId = undefined;
+      return id ?? bytes(length);
+    };
     const own = serves ? this.#serve(person, random) : undefined;
     if (!joins) {
       own!.open(TAG, password === undefined ? undefined : new Uint8Array(own!.key.fingerprint));
@@ -217,9 +243,10 @@ export class Village {
           person.arrivals.push([this.people.find(isRelay)?.nick ?? "?", follows]);
         },
         record: (happening) => void person.happenings.push(happening),
-        since: () => Promise.resolve([]),
+        since: (time) => Promise.resolve(keepsHistory ? keptSince(person, time) : []),
       },
       emit: (event) => void person.events.push(event),
+      keepsApart,
       clock,
       random,
       primitives: cheapPrimitives,
@@ -431,6 +458,12 @@ export class Village {
     }
     return this.clock.now - start;
   }
+}
+
+function keptSince({ happenings }: Villager, time: number): HistoryEntry[] {
+  return happenings.flatMap((it) =>
+    it.at !== undefined && it.at >= time ? [{ ...it, at: it.at }] : []
+  );
 }
 
 function makeBook(knows: boolean): KnownPeers {

@@ -180,8 +180,7 @@ Deno.test({
       }
       const made = await run(
         "sh",
-        ...["-c", 'umask 077; "$@"', "sh", Deno.execPath(), "run", "--allow-all"],
-        ...["scripts/package.ts", dist],
+        ...["-c", 'umask 077; "$@"', "sh", Deno.execPath(), "task", "--quiet", "package", dist],
       );
       const packages = made!.said.trim().split("\n");
       deepEqual(packages.map((path) => /_(\w+)\.deb$/.exec(path)?.[1]), ["amd64", "arm64"]);

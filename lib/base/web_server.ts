@@ -10,12 +10,14 @@ import { type Clock, systemClock } from "./clock.ts";
 import { canonicalAddress } from "./ip.ts";
 import { isLocalWebHost } from "./web_host.ts";
 
-/** Open connections; more wait until one ends. */
+/** Open connections; more wait until one ends, or has said nothing for {@linkcode PATIENCE_MS}. */
 export const MAX_WEB_CONNECTIONS = 64;
 /** Bytes of a request. */
 const MAX_REQUEST_BYTES = 8192;
 /** A whole request comes within this time. */
 const REQUEST_MS = 10_000;
+/** Or within this time, where others wait for its place. */
+const PATIENCE_MS = 1000;
 /** A reply is cut when nothing of it could be written for this time. */
 const STALL_MS = 30_000;
 /** How long, and for how many bytes, a connection is still read so that its end is no reset. */
@@ -68,6 +70,8 @@ export class WebServer {
   readonly #clock: Clock;
   readonly #own = Deno.hostname();
   readonly #open = new Set<Deno.Conn>();
+  /** Those whose request has not come, with the time since when; the oldest first. */
+  readonly #silent = new Map<Deno.Conn, number>();
   #freed = Promise.withResolvers<void>();
   #isStopped = false;
 
@@ -98,16 +102,30 @@ export class WebServer {
   async #acceptAll(listener: Deno.Listener): Promise<void> {
     while (!this.#isStopped) {
       if (this.#open.size >= MAX_WEB_CONNECTIONS) {
-        await this.#freed.promise;
+        await this.#awaitPlace();
         continue;
       }
       try {
         const connection = await listener.accept();
         this.#open.add(connection);
+        this.#silent.set(connection, this.#clock.now());
         void this.#serve(connection);
       } catch {
         if (!this.#isStopped) await this.#pause(ACCEPT_RETRY_MS);
       }
+    }
+  }
+
+  /** Waits until a connection ends; one that has kept others waiting without a word is cut. */
+  async #awaitPlace(): Promise<void> {
+    const [oldest] = this.#silent;
+    if (!oldest) return await this.#freed.promise;
+    const [connection, since] = oldest;
+    const ms = Math.max(0, since + PATIENCE_MS - this.#clock.now());
+    try {
+      await this.#within(ms, this.#freed.promise);
+    } catch {
+      if (this.#silent.delete(connection)) close(connection);
     }
   }
 
@@ -119,6 +137,7 @@ export class WebServer {
     } finally {
       close(connection);
       this.#open.delete(connection);
+      this.#silent.delete(connection);
       this.#freed.resolve();
       this.#freed = Promise.withResolvers();
     }
@@ -128,6 +147,7 @@ export class WebServer {
     const { hostname } = connection.remoteAddr as Deno.NetAddr;
     const head = await this.#within(REQUEST_MS, readHead(connection));
     if (head === undefined) return;
+    this.#silent.delete(connection);
     const request = parseHead(head);
     const isHead = request?.method === "HEAD";
     const reply = await this.#reply(request, canonicalAddress(hostname));

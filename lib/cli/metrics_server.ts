@@ -7,7 +7,7 @@
 import { UsageError } from "../base/errors.ts";
 import { CONTENT_TYPE, type Family, writeFamilies } from "../base/exposition.ts";
 import { joinPort } from "../base/ip.ts";
-import { isLocalWebHost } from "../base/web_host.ts";
+import { type WebReply, type WebRequest, WebServer } from "../base/web_server.ts";
 
 interface MetricsOptions {
   readonly hostname: string;
@@ -31,53 +31,31 @@ export interface MetricsServer {
  * @throws {UsageError} When it cannot listen there.
  */
 export function serveMetrics({ hostname, port, ...page }: MetricsOptions): MetricsServer {
-  const own = Deno.hostname();
-  const stopped = new AbortController();
-  let server: Deno.HttpServer<Deno.NetAddr>;
+  let listener: Deno.Listener;
   try {
-    server = Deno.serve(
-      {
-        hostname,
-        port,
-        signal: stopped.signal,
-        onListen() {},
-        onError: () => new Response(null, { status: 500 }),
-      },
-      (request) => answer(request, own, page),
-    );
+    listener = Deno.listen({ hostname, port });
   } catch (error) {
     throw listenError(error, joinPort(hostname, port));
   }
-  return {
-    address: joinPort(hostname, server.addr.port),
-    stop: () => stopped.abort(),
-  };
+  const server = new WebServer([listener], (request) => answer(request, page));
+  return { address: joinPort(hostname, server.port), stop: () => server.stop() };
 }
 
 function answer(
-  request: Request,
-  own: string,
+  { path, headers }: WebRequest,
   { families, isHealthy }: Pick<MetricsOptions, "families" | "isHealthy">,
-): Response {
-  if (!isLocalWebHost(request.headers.get("host") ?? undefined, own)) {
-    return text(421, "unknown host");
+): WebReply {
+  if (path === "/health") {
+    return isHealthy() ? { status: 200, body: "ok\n" } : { status: 503, body: "stopping\n" };
   }
-  const { pathname } = new URL(request.url);
-  if (pathname !== "/metrics" && pathname !== "/health") {
-    return text(404, "here are /metrics and /health");
-  }
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
-  }
-  if (pathname === "/health") return isHealthy() ? text(200, "ok") : text(503, "stopping");
-  const isOpen = /\bapplication\/openmetrics-text\b/.test(request.headers.get("accept") ?? "");
+  if (path !== "/metrics") return { status: 404, body: "here are /metrics and /health\n" };
+  const isOpen = /\bapplication\/openmetrics-text\b/.test(headers.get("accept") ?? "");
   const format = isOpen ? "openMetrics" : "prometheus";
-  const headers = { "content-type": CONTENT_TYPE[format] };
-  return new Response(writeFamilies(families(), format), { headers });
-}
-
-function text(status: number, line: string): Response {
-  return new Response(`${line}\n`, { status });
+  return {
+    status: 200,
+    headers: { "content-type": CONTENT_TYPE[format] },
+    body: writeFamilies(families(), format),
+  };
 }
 
 function listenError(error: unknown, address: string): unknown {

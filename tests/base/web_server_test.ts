@@ -79,6 +79,26 @@ Deno.test("WebServer answers a thousand requests that come at once, and goes on 
   for (const connection of idle) connection.close();
 });
 
+Deno.test("WebServer cuts who says nothing for a second, where others wait for the place", async () => {
+  const clock = new FakeClock();
+  using it = start(clock);
+  const { port } = it.server;
+  const silent = await Promise.all(
+    Array.from(
+      { length: MAX_WEB_CONNECTIONS },
+      () => Deno.connect({ hostname: "127.0.0.1", port }),
+    ),
+  );
+  // One timer for each of them, and one of who waits.
+  await until(() => clock.timers > MAX_WEB_CONNECTIONS, 60_000);
+  const asking = send(port, GET("/late"));
+  await clock.advance(999);
+  equal(clock.timers, MAX_WEB_CONNECTIONS + 1);
+  await clock.advance(1);
+  ok((await asking).endsWith("here is /late"));
+  for (const connection of silent) connection.close();
+});
+
 Deno.test("WebServer cuts a request that does not end within 10 s", async () => {
   const clock = new FakeClock();
   using it = start(clock);

@@ -77,6 +77,25 @@ Deno.test("server --metrics answers GET and HEAD of two paths, in the format tha
   connection.close();
 });
 
+Deno.test({
+  name: "server --metrics takes nothing from the chat, however many connect to it and say nothing",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const server = ["sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", ...FROM_SOURCE.server];
+    await using world = await World.open({ ...FROM_SOURCE, server });
+    const [, base] = await start(world);
+    const { hostname, port } = new URL(base);
+    const silent = await Promise.all(
+      Array.from({ length: 400 }, () => Deno.connect({ hostname, port: Number(port) })),
+    );
+    const [ann, bob] = await world.gather("ann", "bob") as [Program, Program];
+    await ann.say({ type: "chat", text: "still here" });
+    await bob.waitFor("chat", { text: "still here" });
+    equal(await valueOf(base, "hearth_members"), 2);
+    for (const connection of silent) connection.close();
+  },
+});
+
 Deno.test("server --metrics says what is wrong with its address, and does not start", async () => {
   await using world = await World.open(FROM_SOURCE);
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -23,53 +23,12 @@ import {
   waitForPort,
   World,
 } from "../support/programs.ts";
+import { canMount, fill, isRun, withDisk } from "../support/small_disk.ts";
 
 await cipherReady();
 
 const isUnix = Deno.build.os !== "windows";
-const KIB = 1024;
 const PAGE = 4096;
-
-async function isRun(program: string, ...args: string[]): Promise<boolean> {
-  const { success } = await new Deno.Command(program, { args, stdout: "null", stderr: "null" })
-    .output().catch(() => ({ success: false }));
-  return success;
-}
-
-/** A disk of a few KiB, mounted on a folder of the world. */
-async function mountDisk(world: World, name: string): Promise<string | undefined> {
-  const path = await world.emptyHome(name);
-  const size = `size=${32 * KIB},mode=700`;
-  return await isRun("mount", "-t", "tmpfs", "-o", size, "tmpfs", path) ? path : undefined;
-}
-
-const canMount = isUnix && Deno.uid() === 0 && await (async () => {
-  await using world = await World.open(FROM_SOURCE);
-  const path = await mountDisk(world, "trial");
-  return path !== undefined && await isRun("umount", path);
-})();
-if (!canMount) console.log("full disks: tests skipped, they need the right to mount");
-
-async function withDisk(test: (world: World, disk: string) => Promise<void>): Promise<void> {
-  await using world = await World.open(FROM_SOURCE);
-  const disk = (await mountDisk(world, "disk"))!;
-  try {
-    await test(world, disk);
-  } finally {
-    await isRun("umount", "-l", disk);
-  }
-}
-
-/** Fills a disk. */
-async function fill(disk: string): Promise<void> {
-  using file = await Deno.open(`${disk}/filler`, { write: true, create: true, append: true });
-  const bytes = new Uint8Array(KIB);
-  try {
-    for (;;) await file.write(bytes);
-  } catch {
-    // It is full.
-  }
-}
 
 async function names(folder: string): Promise<string[]> {
   const found = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);

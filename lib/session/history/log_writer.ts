@@ -44,6 +44,8 @@ interface OpenLog {
   readonly sealer: SegmentSealer;
   readonly since: number;
   size: number;
+  /** It has no block yet. */
+  isEmpty: boolean;
 }
 
 /** Writes what is recorded, in the background. */
@@ -98,7 +100,7 @@ export class LogWriter {
       await this.#append();
       this.#isFaulty = false;
     } catch (error) {
-      this.#closeLog(); // the next one has a salt of its own, and no torn block before it
+      await this.#giveUpLog(); // the next one has a salt of its own, and no torn block before it
       if (!this.#isFaulty) this.#options.onFault(error);
       this.#isFaulty = true;
       this.#timer ??= this.#options.clock.after(SYNC_MS, () => void this.flush());
@@ -141,9 +143,10 @@ export class LogWriter {
     try {
       const file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
       const sealer = new SegmentSealer(key.key, systemRandom(HISTORY_SALT_BYTES));
-      this.#log = { file, lock, path, sealer, since: now, size: 0 };
+      this.#log = { file, lock, path, sealer, since: now, size: 0, isEmpty: true };
     } catch (error) {
       lock.close();
+      await Deno.remove(`${path}.lock`);
       throw error;
     }
     await this.#put(this.#log.sealer.head);
@@ -156,6 +159,7 @@ export class LogWriter {
       const count = fits < 0 ? this.#waiting.length : fits;
       const entries = concat(...this.#waiting.slice(0, count));
       await this.#put(this.#log!.sealer.seal(entries));
+      this.#log!.isEmpty = false;
       this.#waiting.splice(0, count);
       this.#bytes -= entries.length;
     }
@@ -172,6 +176,17 @@ export class LogWriter {
     const { file } = this.#log!;
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
     this.#log!.size += bytes.length;
+  }
+
+  /** Closes a log that could not be written, without the torn block, and removes one without any: a full disk would gather them. */
+  async #giveUpLog(): Promise<void> {
+    const log = this.#log;
+    // The error that has led here is told.
+    await log?.file.truncate(log.size).catch(() => {});
+    this.#closeLog();
+    if (!log?.isEmpty) return;
+    await Deno.remove(log.path).catch(() => {});
+    await Deno.remove(`${log.path}.lock`).catch(() => {});
   }
 
   #closeLog(): void {

@@ -23,10 +23,10 @@ const require = makeRequire(import.meta.url);
 
 /** The flags to run a program with, mostly permissions: those of its task, so that there is one list. */
 export function runFlags(program: ProgramName): string[] {
-  const words = settings.tasks[program].split(" "); // deno run FLAGS PROGRAM.ts
+  const words = settings.tasks[program].split(" "); // deno run --quiet FLAGS PROGRAM.ts
   const { unstable = [] } = settings as { unstable?: string[] };
   return [
-    ...words.slice(2, words.indexOf(`${program}.ts`)),
+    ...words.slice(3, words.indexOf(`${program}.ts`)),
     ...unstable.map((feature) => `--unstable-${feature}`),
   ];
 }

@@ -3,6 +3,7 @@
 import axe from "npm:axe-core@4.14.1";
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { Browser, findBrowser, type Page, type PageOptions } from "../support/browser.ts";
+import { poll } from "../support/program.ts";
 import { WebDemo } from "../support/web_demo.ts";
 
 const program = await findBrowser();
@@ -193,6 +194,134 @@ test("a text that is refused comes back, and why is said", async (page) => {
   await press(page, "/names");
   await page.until("document.querySelector('.notice.lines')");
   equal(await page.eval("document.querySelectorAll('.notice.answer').length"), 1);
+});
+
+/** Cuts a page off its program. @returns What brings it back. */
+async function cutOff(page: Page): Promise<() => Promise<void>> {
+  await page.eval(`(() => {
+    const { send } = WebSocket.prototype;
+    WebSocket.prototype.send = function (data) {
+      WebSocket.prototype.send = send;
+      send.call(this, data);
+      globalThis.real = WebSocket;
+      globalThis.WebSocket = class {
+        constructor() {
+          globalThis.cut = this;
+        }
+      };
+      this.close();
+    };
+    dispatchEvent(new Event("focus"));
+  })()`);
+  await page.until("globalThis.cut");
+  return async () => {
+    await page.eval("WebSocket = real; cut.onclose({ code: 1006 }); 0");
+    await page.until("document.getElementById('strip').hidden");
+  };
+}
+
+test(
+  "what is written without the program stays, and it is told when that is back",
+  async (page, demo) => {
+    await page.eval(`${TEXT}.focus()`);
+    await page.type("before ");
+    const mend = await cutOff(page);
+    await page.type("and after");
+    await page.click('[data-place="room:release"]');
+    await page.type("for the other room");
+    await page.eval("document.getElementById('scroll').scrollTop = 0");
+    await mend();
+    const isTold = (id: string, text: string) =>
+      demo.asked.some((asked) =>
+        asked.type === "draft" && asked.conversation === id && asked.text === text
+      );
+    await page.until(`${TEXT}.value === "for the other room"`);
+    await poll(
+      () =>
+        isTold("room:lobby", "before and after") && isTold("room:release", "for the other room"),
+      () => JSON.stringify(demo.asked),
+    );
+    await page.click('[data-place="room:lobby"]');
+    await page.until(`${TEXT}.value === "before and after"`);
+    deepEqual(page.problems, []);
+  },
+);
+
+test(
+  "a page that has missed very much stays where it was, with what is written",
+  async (page, demo) => {
+    await page.click('[data-place="room:release"]');
+    await page.eval(`${TEXT}.focus()`);
+    await page.type("half a sen");
+    const mend = await cutOff(page);
+    demo.model.show(demo.lobby);
+    for (let n = 0; n <= 2000; n++) demo.bob(`missed ${n}`);
+    await mend();
+    await page.until("document.getElementById('side').textContent.includes('missed 2000')");
+    equal(
+      await page.eval("document.querySelector('[aria-current]').dataset.place"),
+      "room:release",
+    );
+    equal(await page.eval(`${TEXT}.value`), "half a sen");
+  },
+);
+
+test("a text that no message can hold is refused, and comes back", async (page) => {
+  await page.eval(`${TEXT}.value = "x".repeat(70_000)`);
+  await page.eval(`${TEXT}.focus()`);
+  await page.press("Enter");
+  await page.until(hasText("too long"));
+  equal(await page.eval(`${TEXT}.value.length`), 70_000);
+  await page.eval(`${TEXT}.value = ""`);
+  await press(page, "short");
+  await page.until(hasText("short"));
+  deepEqual(page.problems, []);
+});
+
+test("a command that was taken is no draft any more", async (page, demo) => {
+  await page.eval(`${TEXT}.focus()`);
+  await page.type("/topic tea");
+  await poll(() => demo.lobby.draft.text === "/topic tea", () => "the draft");
+  await page.press("Enter");
+  await page.until("document.querySelector('#bar .sub').textContent.includes('tea')");
+  await poll(() => demo.lobby.draft.text === "", () => "no draft");
+});
+
+test("hearsay says who tells it, whatever its shape, and is no news", async (page, demo) => {
+  const told = { hearsay: ["carl", "\u05d3\u05e0\u05d4"] };
+  const own = demo.lobby.people.find(({ trust }) => trust === "self")!;
+  const bob = demo.lobby.people.find(({ nick }) => nick === "bob")!;
+  await page.eval(`(() => {
+    globalThis.rung = [];
+    globalThis.Notification = class {
+      static permission = "granted";
+      static requestPermission = () => Promise.resolve("granted");
+      constructor(words) {
+        rung.push(words);
+      }
+    };
+  })()`);
+  await page.click(".self");
+  await page.eval("document.querySelector('dialog input[type=checkbox]').click()");
+  await page.click("dialog .shut");
+  await page.eval("document.hasFocus = () => false; 0");
+  demo.say(bob, "hearsay by bob", told);
+  demo.say(bob, "is hearsay", { ...told, action: true });
+  demo.say(own, "hearsay by anna", { ...told, delivery: { state: "received", of: 1 } });
+  demo.bob("said by bob to anna");
+  await page.until(hasText("said by bob"));
+  const marks = await page.eval(
+    "[...document.querySelectorAll('#log > li')].slice(-4).map((li) => li.querySelector('.remark')?.textContent ?? '')",
+  );
+  const words = "told by carl and \u05d3\u05e0\u05d4";
+  deepEqual(marks, [words, words, words, ""]);
+  equal(await page.eval("document.querySelectorAll('#log .remark bdi').length"), 6);
+  deepEqual(await page.eval("rung"), ["bob in lobby"]);
+  await page.press("f", 2);
+  await page.type("hearsay by bob");
+  await page.until("document.querySelectorAll('.hits li').length === 1");
+  equal(await page.eval("document.querySelector('.hits .remark').textContent"), words);
+  deepEqual(page.problems, []);
 });
 
 test("all is done by keys", async (page, demo) => {

@@ -50,6 +50,7 @@ export function makeAlerts(page) {
       if (entry.type === "notice" || entry.own || document.hasFocus() || notify === "nothing") {
         return;
       }
+      if (entry.type === "message" && entry.hearsay) return; // no news
       const isForUser = kind === "person" || entry.type === "file" || entry.mention;
       if (notify === "mentions" && !isForUser) return;
       if (audio) ring(audio);

@@ -14,6 +14,11 @@ import { fingerprintOf, personId } from "./state.js";
 /** A draft is told to the program at most so often, in ms. */
 const DRAFT_MS = 300;
 
+const ACTION = /^\/me\s/i;
+
+/** @param {string} text */
+const isCommand = (text) => /^\/(?!\/)/.test(text) && !ACTION.test(text);
+
 /** The field that is written in. @param {Page} page */
 export function makeComposer(page) {
   const [form, text, about] = [$("compose"), $("text"), $("about")];
@@ -22,15 +27,37 @@ export function makeComposer(page) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
 
+  /** Drafts that the program may not have yet, by their conversations. @type {Map<string, import("./state.js").Draft>} */
+  const drafts = new Map();
+  /** The conversation that the field belongs to. */
+  let place = "";
+
   /** The program keeps what is being written: a reload loses nothing. */
   function keepDraft() {
     clearTimeout(timer);
-    const { draft } = page.state.here;
     const isEdit = subject?.type === "edit";
-    if (isEdit || draft.text === text.value || !page.socket.isReady) return;
-    const fresh = { text: text.value, cursor: text.selectionStart };
-    page.state.here.draft = fresh;
-    page.request({ type: "draft", conversation: page.state.place, ...fresh });
+    if (!isEdit && page.state.here.draft.text !== text.value) {
+      setDraft({ text: text.value, cursor: text.selectionStart });
+    }
+  }
+
+  /** @param {import("./state.js").Draft} draft */
+  function setDraft(draft) {
+    page.state.here.draft = draft;
+    drafts.set(page.state.place, draft);
+    tellDrafts();
+  }
+
+  /** What was written without a connection is told when there is one again. */
+  function tellDrafts() {
+    if (!page.socket.isReady || !page.state.isLive) return;
+    for (const [conversation, draft] of drafts) {
+      if (!page.state.open.includes(conversation)) continue; // it would be opened again
+      page.state.of(conversation).draft = draft;
+      page.request({ type: "draft", conversation, ...draft }).then(({ ref }) => {
+        if (ref && drafts.get(conversation) === draft) drafts.delete(conversation);
+      });
+    }
   }
 
   function showAbout() {
@@ -113,13 +140,18 @@ export function makeComposer(page) {
     const draft = subject?.draft ?? "";
     text.value = type === "edit" ? draft : "";
     clearTimeout(timer);
-    if (type !== "edit") page.state.here.draft = { text: "", cursor: 0 };
+    drafts.delete(where);
+    if (isCommand(value) && type !== "edit") setDraft({ text: "", cursor: 0 });
+    else if (type !== "edit") page.state.here.draft = { text: "", cursor: 0 };
     subject = undefined;
     showAbout();
     resize();
     const result = await send(where, value, type, entry);
     if (result.ok) return page.answered(result, where);
-    if (page.state.place === where && text.value === "") text.value = value; // to be sent again
+    if (page.state.place === where && text.value === "") {
+      text.value = value; // to be sent again
+      keepDraft();
+    }
     resize();
     page.told(result, where);
   }
@@ -129,8 +161,8 @@ export function makeComposer(page) {
     if (type === "edit") {
       return page.request({ type, conversation, entry: entry?.seq, text: value });
     }
-    const isAction = /^\/me\s/i.test(value);
-    if (value.startsWith("/") && !value.startsWith("//") && !isAction) {
+    const isAction = ACTION.test(value);
+    if (isCommand(value)) {
       return page.request({ type: "command", conversation, line: value });
     }
     return page.request({
@@ -179,9 +211,12 @@ export function makeComposer(page) {
 
   return {
     keepDraft,
+    tellDrafts,
     showSend,
-    /** Takes the draft of the conversation that is shown now. */
+    /** Takes the draft of the conversation that is shown now; where one writes already, nothing changes. */
     turn() {
+      if (place === page.state.place) return;
+      place = page.state.place;
       subject = undefined;
       showAbout();
       text.value = page.state.here.draft.text;

@@ -183,7 +183,9 @@ const CONNECTIONS = {
 
 /** What was said last. @param {import("./state.js").Entry[]} entries @param {boolean} isNamed */
 function preview(entries, isNamed) {
-  const entry = entries.findLast(({ type }) => type !== "notice");
+  const entry = entries.findLast((entry) =>
+    entry.type === "file" || entry.type === "message" && !entry.hearsay
+  );
   if (!entry || entry.type === "notice") return false;
   const by = entry.own ? "You: " : isNamed ? `${entry.nick}: ` : "";
   const words = entry.type === "file" ? entry.name : entry.retracted ? "taken back" : entry.text;

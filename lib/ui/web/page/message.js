@@ -49,7 +49,7 @@ export function group(page, entry) {
     return h(
       "li.group.own",
       {},
-      h("p.meta", {}, h("span.sr", {}, "You, "), time),
+      h("p.meta", {}, h("span.sr", {}, "You, "), proof(entry), time),
       h("div.bubbles", {}, bubble(page, entry)),
     );
   }
@@ -65,13 +65,19 @@ export function group(page, entry) {
         { type: "button", "aria-haspopup": "dialog", click: () => page.showPerson(entry.from) },
         h("bdi", {}, entry.nick),
       ),
-      entry.type === "message" && entry.hearsay
-        ? h("span.remark", {}, `told by ${entry.hearsay.join(" and ")}`)
-        : sign(entry.trust),
+      proof(entry),
       time,
     ),
     h("div.bubbles", {}, bubble(page, entry)),
   );
+}
+
+/** How sure it is who has written it: the sign of their key, or who says that they have. @param {Exclude<Entry, { type: "notice" }>} entry @param {boolean} [isSigned] Whether there is room for a sign. */
+export function proof(entry, isSigned = true) {
+  const nicks = entry.type === "message" && entry.hearsay;
+  if (!nicks) return isSigned && sign(entry.trust);
+  const names = nicks.flatMap((nick, i) => [i > 0 && " and ", h("bdi", {}, nick)]);
+  return h("span.remark", {}, "told by ", names);
 }
 
 /** @param {Page} page @param {Exclude<Entry, { type: "notice" }>} entry */
@@ -87,13 +93,14 @@ export function bubble(page, entry) {
     late && `written ${WHOLE.format(new Date(late))}`,
   ].filter(Boolean);
   return h(
-    `div.bubble${isBig ? ".big" : ""}${retracted ? ".retracted" : ""}${
+    `div.bubble${isBig ? ".big" : ""}${retracted || replaced ? ".retracted" : ""}${
       entry.mention ? ".calls" : ""
     }`,
     { dir: "auto", "data-seq": seq, tabindex: -1, title: WHOLE.format(entry.at) },
     quote && !retracted && quoted(page, quote),
     action && !retracted && [h("bdi.name", {}, nick), " "],
     retracted ? "taken back" : replaced ? "has come from its author since" : content(text),
+    action && proof(entry, false),
     remarks.length > 0 && h("small.remark.calm", {}, remarks.join(" · ")),
     view === "differs" && h("small.remark", {}, "they may see another room than you"),
     entry.reactions.length > 0 && reactions(page, entry),

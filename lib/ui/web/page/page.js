@@ -143,15 +143,11 @@ function take(message) {
   const change = state.take(message);
   switch (change?.type) {
     case "ready":
-      if (state.isLive) {
-        showPlace();
-        socket.ask({ type: "show", conversation: state.place });
-        look();
-      }
+      if (state.isLive) beLive(); // what it missed follows
       return;
     case "live":
       showPlace();
-      return look();
+      return beLive();
     case "closed":
       if (state.isLive) page.go(state.open.at(-1) ?? "client");
       return;
@@ -165,6 +161,13 @@ function take(message) {
     case "heads":
       return soon();
   }
+}
+
+/** The program is told what is seen here, and what was written without it. */
+function beLive() {
+  socket.ask({ type: "show", conversation: state.place });
+  look();
+  compose.tellDrafts();
 }
 
 /** @param {Extract<import("./state.js").Change, { type: "entry" }>} change */
@@ -224,7 +227,9 @@ let read = 0;
 /** What was on the screen for a while, and then something was done, has been read. */
 function tellRead() {
   if (!state.isLive || !document.hasFocus() || !log.isFollowing) return;
-  const entry = state.here.entries.findLast((entry) => entry.type === "message" && !entry.own);
+  const entry = state.here.entries.findLast((entry) =>
+    entry.type === "message" && !entry.own && !entry.hearsay
+  );
   if (!entry?.seq || entry.seq <= read || Date.now() - newestAt < SEEN_MS) return;
   read = entry.seq;
   socket.ask({ type: "read", conversation: state.place, entry: read });

@@ -7,7 +7,7 @@
 
 import { $, button, face, h, iconButton } from "./dom.js";
 import { entriesOf } from "./history.js";
-import { clock, content } from "./message.js";
+import { clock, content, proof } from "./message.js";
 import { dayName } from "./text.js";
 
 /** @typedef {import("./parts.js").Page} Page */
@@ -67,6 +67,7 @@ export function makeSearch(page) {
           "p.head",
           {},
           h("bdi.name", {}, nick),
+          entry.type !== "notice" && proof(entry, false),
           h("span.when", {}, dayName(entry.at, Date.now())),
           clock(entry.at),
         ),

@@ -8,6 +8,9 @@
 const RETRY_MS = 1000;
 /** Bytes in one message. */
 export const MAX_PART = 256 * 1024;
+/** UTF-16 units of a request. */
+const MAX_REQUEST = 64 * 1024;
+const TOO_LONG = { ok: false, message: "that is too long to be sent" };
 const NO_ANSWER = { ok: false, message: "Hearth does not answer on this computer" };
 const encoder = new TextEncoder();
 
@@ -81,6 +84,7 @@ export class Socket {
       byte.toString(16).padStart(2, "0")
     ).join("");
     const text = JSON.stringify({ ...message, ref });
+    if (text.length > MAX_REQUEST) return Promise.resolve(TOO_LONG);
     return new Promise((resolve) => {
       this.#waiting.set(ref, { text, isAgain: ONCE.has(String(message.type)), resolve });
       this.#socket?.send(text);

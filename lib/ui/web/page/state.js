@@ -20,6 +20,7 @@
  *   kind: "file" | "folder", name: string, size: number | null, files: number, executable: boolean, transfers: Transfer[] }} FileEntry
  */
 /** @typedef {MessageEntry | NoticeEntry | FileEntry} Entry */
+/** @typedef {{ text: string, cursor: number }} Draft What is being written. */
 /**
  * @typedef {object} Conversation
  * @property {string} id `client`, `room:NAME`, or `person:SHA256:…`.
@@ -33,7 +34,7 @@
  * @property {number} unread
  * @property {number} urgent
  * @property {"all" | "mentions" | "nothing"} notify
- * @property {{ text: string, cursor: number }} draft
+ * @property {Draft} draft
  * @property {number} first The program keeps nothing with a `seq` below it.
  * @property {number} from Nothing with a `seq` below it is held here.
  * @property {Person[]} people
@@ -57,6 +58,10 @@ export class State {
   open = [];
   /** The conversation that is shown. */
   place = "client";
+  /** What the program shows. */
+  #shown = "client";
+  /** Whether the user has seen a conversation here: then nothing but they turns elsewhere. */
+  #isTurned = false;
   /** Whether everything that was there has been told: what comes then is news. */
   isLive = false;
   /** The last rev that was taken in whole; 0: none. */
@@ -125,12 +130,14 @@ export class State {
           this.have = 0;
           this.open = [];
           this.#conversations.clear();
-          this.place = message.shown;
+          this.#shown = message.shown;
         }
         return { type: "ready" };
       case "live": {
         const wasLive = this.isLive;
         this.isLive = true;
+        if (!this.#isTurned || !this.open.includes(this.place)) this.place = this.#shown;
+        this.#isTurned = true;
         return wasLive ? undefined : { type: "live" };
       }
       case "self":

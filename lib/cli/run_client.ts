@@ -43,7 +43,7 @@ import {
 } from "../session/mod.ts";
 import { askOpenly, askSecretly, readPassword } from "./secrets.ts";
 import { inviteTo, isThisComputer, parseHost } from "./server_address.ts";
-import type { Share } from "./share/share.ts";
+import type { Share, ShareOptions } from "./share/share.ts";
 import { Sessions } from "./sessions.ts";
 import { WEAK_BELOW_BITS } from "../protocol/limits.ts";
 import { prepareRoomTag } from "../protocol/rooms.ts";
@@ -380,9 +380,9 @@ async function converse(options: ClientOptions, parts: ClientParts): Promise<num
     const present = { ...found, invitation: () => inviteTo(address, port, fingerprint) };
     return inviteHere(present, { room, isLocked }).invitation();
   };
-  const share = options.share && await beginSharing(options.share, () => {
-    const isThere = sessions.find(options.room)?.joined;
-    return isThere ? invitationTo(options.room) : undefined;
+  const share = options.share && await beginSharing(options.share, {
+    invitation: () => sessions.find(options.room)?.joined ? invitationTo(options.room) : undefined,
+    say: (text) => ui.say(text),
   });
   const openRoom = (room: string): FaceContext => {
     const session = sessions.open(room);
@@ -467,10 +467,10 @@ async function hold(
 /** Hands out clients. @throws {UsageError} When there are none, or the port is taken. */
 async function beginSharing(
   share: NonNullable<ClientOptions["share"]>,
-  invitation: () => string | undefined,
+  told: Pick<ShareOptions, "invitation" | "say">,
 ): Promise<Share> {
   const { startShare } = await import("./share/share.ts");
-  return await startShare({ ...share, invitation });
+  return await startShare({ ...share, ...told });
 }
 
 function loginName(): string | undefined {

@@ -16,7 +16,7 @@ import type { RunningCluster } from "./run_cluster.ts";
 import { type RunningRelay, startRelay } from "./serve.ts";
 import { isAnyFileGiven, loadServerFiles, rereadOnHangup } from "./server_files.ts";
 import { ServerLog } from "./server_log.ts";
-import type { Share } from "./share/share.ts";
+import type { Share, ShareOptions } from "./share/share.ts";
 import { loadKey } from "./key_file.ts";
 import { decodeJoinKey, derivePassword, makePassword } from "../protocol/password.ts";
 import type { PrivateKey } from "../protocol/identity.ts";
@@ -104,7 +104,10 @@ async function serve(
   watch?.begin(relay);
   const invitation = inviteTo(relay.addresses[0]!, relay.port, relay.fingerprint) +
     (joinKey === undefined ? "" : " --password");
-  const share = options.share && await beginSharing(options, () => invitation);
+  const share = options.share && await beginSharing(options, {
+    invitation: () => invitation,
+    say: (text) => log.say(text),
+  });
   await log.listening(relay, {
     locked: joinKey !== undefined,
     password,
@@ -156,10 +159,10 @@ async function notify(folder: string, log: ServerLog): Promise<void> {
 /** Hands out clients. @throws {UsageError} When there are none, or it cannot listen there. */
 async function beginSharing(
   { share, host }: ServerOptions,
-  invitation: () => string | undefined,
+  told: Pick<ShareOptions, "invitation" | "say">,
 ): Promise<Share> {
   const { startShare } = await import("./share/share.ts");
-  return await startShare({ ...share!, hostname: host, invitation });
+  return await startShare({ ...share!, hostname: host, ...told });
 }
 
 /** Serves what is measured, of a relay that has yet to begin. @throws {UsageError} When it cannot listen there. */

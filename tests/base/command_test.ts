@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isInstalled } from "../../lib/base/command.ts";
 
 /** What another process says of how it was started. */
 async function commandIn(env: Record<string, string>, flags: readonly string[]): Promise<string> {
@@ -25,4 +26,15 @@ Deno.test("commandOf() names what fits how the program was started", async () =>
     ]),
     [npx, "deno task client", "deno task client", "deno task client"],
   );
+});
+
+Deno.test("isInstalled() knows the places of the packages", () => {
+  const cases: [path: string, expected: boolean][] = [
+    ["/usr/lib/hearth/server", true],
+    ["/opt/homebrew/Cellar/hearth/1.0.0/bin/hearth-server", true],
+    ["/srv/bin/server", false],
+    ["/srv/hearth-1.0.0/client", false],
+    ["/srv/usr/lib/hearth/client", false],
+  ];
+  for (const [path, expected] of cases) assert.equal(isInstalled(path), expected, path);
 });

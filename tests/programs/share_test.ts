@@ -1,7 +1,7 @@
 /** A server and clients that hand out clients: `--share`. */
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { Browser, findBrowser } from "../support/browser.ts";
-import { fingerprintOf, FROM_SOURCE, type Program, World } from "../support/programs.ts";
+import { fingerprintOf, FROM_SOURCE, poll, type Program, World } from "../support/programs.ts";
 import { writeFakeClient } from "../support/shared_folder.ts";
 
 const X64 = "x86_64-unknown-linux-gnu";
@@ -61,6 +61,32 @@ Deno.test("server --share prints the line for each kind of computer, and its che
     /^Linux, Intel or AMD:\n.*&& \.\/client --host .* --fingerprint SHA256:.{43}\n {4}SHA-256 [0-9a-f]{64}\n/m,
   );
   equal(await server.kill("SIGTERM"), 0);
+});
+
+Deno.test("server --share says once that what it hands out is gone, and when it is there again", async () => {
+  await using world = await World.open(FROM_SOURCE);
+  const { args, bytes } = await sharing(world);
+  const server = world.start("server", {
+    args: ["--port", "0", ...args],
+    home: await world.home("server", { file: "server.pem" }),
+  });
+  const [, shown] = await server.waitForText("stdout", /open (http:\S+)[^]*SHA-256[^]*SHA-256/);
+  const url = pageOf(shown!) + PATH;
+  const ask = async () => {
+    const response = await fetch(url);
+    await response.body?.cancel();
+    return response.status;
+  };
+  await Deno.rename(world.path("shared"), world.path("elsewhere"));
+  equal(await ask(), 404);
+  await server.waitForText("stdout", /shared\/x86_64\S+\/client has gone/);
+  equal(await ask(), 404);
+  await Deno.rename(world.path("elsewhere"), world.path("shared"));
+  await poll(async () => await ask() === 200, () => "that it is handed out again");
+  await server.waitForText("stdout", /client has changed: .* SHA-256 [0-9a-f]{64}\n/);
+  deepEqual(new Uint8Array(await (await fetch(url)).arrayBuffer()), bytes);
+  equal(await server.kill("SIGTERM"), 0);
+  equal(server.stdout.match(/client has/g)?.length, 2);
 });
 
 Deno.test("--share without programs, or with a port that is taken, is one clear error", async () => {

@@ -46,15 +46,16 @@ export class SharedProgram {
   readonly name: string;
   /** What computers it is for, in words. */
   readonly kind: string;
+  /** The file itself. */
+  readonly file: string;
   readonly #target: Target;
-  readonly #file: string;
   #summed: { readonly identity: Identity; readonly sha256: string } | undefined;
   #isSumming = false;
 
   constructor(target: Target, file: string) {
     const { folder, kind } = KINDS[target];
     this.#target = target;
-    this.#file = file;
+    this.file = file;
     this.isWindows = target.includes("windows");
     this.name = fileName("client", target);
     this.path = `/${folder}/${this.name}`;
@@ -98,23 +99,33 @@ export class SharedProgram {
     }
   }
 
-  /** Opens the file that was summed; undefined when it is another one by now, which is then summed. */
-  async open(): Promise<Deno.FsFile | undefined> {
+  /**
+   * Opens the file that was summed; undefined when it is another one by now, which is then summed.
+   *
+   * @param onChange Called when the checksum is another one then, or there is none any more.
+   */
+  async open(onChange: (program: this) => void): Promise<Deno.FsFile | undefined> {
     const file = await this.#open();
     if (file && this.#summed && isSame(this.#summed.identity, identityOf(await file.stat()))) {
       return file;
     }
     file?.close();
-    void this.sum();
+    if (!this.#isSumming) void this.#sumAgain(onChange);
     return undefined;
+  }
+
+  async #sumAgain(onChange: (program: this) => void): Promise<void> {
+    const before = this.sha256;
+    await this.sum();
+    if (this.sha256 !== before) onChange(this);
   }
 
   /** Opens the file, unless it is a link, lies behind one, or is not there. */
   async #open(): Promise<Deno.FsFile | undefined> {
     try {
-      const [folder, before] = await Promise.all([dirname(this.#file), this.#file].map(Deno.lstat));
+      const [folder, before] = await Promise.all([dirname(this.file), this.file].map(Deno.lstat));
       if (!folder!.isDirectory || !before!.isFile) return undefined;
-      const file = await Deno.open(this.#file);
+      const file = await Deno.open(this.file);
       // A link may have been put there meanwhile.
       if (isSame(identityOf(before!), identityOf(await file.stat()))) return file;
       file.close();

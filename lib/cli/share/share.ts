@@ -18,7 +18,8 @@ export const MAX_DOWNLOADS_OF_ONE = 2;
 /** After how many seconds a client may try again. */
 const RETRY_SECONDS = 5;
 
-interface ShareOptions {
+/** What is shared, and how it is told. */
+export interface ShareOptions {
   /** Where the programs are; undefined: see {@linkcode findPrograms}. */
   readonly folder: string | undefined;
   /** 0: a free one. */
@@ -27,6 +28,8 @@ interface ShareOptions {
   readonly hostname?: string | undefined;
   /** The line that starts a client that is already there; undefined while nobody hosts the room. */
   invitation(): string | undefined;
+  /** Told in a line when a program that was handed out has changed or is gone. */
+  say(text: string): void;
 }
 
 /** What is shared while the process runs. */
@@ -64,15 +67,16 @@ export async function startShare(options: ShareOptions): Promise<Share> {
 /** Answers the requests for some programs. */
 export function makeHandler(
   programs: readonly SharedProgram[],
-  { invitation }: Pick<ShareOptions, "invitation">,
+  { invitation, say }: Pick<ShareOptions, "invitation" | "say">,
 ): (request: WebRequest) => Promise<WebReply> | WebReply {
   const byPath = new Map(programs.map((program) => [program.path, program]));
   const downloads = new Downloads();
+  const onChange = (program: SharedProgram) => say(describeChange(program));
   return (request) => {
     if (request.path === "/") return page(programs, request, invitation());
     const program = byPath.get(request.path);
     return program
-      ? download(program, request, downloads)
+      ? download(program, request, { downloads, onChange })
       : { status: 404, body: "not here: the list is at /\n" };
   };
 }
@@ -93,6 +97,12 @@ function page(
     // By that name or address the friend has come here.
     body: writePage(programs, `http://${headers.get("host")}`, invitation),
   };
+}
+
+function describeChange({ file, sha256 }: SharedProgram): string {
+  return sha256 === undefined
+    ? `${file} has gone, or is no such program any more: it is not handed out`
+    : `${file} has changed: it is handed out with the SHA-256 ${sha256}`;
 }
 
 /** Who downloads, within the limits. */
@@ -119,7 +129,7 @@ class Downloads {
 async function download(
   program: SharedProgram,
   { isHead, headers, address }: WebRequest,
-  downloads: Downloads,
+  { downloads, onChange }: { downloads: Downloads; onChange: (program: SharedProgram) => void },
 ): Promise<WebReply> {
   const end = isHead ? () => {} : downloads.begin(address);
   if (!end) {
@@ -129,7 +139,7 @@ async function download(
       body: "too many downloads, try again\n",
     };
   }
-  const file = await program.open().catch(() => undefined);
+  const file = await program.open(onChange).catch(() => undefined);
   const done = () => {
     file?.close();
     end();

@@ -14,6 +14,8 @@ import { writeFakeClient } from "../../support/shared_folder.ts";
 const PATH = "/linux-x86_64/client";
 const SIZE = 5000;
 
+const say = () => {};
+
 interface Shared {
   readonly bytes: Uint8Array;
   ask(
@@ -27,7 +29,10 @@ async function withShared(run: (shared: Shared) => Promise<void>): Promise<void>
   const folder = await Deno.makeTempDir({ prefix: "hearth_share_" });
   try {
     const bytes = await writeFakeClient(folder, "x86_64-unknown-linux-gnu", SIZE);
-    const handle = makeHandler(await findPrograms(folder), { invitation: () => "client --host x" });
+    const handle = makeHandler(await findPrograms(folder), {
+      invitation: () => "client --host x",
+      say,
+    });
     await run({
       bytes,
       ask: async (path, headers = {}, more = {}) =>
@@ -146,7 +151,7 @@ Deno.test("startShare() serves what an HTTP client asks for, and says when its p
   const folder = await Deno.makeTempDir({ prefix: "hearth_share_" });
   try {
     const bytes = await writeFakeClient(folder, "x86_64-unknown-linux-gnu", 300_000);
-    const share = await startShare({ folder, port: 0, invitation: () => undefined });
+    const share = await startShare({ folder, port: 0, invitation: () => undefined, say });
     const base = share.addressOn("127.0.0.1");
     try {
       const response = await fetch(base + PATH);
@@ -158,7 +163,7 @@ Deno.test("startShare() serves what an HTTP client asks for, and says when its p
       equal(await statusFor(base, "evil.example"), 421);
       const { port } = new URL(base);
       await rejects(
-        startShare({ folder, port: Number(port), invitation: () => undefined }),
+        startShare({ folder, port: Number(port), invitation: () => undefined, say }),
         /--share: port \d+ is taken by another program/,
       );
     } finally {

@@ -54,7 +54,7 @@ export class FileTransfers {
     if (named !== undefined) {
       const path = this.resolve(named);
       if (isFolder(path)) return path;
-      throw new UsageError(`${named}: no such folder`, ["name an existing one with --download"]);
+      throw new UsageError(`${named}: no such folder`, ["make it first, or name another one"]);
     }
     const downloads = this.#home === undefined ? "" : `${this.#home}/Downloads`;
     return downloads !== "" && isFolder(downloads) ? downloads : Deno.cwd();

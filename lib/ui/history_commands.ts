@@ -30,8 +30,8 @@ export const HISTORY_COMMANDS: Readonly<Record<string, Row>> = {
     usage: "[N|on|off]",
     summary: "show what was said before; keep it or not",
     details: [
-      "on keeps what is said in this room in a log that only your key opens; on private keeps",
-      "private messages, too. client history --forget removes all of it.",
+      "on keeps what is said in this room in a log that only your key opens.",
+      "on private keeps private messages, too. client history --forget removes all of it.",
     ],
     parse(text): { turn: Turn } | { count: number } | undefined {
       const words = text.toLowerCase().split(/\s+/).join(" ").trim();
@@ -55,9 +55,9 @@ export const HISTORY_COMMANDS: Readonly<Record<string, Row>> = {
     usage: "[on|off]",
     summary: "let what you write be handed on, or not",
     details: [
-      "on lets others tell people who come later what you write here from now on, and tells them",
-      "what others wrote who have it on: anybody who knows the password, or whom you know and",
-      "who was away. They see it as hearsay, with who says so.",
+      "on lets others tell people who come later what you write here from now on.",
+      "It also tells them what those wrote who have it on, as hearsay, with who says so.",
+      "Those are anybody who knows the password, and whom you know whose connection was lost.",
     ],
     parse: (text) => RECAP_WORDS.find((word) => word === text.trim().toLowerCase()),
     run(word, { session, strict }) {

@@ -32,6 +32,9 @@ export const MAX_AGE_MS = 7 * 24 * 3600 * 1000;
 /** How long to wait before a socket that is full is looked at again. */
 const FULL_MS = 20;
 
+/** Nobody is there to be told of it. */
+const GONE = new UsageError("the page has gone");
+
 const HEAD_BYTES = 4;
 const NAME_PATTERN = /^[0-9a-f]{32}$/;
 
@@ -111,6 +114,10 @@ export class PageBytes {
       this.#remove(upload);
       page.refuse();
       throw new UsageError("too many files at once");
+    }
+    if (!page.isOpen) {
+      this.#remove(upload);
+      throw GONE;
     }
     this.#uploads.set(upload.n, upload);
     if (size === 0) this.#options.clock.after(0, () => void this.#finish(upload));
@@ -250,6 +257,10 @@ export class PageBytes {
     }
     if (size > MAX_PICTURE) throw new UsageError("it is too large to be shown");
     const file = await openPicture(path, size);
+    if (!page.isOpen) {
+      file.close();
+      throw GONE;
+    }
     const n = ++this.#count;
     const before = this.#sending.get(page) ?? Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();

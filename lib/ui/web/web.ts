@@ -59,6 +59,8 @@ export interface Asked {
 export interface Page {
   /** Tells it what it has yet to be told, as far as its socket takes it. */
   pump(): void;
+  /** Whether it has not gone. */
+  readonly isOpen: boolean;
   /** Whether its socket takes more now. */
   readonly isReady: boolean;
   /** Sends a message besides what it is told. */
@@ -189,15 +191,17 @@ export class Web {
       // Another port of this computer is another origin, but the same site: only this header tells.
       if (request.headers.get("origin") !== this.origin) return refuse(403);
       if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return refuse(426);
-      return this.#upgrade(request);
+      return this.#upgrade(request) ?? refuse(426);
     }
     const file = PAGE_FILES.get(pathname);
     if (file === undefined) return refuse(404);
     return new Response(file.text, { headers: { ...headers, "content-type": file.type } });
   }
 
-  #upgrade(request: Request): Response {
-    const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: IDLE_SECONDS });
+  #upgrade(request: Request): Response | undefined {
+    const upgrade = tryUpgrade(request);
+    if (upgrade === undefined) return undefined;
+    const { socket, response } = upgrade;
     const [oldest] = this.#unproven;
     if (this.#unproven.size >= MAX_UNPROVEN) this.#drop(oldest!, CLOSE.unproven);
     const connection: Connection = new Connection({
@@ -240,6 +244,8 @@ class Connection implements Page {
   readonly #nonce = encodeHex(systemRandom(NONCE_BYTES));
   readonly #late: Timer;
   #state: "unproven" | "checking" | "proven" | "closed" = "unproven";
+  /** With which it is closed. */
+  #code: number | undefined;
   /** Requests without an answer. */
   #asked = 0;
   #next: () => unknown = () => undefined;
@@ -251,7 +257,10 @@ class Connection implements Page {
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     this.#late = clock.after(PROOF_MS, () => this.close(CLOSE.unproven));
-    socket.onopen = () => this.send({ type: "challenge", nonce: this.#nonce });
+    socket.onopen = () => {
+      if (this.#code === undefined) this.send({ type: "challenge", nonce: this.#nonce });
+      else socket.close(this.#code);
+    };
     socket.onmessage = ({ data }) => this.#take(data);
     socket.onerror = () => {};
     socket.onclose = () => this.#end();
@@ -259,7 +268,9 @@ class Connection implements Page {
 
   close(code: number): void {
     this.#end();
-    this.#socket.close(code);
+    this.#code = code;
+    // One that is not open yet would not be closed.
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(code);
   }
 
   refuse(): void {
@@ -272,6 +283,10 @@ class Connection implements Page {
 
   sendBytes(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(bytes);
+  }
+
+  get isOpen(): boolean {
+    return this.#state === "proven";
   }
 
   get isReady(): boolean {
@@ -349,6 +364,16 @@ class Connection implements Page {
     const result = await this.#options.take({ ...message, type, ref }, this);
     this.#asked--;
     this.send({ ...result, type: "result", ref });
+  }
+}
+
+/** @returns undefined if a header for it is missing. */
+function tryUpgrade(request: Request): Deno.WebSocketUpgrade | undefined {
+  try {
+    return Deno.upgradeWebSocket(request, { idleTimeout: IDLE_SECONDS });
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
   }
 }
 

@@ -19,6 +19,7 @@ import { FakeClock, until } from "../../support/fake_clock.ts";
 const LIMIT_MS = 60_000;
 
 class FakePage implements Page {
+  isOpen = true;
   isReady = true;
   isRefused = false;
   // deno-lint-ignore no-explicit-any -- as it comes over the socket
@@ -174,6 +175,18 @@ Deno.test("what is not complete goes with its page, and at the end", async () =>
   rig.bytes.forget(rig.page);
   equal(rig.left().length, 1);
   rig.bytes.close();
+  deepEqual(rig.left(), []);
+});
+
+Deno.test("nothing is kept for a page that goes while its file or picture is opened", async () => {
+  await using rig = await makeRig();
+  const { page } = rig;
+  const entry = await keep(rig.folder, PNG);
+  const begun = rig.begin();
+  const shown = rig.bytes.show(page, entry);
+  page.isOpen = false;
+  rig.bytes.forget(page);
+  await Promise.all([rejects(begun, /gone/), rejects(shown, /gone/)]);
   deepEqual(rig.left(), []);
 });
 

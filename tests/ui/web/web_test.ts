@@ -135,6 +135,8 @@ Deno.test("the page is for one origin, for reading, and from nowhere else", asyn
     [403, "GET /socket", host, ...upgrade("http://127.0.0.1:1")],
     [403, "GET /socket", host, ...upgrade(`https://${own}`)],
     [426, "GET /socket", host, `origin: http://${own}`],
+    [426, "GET /socket", host, ...upgrade(`http://${own}`).slice(0, -1)],
+    [426, "GET /socket", host, ...upgrade(`http://${own}`).toSpliced(2, 1)],
     [404, "GET /socket.ts", host],
     [404, "GET /../face.ts", host],
     [404, "GET /__proto__", host],
@@ -285,6 +287,16 @@ Deno.test("of too many unproven sockets the oldest goes", async () => {
   }
   equal(await clients[0]!.closed, CLOSE.unproven);
   ok(clients.slice(1).every(({ isOpen }) => isOpen));
+});
+
+Deno.test("of many sockets that come at once no more stay", async () => {
+  await using rig = start();
+  const clients = Array.from({ length: 5 * MAX_UNPROVEN }, () => rig.open());
+  let closed = 0;
+  for (const client of clients) client.closed.then(() => closed++);
+  const open = () => clients.filter(({ isOpen }) => isOpen);
+  await until(() => closed === 4 * MAX_UNPROVEN && open().length === MAX_UNPROVEN, LIMIT_MS);
+  equal((await open()[0]!.prove()).type, "ready");
 });
 
 Deno.test("a page too many is closed with a code of its own, and has room when another one goes", async () => {

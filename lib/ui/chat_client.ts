@@ -131,7 +131,7 @@ export class ChatClient {
   }
 
   #take(event: SessionEvent, room: Room): void {
-    if (!room.requests.observe(event)) return;
+    if (!room.requests.observe(event)) return room.feed.passOver(event);
     if (event.event === "chat" && event.private) {
       this.#rooms.heard(event.to?.[0] ?? event.fingerprint, room);
     }

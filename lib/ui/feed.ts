@@ -123,6 +123,11 @@ export class Feed {
     } else if (isPresence || CHANGES_PEOPLE.has(event.event)) this.refresh();
   }
 
+  /** Takes an event that the user does not want to see. */
+  passOver(event: SessionEvent): void {
+    if (event.event === "chat" && event.missed) this.#endMissed();
+  }
+
   /** Shows a message that the session has taken, and watches its delivery. */
   accept(id: string, { text, action, to, reply }: SentMessage): void {
     const { clock, conversations, room, context: { fingerprint, session }, openPerson } =

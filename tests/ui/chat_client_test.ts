@@ -274,3 +274,23 @@ Deno.test("Whatever arrives between two keys, a text goes where it was to go", (
     else assert.deepEqual([room, method, to], [target, "say", `${i}`]);
   }
 });
+
+Deno.test("ChatClient says where what was missed ends, also if an ignored person wrote of it", () => {
+  const { emit, join, submit, texts } = makeClient();
+  join("lobby", "bob", "carl");
+  submit("/ignore carl");
+  const missed = { missed: true, at: "2026-01-01T00:00:00.000Z" } as const;
+  const told = (count: number): SessionEvent => (
+    { event: "missed", from: "own", by: ["SHA256:anna"], count, seconds: 60 }
+  );
+  const isEnd = (text: string) => text === "until here";
+  emit("lobby", told(2), message(CARL, "one", missed), message(BOB, "two", missed));
+  assert.deepEqual(texts("lobby").slice(-2), ["two", "until here"]);
+  emit("lobby", told(3), message(BOB, "three", missed), message(BOB, "four", missed));
+  assert.equal(texts("lobby").at(-1), "four");
+  emit("lobby", message(CARL, "five", missed), message(CARL, "six", missed));
+  assert.equal(texts("lobby").filter(isEnd).length, 2);
+  assert.equal(texts("lobby").at(-1), "until here");
+  emit("lobby", message(CARL, "seven"), message(BOB, "eight"));
+  assert.equal(texts("lobby").filter(isEnd).length, 2);
+});

@@ -12,7 +12,7 @@ import {
   isOpenOffer,
   type MessageEntry,
 } from "./conversation.ts";
-import type { Conversations } from "./conversations.ts";
+import { type Conversations, isFirstHand } from "./conversations.ts";
 import { Quiet } from "./quiet.ts";
 import type { ScreenSettings } from "./settings.ts";
 import {
@@ -127,7 +127,7 @@ export class Alerts {
   #take(conversation: Conversation, entry: Entry): void {
     if (entry.type === "notice" || entry.type === "file" && !isOpenOffer(entry)) return;
     if (entry.own || this.#isSeen(conversation)) return;
-    if (entry.type === "message" && entry.hearsay) return;
+    if (entry.type === "message" && !isFirstHand(entry)) return;
     if (conversation.notify !== "nothing") this.#missed++;
     if (this.isQuiet) return;
     const { send, settings } = this.#options;

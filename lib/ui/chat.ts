@@ -12,6 +12,7 @@ import type { SessionEvent } from "../session/mod.ts";
 import type { Change, Conversation, FileEntry, MessageEntry, NoticeEntry } from "./conversation.ts";
 import { progressLine } from "./file_progress.ts";
 import { keyLines } from "./key_help.ts";
+import { dayName } from "./moment.ts";
 import { noteNotice, type Notice, replacesLabel } from "./notices.ts";
 import { type RenderContext, renderMessage, renderNotice, trustSign } from "./render.ts";
 import type { Terminal, TerminalOptions } from "./terminal/mod.ts";
@@ -51,6 +52,8 @@ export class Chat extends TerminalChat {
   /** How many messages have been cut. */
   #cuts = 0;
   #prompt = "";
+  /** The day of what was printed last. */
+  #day: string;
   /** Where lines go, as it was last said. */
   #shown: Conversation | undefined;
   /** Files that are on their way. */
@@ -61,6 +64,7 @@ export class Chat extends TerminalChat {
   constructor(options: ChatOptions) {
     super(options, { isFull: false });
     const { client, alerts } = this;
+    this.#day = dayName(options.clock.wallTime());
     client.conversations.listen((change) => this.#show(change));
     this.device = options.openTerminal({
       prompt: "",
@@ -117,7 +121,20 @@ export class Chat extends TerminalChat {
     }
   }
 
+  /** A line where a day begins, or one of the past is shown. @param at In ms since 1970. */
+  #showDay(at: number): void {
+    const day = dayName(at);
+    const before = this.#day;
+    this.#day = day;
+    if (day === before || this.settings.timestamp === "date") return;
+    const context = { ...this.#context(), timestamps: "off" } as const;
+    this.device.print((columns) =>
+      renderNotice({ level: "info", text: day, hint: "" }, { ...context, columns })
+    );
+  }
+
   #showEntry({ conversation, entry, isNew, note }: Change & { type: "entry" }): void {
+    if (isNew) this.#showDay(entry.at);
     if (entry.type === "notice") return this.#printEntry(entry, conversation);
     if (entry.type === "file") return this.#showProgress(entry);
     if (isNew) {
@@ -145,10 +162,10 @@ export class Chat extends TerminalChat {
   }
 
   /** What happens to people is told in their rooms. */
-  #printEntry({ level, text, hint, about }: NoticeEntry, conversation: Conversation): void {
+  #printEntry({ at, level, text, hint, about }: NoticeEntry, conversation: Conversation): void {
     if (conversation.kind === "person" && about !== undefined) return;
     if (level !== "answer" || !text.includes("\n")) {
-      return this.#printNotice({ level, text, hint }, conversation);
+      return this.#printNotice({ level, text, hint }, conversation, at);
     }
     this.#printBlock(text.split("\n"));
   }
@@ -224,22 +241,22 @@ export class Chat extends TerminalChat {
     this.device.print((columns) => layOut({ ...context, columns }));
   }
 
-  /** @param conversation Named if it is a room that is not shown. */
-  #printNotice(notice: Notice, conversation?: Conversation): void {
+  /** @param conversation Named if it is a room that is not shown. @param at In ms since 1970, if not now. */
+  #printNotice(notice: Notice, conversation?: Conversation, at?: number): void {
     const isElsewhere = conversation?.kind === "room" && !this.#isShown(conversation);
     const text = isElsewhere ? `${conversation.title}: ${notice.text}` : notice.text;
-    const context = this.#context();
+    const context = this.#context(at);
     this.device.print((columns) => renderNotice({ ...notice, text }, { ...context, columns }));
   }
 
-  #context(): RenderContext {
+  #context(at = this.options.clock.wallTime()): RenderContext {
     return {
       columns: this.device.columns,
       color: this.options.color,
       utf8: this.options.utf8,
       ownNick: this.client.context?.session.nick ?? "",
       timestamps: this.settings.timestamp,
-      now: new Date(this.options.clock.wallTime()),
+      now: new Date(at),
     };
   }
 

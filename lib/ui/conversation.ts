@@ -100,6 +100,8 @@ export interface MessageEntry extends EntryBase {
   readonly late?: string;
   /** Nobody has proved it: those who say so, by their nicks as they were then. Else absent. */
   readonly hearsay?: readonly string[];
+  /** It was said before this run, and is from the user's own history: whom a private one was for, else empty. */
+  readonly past?: string;
   /** Of hearsay: its author has sent it since. */
   replaced?: boolean;
   /** `differs`: its sender saw other members than the user. */

@@ -210,21 +210,7 @@ export class Conversations {
     { what, by, text }: Omit<Note, "before">,
   ): void {
     const before = entry.text;
-    switch (what) {
-      case "edit":
-        entry.text = text;
-        entry.edited = true;
-        break;
-      case "retraction":
-        entry.text = "";
-        entry.retracted = true;
-        entry.reactions.clear();
-        break;
-      case "reaction":
-      case "unreaction":
-        unreact(entry, by);
-        if (what === "reaction") react(entry, text, by);
-    }
+    applyNote(entry, { what, by, text });
     this.changed(conversation, entry, { what, by, text, before });
   }
 
@@ -350,8 +336,30 @@ export class Conversations {
   }
 }
 
+/** Does to a message what a note says; nobody is told. */
+export function applyNote(
+  entry: Draft<MessageEntry>,
+  { what, by, text }: Omit<Note, "before">,
+): void {
+  switch (what) {
+    case "edit":
+      entry.text = text;
+      entry.edited = true;
+      break;
+    case "retraction":
+      entry.text = "";
+      entry.retracted = true;
+      entry.reactions.clear();
+      break;
+    case "reaction":
+    case "unreaction":
+      unreact(entry, by);
+      if (what === "reaction") react(entry, text, by);
+  }
+}
+
 /** Takes back what somebody has reacted with. */
-function unreact({ reactions }: MessageEntry, { fingerprint }: Reactor): void {
+function unreact({ reactions }: Draft<MessageEntry>, { fingerprint }: Reactor): void {
   for (const [text, reactors] of reactions) {
     const rest = reactors.filter((reactor) => reactor.fingerprint !== fingerprint);
     if (rest.length > 0) reactions.set(text, rest);
@@ -359,7 +367,7 @@ function unreact({ reactions }: MessageEntry, { fingerprint }: Reactor): void {
   }
 }
 
-function react(entry: MessageEntry, text: string, by: Reactor): void {
+function react(entry: Draft<MessageEntry>, text: string, by: Reactor): void {
   const { reactions } = entry;
   const count = reactions.values().reduce((sum, reactors) => sum + reactors.length, 0);
   const [first] = reactions.values();
@@ -367,11 +375,13 @@ function react(entry: MessageEntry, text: string, by: Reactor): void {
   reactions.set(text, [...reactions.get(text) ?? [], by]);
 }
 
-/** A message that can be answered and changed: hearsay cannot. */
-export function isFirstHand(entry: Entry): entry is MessageEntry & { hearsay?: undefined } {
-  return entry.type === "message" && entry.hearsay === undefined;
+/** A message that can be answered and changed: hearsay, and what was said before this run, cannot. */
+export function isFirstHand(
+  entry: Entry,
+): entry is MessageEntry & { hearsay?: undefined; past?: undefined } {
+  return entry.type === "message" && entry.hearsay === undefined && entry.past === undefined;
 }
 
 function isOthers(entry: Entry): entry is MessageEntry | FileEntry {
-  return entry.type === "message" ? !entry.own : isOpenOffer(entry);
+  return entry.type === "message" ? !entry.own && entry.past === undefined : isOpenOffer(entry);
 }

@@ -30,7 +30,7 @@ import type { Conversations } from "./conversations.ts";
 import { Deliveries } from "./deliveries.ts";
 import type { FaceContext } from "./face.ts";
 import { FileEntries } from "./file_entries.ts";
-import { historyLines } from "./history_words.ts";
+import { pastMessages } from "./past_messages.ts";
 import { mentions } from "./mention.ts";
 import { noteNotice, type Notice, noticeOf } from "./notices.ts";
 import { Presence } from "./presence.ts";
@@ -307,9 +307,15 @@ export class Feed {
 
   /** What was said before this run. */
   #showHistory({ entries }: HistoryEvent): void {
-    const lines = historyLines(entries, (person) => this.nickOf(person));
-    const text = [...lines, "until here it is your own history"].join("\n");
-    this.#print({ level: "answer", text, hint: "" });
+    const { conversations, room } = this.#options;
+    const via = room.title;
+    const nickOf = (person: string) => this.nickOf(person);
+    const messages = pastMessages(entries, { via, nickOf });
+    for (const message of messages) conversations.add<MessageEntry>(room, message);
+    const { at } = messages.at(-1) ?? {};
+    const text = "until here it is your own history";
+    // On the last of its days: what follows is of another.
+    if (at !== undefined) conversations.addNotice(room, { level: "answer", text, hint: "" }, at);
   }
 
   /** Whoever has spoken last comes first, behind the user. */

@@ -185,7 +185,11 @@ function layoutMessage(entry: MessageEntry, grouped: boolean, context: LayoutCon
   const narrow = isNarrow(context);
   const room = roomFor(context);
   const mark = entry.mention ? signSegment(text.sign("▌", ">"), theme.mention, context) : undefined;
-  const nickStyle = entry.own ? theme.strong : context.colors.of(entry.from, theme);
+  const nickStyle = entry.past !== undefined
+    ? theme.dim
+    : entry.own
+    ? theme.strong
+    : context.colors.of(entry.from, theme);
   const nick = text.segments(text.cleanLine(entry.nick), nickStyle);
   const trust = entry.hearsay
     ? signSegment(HEARSAY_SIGN, theme.alert, context)
@@ -280,6 +284,7 @@ function layoutBody(
     const nicks = entry.hearsay.map((nick) => shownNick(nick, text));
     pieces.push({ text: `(${toldBy(nicks)}) `, style: theme.alert });
   }
+  if (entry.past) pieces.push({ text: `(${text.cleanLine(entry.past)}) `, style: theme.dim });
   if (entry.replaced) {
     pieces.push({ text: "has come from its author since", style: theme.dim });
     return { pieces, bytesBeyond: () => 0 };
@@ -298,7 +303,8 @@ function layoutBody(
   const start = startOf(entry.text, units);
   const cleaned = text.clean(start).replace(/^\n+|\n+$/g, "");
   const shown = startOf(cleaned, units);
-  pieces.push(...decorate(shown, context));
+  const isPast = entry.past !== undefined;
+  pieces.push(...(isPast ? [{ text: shown, style: theme.dim }] : decorate(shown, context)));
   const isWhole = start === entry.text && shown === cleaned;
   const behind: Piece[] = [];
   if (entry.edited) behind.push({ text: " (edited)", style: theme.dim });

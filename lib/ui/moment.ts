@@ -4,6 +4,22 @@
  * @module
  */
 
+const MONTHS = [
+  "January",
+  "February",
+  "March",
+  "April",
+  "May",
+  "June",
+  "July",
+  "August",
+  "September",
+  "October",
+  "November",
+  "December",
+];
+const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
 /** Formats an ISO 8601 time; with the date if it is not today. */
 export function shownMoment(time: string, now: Date): string {
   const moment = new Date(time);
@@ -20,6 +36,12 @@ export function clockTime(date: Date): string {
 /** `YYYY-MM-DD`. */
 export function calendarDate(date: Date): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+/** Such as `Saturday, 28 November`. @param at In ms since 1970. */
+export function dayName(at: number): string {
+  const date = new Date(at);
+  return `${DAYS[date.getDay()]}, ${date.getDate()} ${MONTHS[date.getMonth()]}`;
 }
 
 function two(value: number): string {

@@ -137,6 +137,7 @@ export function renderMessage(
   context: RenderContext,
   { place, replaces }: MessageLabels = {},
 ): string[] {
+  if (entry.past !== undefined) return renderPast(entry, place, context);
   const { trust, own, quote, late } = entry;
   const nick = [{
     text: clean(cleanLine(entry.nick), context),
@@ -165,6 +166,29 @@ export function renderMessage(
       part.isLink || own ? [plainOrLink(part)] : highlight(part.text, context)
     );
   return layOutMessage({ nick, labels, action, text, body }, context);
+}
+
+/** Lays out a message of the user's own history: dim, with all that was done to it, as it will not be told. */
+function renderPast(
+  { at, nick, past, quote, action, text, edited, retracted, reactions }: MessageEntry,
+  place: string | undefined,
+  context: RenderContext,
+): string[] {
+  const code = toneCode("dim", context.color);
+  const labels = [
+    ...(place === undefined ? [] : [place]),
+    ...(past ? [past] : []),
+    ...(quote ? [answersLabel(quote)] : []),
+    ...(edited ? ["edited"] : []),
+  ];
+  const counts = [...reactions].map(([what, by]) => by.length > 1 ? `${what} ${by.length}` : what);
+  return layOutMessage({
+    nick: [{ text: clean(cleanLine(nick), context), code }],
+    labels: labels.map((text) => label(cleanLine(text), "dim", context)),
+    action,
+    text: [retracted ? "(taken back)" : text, ...counts].join(" "),
+    body: (text) => [{ text, code }],
+  }, { ...context, now: new Date(at) });
 }
 
 /** Units of a text that are looked at for each column there is room for: more than any readable text needs. */

@@ -8,6 +8,7 @@
 import { BoundedMap } from "../base/bounded_map.ts";
 import type { Conversation, Entry } from "./conversation.ts";
 import { type LayoutContext, layoutEntry, rule } from "./layout.ts";
+import { dayName } from "./moment.ts";
 import type { Row } from "./terminal/mod.ts";
 
 /** Messages of one person are grouped if so much time lies between them at most. */
@@ -16,22 +17,6 @@ const GROUP_MS = 5 * 60_000;
 export const SHORT_ROWS = 1;
 /** Entries whose rows are kept. */
 const MAX_LAID = 1000;
-
-const MONTHS = [
-  "January",
-  "February",
-  "March",
-  "April",
-  "May",
-  "June",
-  "July",
-  "August",
-  "September",
-  "October",
-  "November",
-  "December",
-];
-const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 interface Laid {
   readonly key: string;
@@ -212,14 +197,10 @@ function continues(before: Entry, entry: Entry): boolean {
   return before.type === "message" && entry.type === "message" && before.from === entry.from &&
     before.nick === entry.nick && before.trust === entry.trust && !before.hearsay &&
     !entry.hearsay && !before.action && !entry.action &&
-    entry.at - before.at < GROUP_MS && entry.view === "same" && entry.late === undefined;
+    entry.at - before.at < GROUP_MS && entry.view === "same" && entry.late === undefined &&
+    before.past === entry.past;
 }
 
 function dayOf(at: number): string {
   return new Date(at).toDateString();
-}
-
-function dayName(at: number): string {
-  const date = new Date(at);
-  return `${DAYS[date.getDay()]}, ${date.getDate()} ${MONTHS[date.getMonth()]}`;
 }

@@ -3,6 +3,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import type { SessionEvent } from "../../lib/session/mod.ts";
 import { Chat } from "../../lib/ui/chat.ts";
+import { dayName } from "../../lib/ui/moment.ts";
 import type { RecallFile } from "../../lib/ui/recall.ts";
 import { terminalKind } from "../../lib/ui/terminal/alert.ts";
 import { Terminal } from "../../lib/ui/terminal/terminal.ts";
@@ -51,6 +52,7 @@ function makeChat() {
     return text;
   };
   return {
+    clock,
     chat,
     take,
     room: server.rooms.get("lobby")!,
@@ -142,4 +144,38 @@ Deno.test("an activity is said once, and moves nothing", async () => {
   for (let i = 0; i < 20; i++) equal(await anna.take(), "");
   anna.chat.progress("");
   deepEqual(read(await anna.take()), ["anna> "]);
+});
+
+Deno.test("one's own history is read under the days on which it was said", async () => {
+  await using anna = makeChat();
+  anna.emit(welcome("lobby"));
+  await anna.take();
+  const said = (day: number, text: string) => {
+    const at = new Date(2025, 11, day, 12).toISOString();
+    return { ...message(BOB, text), history: true, at } as SessionEvent & { event: "chat" };
+  };
+  anna.emit({ event: "history", entries: [said(27, "one"), said(27, "two"), said(28, "three")] });
+  anna.emit(message(BOB, "now"));
+  deepEqual(read(await anna.take()), [
+    "-- Saturday, 27 December",
+    "bob: one",
+    "bob: two",
+    "-- Sunday, 28 December",
+    "bob: three",
+    "-- until here it is your own history",
+    `-- ${dayName(anna.clock.wallTime())}`,
+    "bob◦: now",
+    "anna> ",
+  ]);
+  await anna.type("/timestamp date\r");
+  await anna.clock.advance(24 * 3_600_000);
+  await anna.take();
+  anna.emit(message(BOB, "with its date"));
+  const lines = read(await anna.take());
+  match(lines[0]!, /^2026-01-0\d \d\d:\d\d bob◦: with its date$/);
+  anna.emit({ event: "history", entries: [said(29, "four")] });
+  deepEqual(read(await anna.take()).slice(0, 2), [
+    "2025-12-29 12:00 bob: four",
+    "2025-12-29 12:00 -- until here it is your own history",
+  ]);
 });

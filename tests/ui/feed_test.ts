@@ -7,9 +7,9 @@ import {
   type NoticeEntry,
   personId,
 } from "../../lib/ui/conversation.ts";
+import { ConversationLog } from "../../lib/ui/conversation_log.ts";
 import { Conversations } from "../../lib/ui/conversations.ts";
 import { Feed } from "../../lib/ui/feed.ts";
-import { calendarDate, clockTime } from "../../lib/ui/moment.ts";
 import { ServerWords } from "../../lib/ui/server_words.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
@@ -101,32 +101,57 @@ const sent = (id: string, to: string[]): SessionEvent => (
   { event: "sent", id, text: "hello", private: false, action: false, to }
 );
 
-Deno.test("Feed shows the last of one's own history as one block, and says where it ends", () => {
-  const { take, room } = makeFeed();
+Deno.test("Feed shows the last of one's own history, which is not new, and not answered", () => {
+  const { take, room, texts, conversations } = makeFeed();
+  conversations.look(false);
   const past = { ...MESSAGE, history: true, at: "2026-11-28T22:10:00.000Z" } as const;
+  const own = { own: true, fingerprint: ANNA, nick: "anna" } as const;
+  const [first, second] = [past.id, "2".padStart(16, "0")];
   take({
     event: "history",
     entries: [
-      { ...past, text: "hello\nall" },
-      { ...past, id: "2".padStart(16, "0"), text: "secret", private: true, to: [BOB.fingerprint] },
-      { ...NOTE, ref: past.id, what: "edit", text: "hello\nyou" },
-      { ...NOTE, ref: past.id, text: "👍" },
-      { ...NOTE, ref: past.id, fingerprint: ANNA, text: "👍" },
-      { ...NOTE, ref: "2".padStart(16, "0"), what: "retraction", text: "" },
+      { ...past, text: "anna: hello\nall" },
+      { ...past, ...own, id: second, text: "secret", private: true, to: [BOB.fingerprint] },
+      { ...past, id: "3".padStart(16, "0"), text: "both", reply: first, private: true },
+      { ...past, id: "4".padStart(16, "0"), text: "gone", reply: second },
+      { ...past, id: "5".padStart(16, "0"), at: "2026-11-29T07:00:00.000Z", reply: "f".repeat(16) },
+      { ...NOTE, ref: first, what: "edit", text: "hello\nyou" },
+      { ...NOTE, ref: first, text: "👍" },
+      { ...NOTE, ref: first, fingerprint: ANNA, nick: "anna", text: "👍" },
+      { ...NOTE, ref: second, of: BOB.fingerprint, what: "retraction", text: "" },
+      { ...NOTE, ref: second, of: ANNA, fingerprint: ANNA, what: "retraction", text: "" },
+      { ...NOTE, ref: "e".repeat(16), text: "👍" },
     ],
   });
-  const [entry] = room.entries;
-  const at = new Date(past.at);
-  const time = clockTime(at);
-  assert.ok(entry?.type === "notice");
-  assert.deepEqual(entry.text.split("\n"), [
-    `— ${calendarDate(at)} —`,
-    `${time} bob: hello (edited) 👍 2`,
-    "      you",
-    `${time} bob (private to SHA256:bob): (taken back)`,
+  const messages = room.entries.filter((entry) => entry.type === "message");
+  assert.deepEqual(texts(), [
+    ...["hello\nyou", "", "both", "gone", "hi"],
     "until here it is your own history",
   ]);
-  assert.equal(room.unread + room.urgent, 0);
+  assert.deepEqual(messages.map(({ past }) => past), [
+    ...["", "private to SHA256:bob", "private", "", ""],
+  ]);
+  assert.deepEqual(messages.map(({ quote }) => quote?.text), [
+    ...[undefined, undefined, "hello\nyou", "", ""],
+  ]);
+  assert.deepEqual(messages[0]!.reactions.get("👍")!.map(({ nick }) => nick), ["bob", "anna"]);
+  assert.deepEqual(messages.map(({ edited, retracted }) => [edited, retracted]).slice(0, 2), [
+    [true, false],
+    [false, true],
+  ]);
+  // Day lines stand where they belong.
+  const [day, next] = [past.at, "2026-11-29T07:00:00.000Z"].map((at) => Date.parse(at));
+  assert.deepEqual(room.entries.map(({ at }) => at), [day, day, day, day, next, next]);
+  assert.deepEqual([room.unread, room.urgent, conversations.firstNew(room)], [0, 0, undefined]);
+  const log = new ConversationLog(conversations, room, { fingerprint: ANNA, nick: "anna" });
+  assert.equal(log.back(1), undefined);
+  take({ ...MESSAGE, id: second, text: "new" });
+  assert.equal(log.back(1)!.text, "new");
+  assert.equal(log.back(2), undefined);
+  assert.equal(log.newest({ isOwn: true }), undefined);
+  assert.deepEqual([room.unread, conversations.firstNew(room)], [1, room.entries.at(-1)!.seq]);
+  take({ event: "history", entries: [] });
+  assert.equal(room.entries.length, 7);
 });
 
 Deno.test("Feed turns events into entries of the room", () => {

@@ -361,3 +361,17 @@ Deno.test("layoutEntry() marks hearsay at every message, under no sign of trust"
   ]);
   deepEqual(layOut(message("hi", { hearsay: ["a\x1bb"] }), { text: ascii }).length, 1);
 });
+
+Deno.test("a message of one's own history is dim, and says nothing of its key", () => {
+  const bob = { fingerprint: "SHA256:bob", nick: "bob" };
+  const reactions = new Map([["👍", [bob]]]);
+  const past = message("see https://example.org, anna", { past: "private to carl", reactions });
+  deepEqual(layOut({ ...past, trust: "self" }), [
+    "12:04    bob  (private to carl) see https://example.org, anna",
+    "            ╰ 👍 bob",
+  ]);
+  const theme = chooseTheme("256", "dark");
+  const [row] = layoutEntry({ ...past, trust: "self" }, false, context({ theme }));
+  const styles = new Set(row!.filter((segment) => segment.text.trim()).map(({ style }) => style));
+  deepEqual(styles, new Set([theme.time, theme.dim]));
+});

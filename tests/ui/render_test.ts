@@ -51,11 +51,30 @@ function chat(
   return renderMessage(entry, { ...CONTEXT, ...context }, { place });
 }
 
+const BOB = { fingerprint: FINGERPRINT, nick: "bob" };
+const LATER = new Date(2024, 11, 31, 23, 5);
+const REACTIONS = new Map([
+  ["👍", [BOB, { fingerprint: "SHA256:anna", nick: "anna" }]],
+  ["🎉", [BOB]],
+]);
+
 const MESSAGES: [string, Parameters<typeof chat>[0], Partial<RenderContext>, string[]][] = [
   ["a message", {}, {}, ["12:04 bob∙: hello"]],
   ["an action", { action: true, text: "waves" }, {}, ["12:04 * bob∙ waves"]],
   ["a private message", { place: "private" }, {}, ["12:04 bob∙ (private): hello"]],
   ["a private action", { place: "private", action: true }, {}, ["12:04 * bob∙ (private) hello"]],
+  [
+    "one of one's own history",
+    { past: "", at: LATER.getTime(), text: "anna: hello\nall", edited: true, reactions: REACTIONS },
+    {},
+    ["23:05 bob (edited): anna: hello", "                    all 👍 2 🎉"],
+  ],
+  [
+    "a private one of one's own history, taken back",
+    { past: "private to carl", at: LATER.getTime(), retracted: true, text: "", place: "to build" },
+    { columns: 80 },
+    ["23:05 bob (to build, private to carl): (taken back)"],
+  ],
   [
     "a late message written just now",
     { late: new Date(NOW.getTime() - 59_000).toISOString() },

@@ -200,3 +200,20 @@ Deno.test("messages of one person within five minutes are grouped, unless someth
     equal(!/bob|\*/.test(last), isGrouped, JSON.stringify(rest));
   }
 });
+
+Deno.test("what was said before this run stands under its day, apart from what is said now", () => {
+  const { add, seen, view } = rig([]);
+  const bob = { from: "SHA256:bob" };
+  const yesterday = NOON - 86_400_000;
+  add(1, { ...bob, at: yesterday, past: "" });
+  add(1, { ...bob, at: NOON - 2, past: "" });
+  add(1, { ...bob, at: NOON - 1, past: "" });
+  add(1, { ...bob });
+  deepEqual(seen(9), ["rule", "0.0", "rule", "1.0", "2.0", "3.0"]);
+  const rows = written(view.rows(9, CONTEXT, undefined));
+  deepEqual([rows[0], rows[2]].map((row) => row!.replace(/^─+ | ─+$/g, "")), [
+    "Saturday, 28 November",
+    "Sunday, 29 November",
+  ]);
+  deepEqual(rows.map((row) => row.includes("bob")), [false, true, false, true, false, true]);
+});

@@ -111,7 +111,8 @@ function findEntry({ entries }: Conversation, asked: Asked, name = "entry"): Ent
 function findMessage(conversation: Conversation, asked: Asked, name?: string): MessageEntry {
   const entry = findEntry(conversation, asked, name);
   if (isFirstHand(entry)) return entry;
-  throw new UsageError(entry.type === "message" ? "that is only hearsay" : "that is no message");
+  if (entry.type !== "message") throw new UsageError("that is no message");
+  throw new UsageError(entry.hearsay ? "that is only hearsay" : "that is of your own history");
 }
 
 /** The file that a request is about. */

@@ -58,9 +58,9 @@ export function entryOf(entry: Entry): Record<string, unknown> {
 
 function messageOf(entry: MessageEntry): Record<string, unknown> {
   const { id, from, nick, trust, own, action, mention, late, view, quote } = entry;
-  const { hearsay, replaced, reactions, edited, retracted, delivery } = entry;
+  const { hearsay, past, replaced, reactions, edited, retracted, delivery } = entry;
   return {
-    ...{ id, from, nick, trust, own, action, mention, late, view, quote, hearsay, replaced },
+    ...{ id, from, nick, trust, own, action, mention, late, view, quote, hearsay, past, replaced },
     ...{ reactions: [...reactions], edited, retracted, delivery },
   };
 }

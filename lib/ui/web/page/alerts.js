@@ -50,7 +50,7 @@ export function makeAlerts(page) {
       if (entry.type === "notice" || entry.own || document.hasFocus() || notify === "nothing") {
         return;
       }
-      if (entry.type === "message" && entry.hearsay) return; // no news
+      if (entry.type === "message" && (entry.hearsay || entry.past !== undefined)) return; // no news
       const isForUser = kind === "person" || entry.type === "file" || entry.mention;
       if (notify === "mentions" && !isForUser) return;
       if (audio) ring(audio);

@@ -108,7 +108,8 @@ export function makeLog(page) {
       day = entry.at;
       log.append(h("li.day", {}, dayName(entry.at, Date.now())));
     }
-    const isOthers = entry.type !== "notice" && !entry.own;
+    const isPast = entry.type === "message" && entry.past !== undefined;
+    const isOthers = entry.type !== "notice" && !entry.own && !isPast;
     if (isOthers && !isMarked && (entry.seq ?? 0) > page.state.here.readUpTo) {
       isMarked = true;
       log.append(h("li.new", {}, h("span", {}, "New")));

@@ -85,17 +85,18 @@ export function bubble(page, entry) {
   if (entry.type === "file") {
     return h("div.bubble.card", { "data-seq": entry.seq, tabindex: -1 }, fileCard(page, entry));
   }
-  const { seq, retracted, edited, quote, text, action, nick, late, view, hearsay, replaced } =
+  const { seq, retracted, edited, quote, text, action, nick, late, view, hearsay, past, replaced } =
     entry;
   const isBig = !retracted && !action && !quote && isOnlyEmoji(text);
   const remarks = [
+    past,
     edited && !retracted && "edited",
     late && `written ${WHOLE.format(new Date(late))}`,
   ].filter(Boolean);
   return h(
     `div.bubble${isBig ? ".big" : ""}${retracted || replaced ? ".retracted" : ""}${
       entry.mention ? ".calls" : ""
-    }`,
+    }${past === undefined ? "" : ".past"}`,
     { dir: "auto", "data-seq": seq, tabindex: -1, title: WHOLE.format(entry.at) },
     quote && !retracted && quoted(page, quote),
     action && !retracted && [h("bdi.name", {}, nick), " "],
@@ -104,7 +105,7 @@ export function bubble(page, entry) {
     remarks.length > 0 && h("small.remark.calm", {}, remarks.join(" · ")),
     view === "differs" && h("small.remark", {}, "they may see another room than you"),
     entry.reactions.length > 0 && reactions(page, entry),
-    !retracted && !hearsay && seq !== undefined && acts(page, entry),
+    !retracted && !hearsay && past === undefined && seq !== undefined && acts(page, entry),
   );
 }
 

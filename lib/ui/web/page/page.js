@@ -228,7 +228,7 @@ let read = 0;
 function tellRead() {
   if (!state.isLive || !document.hasFocus() || !log.isFollowing) return;
   const entry = state.here.entries.findLast((entry) =>
-    entry.type === "message" && !entry.own && !entry.hearsay
+    entry.type === "message" && !entry.own && !entry.hearsay && entry.past === undefined
   );
   if (!entry?.seq || entry.seq <= read || Date.now() - newestAt < SEEN_MS) return;
   read = entry.seq;

@@ -11,7 +11,7 @@
 /** @typedef {{ seq?: number, at: number, version?: number, text: string }} EntryBase Those of the history have no `seq`. */
 /**
  * @typedef {EntryBase & { type: "message", id: string, from: string, nick: string, trust: Trust, own: boolean, action: boolean,
- *   mention: boolean, late?: string, hearsay?: string[], replaced?: boolean, view: "same" | "differs", quote?: Quote, reactions: Reactions, edited: boolean,
+ *   mention: boolean, late?: string, hearsay?: string[], past?: string, replaced?: boolean, view: "same" | "differs", quote?: Quote, reactions: Reactions, edited: boolean,
  *   retracted: boolean, delivery?: Delivery }} MessageEntry
  */
 /** @typedef {EntryBase & { type: "notice", level: "presence" | "info" | "server" | "answer" | "warning" | "error", hint: string, about?: string }} NoticeEntry */

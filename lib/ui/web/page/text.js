@@ -41,13 +41,14 @@ export function isOnlyEmoji(text) {
 
 const GROUP_MS = 5 * 60_000;
 
-/** @typedef {{ type: string, from?: string, at: number, action?: boolean, late?: string, view?: string, hearsay?: string[] }} Said */
+/** @typedef {{ type: string, from?: string, at: number, action?: boolean, late?: string, view?: string, hearsay?: string[], past?: string }} Said */
 
 /** Whether a message stands under the same name as the one before. @param {Said | undefined} before @param {Said} entry */
 export function continues(before, entry) {
   return before !== undefined && before.type !== "notice" && entry.type !== "notice" &&
     before.from === entry.from &&
-    !before.hearsay && !entry.hearsay && !before.action && !entry.action && !entry.late &&
+    !before.hearsay && !entry.hearsay && before.past === entry.past && !before.action &&
+    !entry.action && !entry.late &&
     entry.view !== "differs" &&
     entry.at - before.at < GROUP_MS &&
     isSameDay(before.at, entry.at);

@@ -5,7 +5,13 @@
  */
 
 import assert from "node:assert/strict";
-import type { Conversation, Event, Program, World } from "../support/programs.ts";
+import {
+  type Conversation,
+  type Event,
+  poll,
+  type Program,
+  type World,
+} from "../support/programs.ts";
 
 interface Entry {
   readonly event: string;
@@ -168,8 +174,77 @@ async function handOn(world: World): Promise<void> {
   assert.deepEqual(silent.all("chat").map(({ text }) => text), ["welcome"]);
 }
 
+/** The texts that `client history` prints. */
+async function kept(world: World, name: string): Promise<string[]> {
+  const { stdout } = await world.run("client", {
+    args: ["history", "--json"],
+    home: await world.home(name),
+  });
+  return stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line).text);
+}
+
+async function keepItTwice(world: World): Promise<void> {
+  await world.server();
+  const start = () => world.client("anna", { args: ["--history"] });
+  const [one, two, bob] = await Promise.all([start(), start(), world.client("bob")]);
+  await Promise.all([one, two].map((client) => client.waitFor("joined", { nick: "bob" })));
+  await bob.waitFor("joined", {}, { count: 2 });
+  const all: string[] = [];
+  const hear = async (who: Program, text: string, ...by: Program[]) => {
+    await who.chat(text);
+    await Promise.all(by.map((client) => client.waitFor("chat", { text })));
+    all.push(text);
+  };
+  for (let i = 0; i < 3; i++) {
+    await hear(bob, `bob ${i}`, one, two);
+    await hear(one, `one ${i}`, two, bob);
+    await hear(two, `two ${i}`, one, bob);
+  }
+  await one.kill();
+  await hear(bob, "after one was killed", two);
+  await poll(
+    async () => (await kept(world, "anna")).length === all.length,
+    () => `${all.length} messages in the history`,
+  );
+  const again = await start();
+  assert.deepEqual(texts(await again.waitFor("history")), all);
+  await bob.waitFor("joined", {}, { count: 3 });
+  await hear(bob, "to both", again, two);
+  assert.deepEqual(await Promise.all([again.leave(), two.leave()]), [0, 0]);
+  assert.deepEqual(await kept(world, "anna"), all);
+}
+
+/** What was said while only the terminal that stays was there comes from there. */
+async function stayForTheOthers(world: World): Promise<void> {
+  const { port } = await world.server();
+  const stays = world.start("client", {
+    args: ["--stay", "--host", "127.0.0.1", "--port", `${port}`, "--nick", "anna"],
+    home: await world.home("anna"),
+  }, "stays");
+  const bob = await world.client("bob");
+  await bob.waitFor("joined", { nick: "anna" });
+  await bob.chat("to all");
+  await bob.say({ type: "private", to: "anna", text: "psst" });
+  assert.equal(await bob.leave(), 0); // who stays has received it
+  const desk = await world.client("anna");
+  await desk.waitFor("chat", { text: "psst" });
+  assert.deepEqual(
+    desk.all("chat").map(({ text, missed, private: isPrivate }) => ({ text, missed, isPrivate })),
+    [
+      { text: "to all", missed: true, isPrivate: false },
+      { text: "psst", missed: true, isPrivate: true },
+    ],
+  );
+  assert.equal(desk.first("missed").from, "own");
+  await stays.kill("SIGTERM");
+  assert.equal(stays.stdout, "");
+  assert.doesNotMatch(stays.stderr, /to all|psst|bob/);
+}
+
 export const HISTORY: readonly Conversation[] = [
   ["a history is kept, shown at the next start, found, printed and forgotten", keepFindAndForget],
+  ["two programs of one person keep one history, also when one is killed", keepItTwice],
+  ["a terminal that stays has what the others have missed", stayForTheOthers],
   ["who comes later is told what was said, by two who agree", handOn],
   ["a history that is forgotten is not kept by a program that runs", forgetWhileKeeping],
 ];

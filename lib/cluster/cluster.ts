@@ -120,7 +120,7 @@ export class Cluster implements Registry {
   readonly #defer: (action: () => void) => void;
   readonly #lives: Lives;
   readonly #around: Surroundings;
-  /** Of values that were sealed. */
+  /** The number of the last value that was sealed. */
   #sealed = 0;
   /** By key. */
   readonly #rooms = new Map<string, SharedRoom>();
@@ -171,7 +171,7 @@ export class Cluster implements Registry {
       bus: this.#bus,
       clock: this.#clock,
       mayWrite: () => this.#around.mayWrite,
-      seal: (key, plain) => this.#seal(key, plain),
+      seal: (key, plain, above) => this.#seal(key, plain, above),
       open: (key, value) => this.#keys.open(key, value),
       onOrders: (orders) => this.#side?.adopt(orders),
     });
@@ -255,8 +255,9 @@ export class Cluster implements Registry {
     this.#options.onEvent?.(event);
   }
 
-  #seal(key: string, plain: Bytes): Bytes {
-    return this.#keys.seal(plain, { writer: this.#lives.relay, n: this.#sealed++, key });
+  #seal(key: string, plain: Bytes, above = 0): Bytes {
+    this.#sealed = Math.max(this.#sealed, above) + 1;
+    return this.#keys.seal(plain, { writer: this.#lives.relay, n: this.#sealed, key });
   }
 
   /** The others have taken this relay for dead: it begins anew, without anybody. */

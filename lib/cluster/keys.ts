@@ -33,6 +33,8 @@ const MAX_CACHED_KEYS = 64;
 export interface OpenedValue {
   /** R of the relay that wrote it, in hex. */
   readonly writer: string;
+  /** The number that its writer gave it. */
+  readonly n: number;
   readonly plain: Bytes;
 }
 
@@ -85,7 +87,7 @@ export class ClusterKeys {
     const writer = encodeHex(value.subarray(0, RELAY_BYTES));
     const n = readU48(value, RELAY_BYTES);
     const sealed = value.subarray(VALUE_HEADER_BYTES);
-    return { writer, plain: openAead(this.#valueKey(writer), n, encodeUtf8(key), sealed) };
+    return { writer, n, plain: openAead(this.#valueKey(writer), n, encodeUtf8(key), sealed) };
   }
 
   #valueKey(writer: string): Bytes {

@@ -23,8 +23,9 @@ interface SharedOrdersOptions {
   readonly bus: Bus;
   readonly clock: Clock;
   mayWrite(): boolean;
-  seal(key: string, plain: Bytes): Bytes;
-  open(key: string, value: Uint8Array): { readonly plain: Bytes };
+  /** @param above The value's number has to be greater. */
+  seal(key: string, plain: Bytes, above: number): Bytes;
+  open(key: string, value: Uint8Array): { readonly plain: Bytes; readonly n: number };
   /** Something is set that was not, here or elsewhere. */
   onOrders(orders: Orders): void;
 }
@@ -33,9 +34,13 @@ interface SharedOrdersOptions {
 export class SharedOrders {
   readonly #options: SharedOrdersOptions;
   #known: Orders = { bans: new Map(), motd: "" };
+  /** The number of the value that says so; each writer takes a greater one than it has seen. 0 before the first. */
+  #number = 0;
   #revision = 0;
   /** There is a value in the bucket. */
   #isThere = false;
+  /** The bucket has something older than what is known, or nothing of this cluster: what is known is written again. */
+  #isLost = false;
   /** What was said here and is not in the bucket: until when somebody is banned, or undefined for no longer. */
   readonly #bans = new Map<string, number | undefined>();
   #motd: string | undefined;
@@ -109,14 +114,24 @@ export class SharedOrders {
   #accept({ value, revision }: Entry): void {
     this.#revision = revision;
     this.#isThere = value !== undefined;
-    try {
-      // Without a value nothing is known, and what was known is not undone.
-      if (value) this.#known = read(this.#options.open(ORDERS_KEY, value).plain);
-    } catch (error) {
-      if (!isForeign(error)) throw error;
-    }
+    this.#isLost = !this.#read(value) && this.#number > 0;
     this.#options.onOrders(this.current);
     void this.write();
+  }
+
+  /** @returns Whether it is newer than what is known: a carrier that shows an old value undoes no ban. */
+  #read(value: Bytes | undefined): boolean {
+    if (!value) return false;
+    try {
+      const { plain, n } = this.#options.open(ORDERS_KEY, value);
+      if (n <= this.#number) return false;
+      this.#known = read(plain);
+      this.#number = n;
+      return true;
+    } catch (error) {
+      if (!isForeign(error)) throw error;
+      return false;
+    }
   }
 
   /** Writes what was said here, until it is in the bucket. */
@@ -124,7 +139,7 @@ export class SharedOrders {
     const { bus, mayWrite, seal } = this.#options;
     if (this.#isWriting) return;
     this.#isWriting = true;
-    while (mayWrite() && (this.#bans.size > 0 || this.#motd !== undefined)) {
+    while (mayWrite() && (this.#isLost || this.#bans.size > 0 || this.#motd !== undefined)) {
       const [bans, motd, orders] = [new Map(this.#bans), this.#motd, this.current];
       const plain = encodeOrders({
         bans: [...orders.bans].map(([name, until]) => ({
@@ -133,14 +148,13 @@ export class SharedOrders {
         })),
         motd: orders.motd,
       });
-      const written = await bus.write(ORDERS_KEY, seal(ORDERS_KEY, plain), this.#revision);
+      const value = seal(ORDERS_KEY, plain, this.#number);
+      const written = await bus.write(ORDERS_KEY, value, this.#revision);
       if (written.type !== "written") {
         await this.#ask();
         continue;
       }
-      this.#revision = written.revision;
-      this.#isThere = true;
-      this.#known = read(plain);
+      this.take({ key: ORDERS_KEY, value, revision: written.revision });
       for (const [name, until] of bans) {
         if (this.#bans.get(name) === until) this.#bans.delete(name);
       }

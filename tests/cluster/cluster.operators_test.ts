@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import { type AdminRequest, decodeBans, encodeAdmin } from "../../lib/protocol/admin.ts";
 import { encodeFrame, REASON, STATUS } from "../../lib/protocol/frames.ts";
 import { encodeFingerprint } from "../../lib/protocol/identity.ts";
@@ -95,6 +96,22 @@ Deno.test("a ban that was made while the bus was away holds everywhere when it i
   await rig.until(() => target.ends.length === 1);
   equal(target.reason, REASON.REMOVED);
   equal((await rig.join(other, { seed: TARGET })).reason, REASON.NOT_ALLOWED);
+});
+
+Deno.test("a value of before, or none, undoes no ban and is put right", async () => {
+  const { rig, one, other, target, ask } = await begin("first");
+  const { value: before } = rig.server.find("a");
+  ok(before);
+  equal(await ask({ verb: "ban", fingerprint: fingerprintOf(TARGET), seconds: 3600 }), STATUS.DONE);
+  await rig.until(() => target.ends.length === 1);
+  for (const value of [before, undefined, encodeUtf8("nobody has written this")]) {
+    rig.server.put("a", value);
+    await rig.clock.advance(2_000);
+    const later = await rig.start();
+    for (const relay of [one, other, later]) {
+      equal((await rig.join(relay, { seed: TARGET })).reason, REASON.NOT_ALLOWED);
+    }
+  }
 });
 
 Deno.test("bans of two operators at once are both kept", async () => {

@@ -2,9 +2,11 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { decodeHex, encodeUtf8 } from "../../lib/base/bytes.ts";
 import { UsageError } from "../../lib/base/errors.ts";
 import { encodeFrame, REASON } from "../../lib/protocol/frames.ts";
+import { decodeWhereabouts, STATE } from "../../lib/protocol/succession.ts";
+import { NO_SHARE } from "../../lib/protocol/password.ts";
 import { ClusterRig, type RigRelay } from "../support/cluster_rig.ts";
 import { settle } from "../support/fake_clock.ts";
-import { comings, OTHER_ROOM, type RigClient, TAG } from "../support/relay_rig.ts";
+import { comings, LOBBY, OTHER_ROOM, type RigClient, TAG } from "../support/relay_rig.ts";
 
 /** Two relays with a member each, who know of each other. */
 async function two() {
@@ -86,6 +88,25 @@ Deno.test("members of other rooms are not reached", async () => {
   await rig.clock.advance(5_000);
   deepEqual([eve.texts, bob.texts, anna.texts], [[], [], []]);
   deepEqual(comings(eve), []);
+});
+
+Deno.test("SEEK is answered once with PLACE: here, with nobody, and no room is elsewhere", async () => {
+  const { rig, one, anna } = await two();
+  for (const room of [LOBBY, OTHER_ROOM]) {
+    const first = encodeFrame({ type: "seek", room });
+    const seeker = await rig.passes(one.rig.start({ first, seed: 7 }));
+    await rig.until(() => seeker.find("place") !== undefined);
+    const instance = new Uint8Array(16).fill(7);
+    seeker.connection.send(encodeFrame({ type: "join", share: NO_SHARE, room, instance }));
+    await rig.until(() => seeker.find("welcome") !== undefined);
+    const places = seeker.frames.flatMap((frame) =>
+      frame.type === "place" ? [decodeWhereabouts(frame.body)] : []
+    );
+    deepEqual(places, [{ state: STATE.HERE, others: 0 }]);
+    equal(seeker.find("welcome")!.members.length, room === LOBBY ? 2 : 0);
+    equal(seeker.ends.length, 0);
+  }
+  equal(comings(anna).length, 2);
 });
 
 Deno.test("the capacity is exact where 160 join at once over four relays", async () => {

@@ -30,7 +30,7 @@ Deno.test("a sealed value has known bytes, and opens under its key alone", async
   const keys = new ClusterKeys(SECRET);
   const plain = decodeHex("01000000");
   equal(encodeHex(keys.seal(plain, { writer: R, n: 258, key: ROSTER })), VALUE);
-  deepEqual(keys.open(ROSTER, decodeHex(VALUE)), { writer: R, plain });
+  deepEqual(keys.open(ROSTER, decodeHex(VALUE)), { writer: R, n: 258, plain });
   throws(() => keys.open(`${ROSTER}0`, decodeHex(VALUE)), isForeign);
   throws(() => new ClusterKeys(SECRET.slice(1)).open(ROSTER, decodeHex(VALUE)), isForeign);
   throws(() => keys.open(ROSTER, decodeHex(VALUE).subarray(0, 37)), isForeign);

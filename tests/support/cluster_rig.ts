@@ -5,6 +5,7 @@
  */
 
 import { Cluster, type ClusterEvent, type ClusterOptions } from "../../lib/cluster/cluster.ts";
+import type { Bus } from "../../lib/cluster/bus.ts";
 import type { UsageError } from "../../lib/base/errors.ts";
 import type { RelayOptions } from "../../lib/relay/relay_options.ts";
 import { FakeClock } from "./fake_clock.ts";
@@ -28,6 +29,12 @@ export class ClusterRig {
   readonly clock = new FakeClock();
   readonly server = new BusServer(this.clock);
   readonly relays: RigRelay[] = [];
+  readonly #between: (bus: MemoryBus) => Bus;
+
+  /** @param between What stands between a relay and its bus; nothing by default. */
+  constructor(between: (bus: MemoryBus) => Bus = (bus) => bus) {
+    this.#between = between;
+  }
 
   /** Adds a relay that has not started. */
   make(options: Partial<RelayOptions> & Partial<ClusterOptions> = {}): RigRelay {
@@ -37,7 +44,7 @@ export class ClusterRig {
     const { capacity = 64, joinKey, secret = SECRET, address = `relay ${this.relays.length}` } =
       options;
     const cluster = new Cluster({
-      bus,
+      bus: this.#between(bus),
       secret,
       capacity,
       joinKey,

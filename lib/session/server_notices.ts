@@ -17,6 +17,8 @@ export class ServerNotices {
   readonly #shown: SlidingWindow;
   #leftOut = 0;
   #timer: Timer | undefined;
+  /** The message of the day, as far as the relay has told it; empty for none. */
+  motd = "";
 
   constructor(clock: Clock, emit: (event: SessionEvent) => void) {
     this.#clock = clock;
@@ -25,6 +27,7 @@ export class ServerNotices {
   }
 
   take(what: number, text: string): void {
+    if (what === NOTICE.MESSAGE_OF_THE_DAY) this.motd = text;
     const { waitMs } = this.#shown;
     if (waitMs > 0) {
       this.#leftOut++;

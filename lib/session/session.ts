@@ -8,7 +8,7 @@
 import { type Clock, systemClock, systemRandom, type Timer } from "../base/clock.ts";
 import { ProtocolError, UsageError } from "../base/errors.ts";
 import type { AdminRequest } from "../protocol/admin.ts";
-import type { Frame } from "../protocol/frames.ts";
+import { type Frame, STATUS } from "../protocol/frames.ts";
 import { ENTRY } from "../protocol/history_entry.ts";
 import { decodeFingerprint } from "../protocol/identity.ts";
 import { MAX_RECORD_BYTES } from "../protocol/limits.ts";
@@ -297,6 +297,11 @@ export class Session {
     return this.membership.topic;
   }
 
+  /** The server's message of the day, as it was at the last join or set by the user since; empty for none. */
+  get motd(): string {
+    return this.#serverNotices.motd;
+  }
+
   /** Sets the topic for everybody. @throws {UsageError} When it is too long. */
   setTopic(text: string): void {
     this.membership.setTopic(text);
@@ -311,7 +316,11 @@ export class Session {
   admin(request: AdminRequest): Promise<AdminResult | undefined> {
     if (!this.joined) throw new UsageError("there is no connection to the server");
     const { connection } = this.#connector.live!;
-    return this.#requests.send(request, (frame) => connection.send(frame));
+    return this.#requests.send(request, (frame) => connection.send(frame)).then((result) => {
+      const isDone = result?.status === STATUS.DONE;
+      if (request.verb === "motd" && isDone) this.#serverNotices.motd = request.text;
+      return result;
+    });
   }
 
   /** Changes our nick. @throws {UsageError} When it breaks a rule of §9. */
@@ -455,6 +464,7 @@ export class Session {
 
   #welcome(link: Link, frame: Extract<Frame, { type: "welcome" }>): void {
     const { connection, relay, roomKey } = link;
+    this.#serverNotices.motd = ""; // it follows, if there is one
     this.membership.welcome(frame, {
       relay: relay.fingerprint,
       roomKey,

@@ -5,6 +5,7 @@
  */
 
 import { type Bytes, encodeUtf8 } from "../base/bytes.ts";
+import { cleanLine } from "../base/text.ts";
 import { UsageError } from "../base/errors.ts";
 import { type AdminRequest, decodeBans, MAX_BAN_SECONDS, MAX_BANS } from "../protocol/admin.ts";
 import { MAX_NOTICE_BYTES, STATUS } from "../protocol/frames.ts";
@@ -64,7 +65,7 @@ export const OPERATOR_COMMANDS: Readonly<Record<string, Row>> = {
     summary: "remove and keep out (operators only)",
     details: [
       "TIME is 30m, 12h, 2d, 3w; without it the ban lasts a year.",
-      "A fingerprint works in place of the nick, for those who are not here, too.",
+      "Somebody who has left is meant by the nick under which they wrote here, or by fingerprint.",
     ],
     parse(rest) {
       const [name, time] = splitWord(rest);
@@ -75,7 +76,7 @@ export const OPERATOR_COMMANDS: Readonly<Record<string, Row>> = {
       if (seconds < 1 || seconds > MAX_BAN_SECONDS) {
         throw new UsageError("a ban lasts at least a second and at most a year");
       }
-      const target = findTarget(name, context);
+      const target = findWithGone(name, context);
       return later(async () => {
         const { fingerprint: about, bytes: fingerprint } = target;
         const { status } = await ask({ verb: "ban", fingerprint, seconds }, target, context);
@@ -143,11 +144,12 @@ export const OPERATOR_COMMANDS: Readonly<Record<string, Row>> = {
     },
   }),
   motd: row({
-    usage: "text",
-    summary: "greet who joins (operators only)",
-    details: ["A hyphen removes it: /motd -"],
-    parse: someText,
+    usage: "[text]",
+    summary: "show or set the greeting (operators only)",
+    details: ["Everybody who joins is shown it. A hyphen removes it: /motd -"],
+    parse: (text) => text,
     run(given, context) {
+      if (given === "") return showMotd(context.session.motd);
       const text = given.trim() === "-" ? "" : given;
       checkNotice("a message of the day", text);
       return later(async () => {
@@ -160,6 +162,14 @@ export const OPERATOR_COMMANDS: Readonly<Record<string, Row>> = {
     },
   }),
 };
+
+/** Indented, since another server's text may look like anything. */
+function showMotd(motd: string): Answer {
+  const lines = motd === ""
+    ? "the server has no message of the day"
+    : ["the server says:", ...motd.split("\n").map((line) => `  ${cleanLine(line)}`)];
+  return { lines, values: { text: motd } };
+}
 
 function later(answer: () => Promise<Answer>): Answer {
   return { later: answer() };
@@ -181,6 +191,31 @@ function findTarget(name: string, { find, findKey }: CommandContext): Target {
   }
   const { nick, fingerprint, fingerprintBytes } = person ?? find(name);
   return { name: nick, fingerprint, bytes: fingerprintBytes };
+}
+
+/**
+ * Like {@linkcode findTarget}, and where nobody here is meant, finds who has written under that nick and left.
+ *
+ * @throws {UsageError} If it means nobody or more than one person.
+ */
+function findWithGone(name: string, context: CommandContext): Target {
+  try {
+    return findTarget(name, context);
+  } catch (error) {
+    const isCalledSo = ({ nick }: { nick: string }) => foldNick(nick) === foldNick(name);
+    if (context.session.people().some(isCalledSo)) throw error;
+    const writers = new Map<string, string>();
+    for (let i = 1, message; (message = context.log.back(i)) !== undefined; i++) {
+      if (!message.isOwn && isCalledSo(message)) writers.set(message.of, message.nick);
+    }
+    const [writer, ...others] = writers;
+    if (writer === undefined) throw error;
+    if (others.length > 0) {
+      throw new UsageError(`several people have written as ${name}`, [...writers.keys()]);
+    }
+    const [fingerprint, nick] = writer;
+    return { name: nick, fingerprint, bytes: decodeFingerprint(fingerprint) };
+  }
 }
 
 /** Finds somebody who was banned in this run under this nick, and is probably not here. */
@@ -208,7 +243,13 @@ async function ask(
   if (status === STATUS.DONE) return result;
   // The same status may mean the target: operators do not remove each other.
   throw status === STATUS.NOT_ALLOWED && target !== undefined && await obeys(session)
-    ? new RefusedCommand(status, `${target.name} is an operator, too, and cannot be removed`, [])
+    ? new RefusedCommand(
+      status,
+      target.fingerprint === context.fingerprint
+        ? "you cannot remove yourself"
+        : `${target.name} is an operator, too, and cannot be removed`,
+      [],
+    )
     : refusal(status, request, target, context);
 }
 

@@ -524,6 +524,25 @@ Deno.test("Session.admin() resolves with the relay's answer, or with nothing whe
   });
 });
 
+Deno.test("Session.motd is the message of the last join, or what the user has set since", async () => {
+  await Rig.use(async (rig) => {
+    const relay = await rig.accept();
+    await relay.send(concat(WELCOME, encodeFrame({ type: "notice", what: 0, text: "be kind" })));
+    await until(() => rig.session.motd === "be kind");
+    await relay.send(encodeFrame({ type: "notice", what: 1, text: "closing" }));
+    for (const [status, motd] of [[1, "be kind"], [0, "be brief"]] as const) {
+      const before = relay.frames.length;
+      const set = rig.session.admin({ verb: "motd", text: "be brief" });
+      const find = () => relay.frames.slice(before).find((frame) => frame.type === "admin");
+      await until(() => find() !== undefined);
+      const { request } = find() as Extract<Frame, { type: "admin" }>;
+      await relay.send(encodeFrame({ type: "result", request, status, data: new Uint8Array() }));
+      await set;
+      assert.equal(rig.session.motd, motd);
+    }
+  });
+});
+
 // Settling.
 
 /** The events about the user's own messages, with their `ref`. */

@@ -3,7 +3,7 @@ import { UsageError } from "../../lib/base/errors.ts";
 import { type AdminRequest, encodeBans } from "../../lib/protocol/admin.ts";
 import { STATUS } from "../../lib/protocol/frames.ts";
 import { encodeFingerprint } from "../../lib/protocol/identity.ts";
-import type { Person, Session } from "../../lib/session/mod.ts";
+import type { Person, Session, SessionEvent } from "../../lib/session/mod.ts";
 import { RefusedCommand } from "../../lib/ui/command_row.ts";
 import type { FaceContext } from "../../lib/ui/face.ts";
 import { MessageLog } from "../../lib/ui/message_log.ts";
@@ -19,7 +19,8 @@ type Result = { status: number; data: Uint8Array<ArrayBuffer> };
 /** A server that answers with these, one after the other, and what it was asked. */
 function makeRoom(
   answers: (Partial<Result> | undefined)[],
-  { serving = false, silent = false, standing }: {
+  { serving = false, silent = false, own, standing }: {
+    own?: string;
     serving?: boolean;
     silent?: boolean;
     standing?: { host: string; own: "hosts" | "stands by" | "guest" };
@@ -35,6 +36,7 @@ function makeRoom(
   const people = [bob];
   const session = {
     joined: true,
+    motd: "",
     standing,
     people: () => people,
     find(name: string) {
@@ -54,13 +56,14 @@ function makeRoom(
       return !silent && condition();
     },
   };
+  const log = new MessageLog("SHA256:anna");
   const requests = new Requests({
-    context: { session: session as unknown as Session, serving } as FaceContext,
-    place: { log: new MessageLog("SHA256:anna") },
+    context: { session: session as unknown as Session, serving, fingerprint: own } as FaceContext,
+    place: { log },
     quit: () => {},
   });
   const run = async (line: string) => await requests.take(line).later!;
-  return { asked, people, run, requests };
+  return { asked, people, log, session, run, requests };
 }
 
 Deno.test("/kick names somebody who is here, or a fingerprint", async () => {
@@ -76,6 +79,40 @@ Deno.test("/kick names somebody who is here, or a fingerprint", async () => {
     { verb: "kick", fingerprint: new Uint8Array(32) },
   ]);
   assert.throws(() => requests.take("/kick carol"), /nobody here is called carol/);
+});
+
+Deno.test("/ban means by nick who has written and left, unless somebody here has it", async () => {
+  const { asked, people, log, run, requests } = makeRoom([{}, {}, {}]);
+  const write = (nick: string, fingerprint: string) => {
+    const message = { id: "0".repeat(16), nick, fingerprint, action: false, text: "x" };
+    log.take({ event: "chat", private: false, ...message } as SessionEvent);
+  };
+  write("Carol", STRANGER);
+  write("bob", STRANGER);
+  assert.equal((await run("/ban carol")).lines, "Carol is banned for a year");
+  assert.equal((await run("/ban bob")).values?.fingerprint, BOB);
+  people.length = 0;
+  assert.equal((await run("/ban bob")).values?.fingerprint, STRANGER);
+  write("bob", BOB);
+  assert.throws(() => requests.take("/ban bob"), /several people have written as bob/);
+  assert.throws(() => requests.take("/ban dave"), /nobody here is called dave/);
+  assert.equal(asked.length, 3);
+});
+
+Deno.test("/ban of oneself says so", async () => {
+  const { run } = makeRoom([{ status: STATUS.NOT_ALLOWED }, {}], { own: BOB });
+  await assert.rejects(run(`/ban ${BOB}`), { message: "you cannot remove yourself" });
+});
+
+Deno.test("/motd without a text shows the present one", () => {
+  const { requests, session } = makeRoom([]);
+  assert.equal(requests.take("/motd").lines, "the server has no message of the day");
+  session.motd = "be kind\nbob: \u202e x";
+  assert.deepEqual(requests.take("/motd").lines, [
+    "the server says:",
+    "  be kind",
+    "  bob: ⟨202E⟩ x",
+  ]);
 });
 
 Deno.test("/ban says once what a ban is worth", async () => {

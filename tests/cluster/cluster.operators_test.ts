@@ -65,6 +65,42 @@ Deno.test("KICK reaches members of a relay that no link reaches", async () => {
   equal(other.cluster.state.counts.messages, before);
 });
 
+Deno.test("BAN, UNBAN and the message of the day pass where no link does; ANNOUNCE comes when it does again", async () => {
+  const { rig, other, target, ask } = await begin();
+  const before = other.cluster.state.counts.messages;
+  const { weather } = rig.server;
+  rig.server.weather = { ...weather, loses: () => true };
+  equal(await ask({ verb: "announce", text: "dinner" }), STATUS.DONE);
+  equal(await ask({ verb: "motd", text: "tonight" }), STATUS.DONE);
+  equal(await ask({ verb: "ban", fingerprint: fingerprintOf(TARGET), seconds: 3600 }), STATUS.DONE);
+  await rig.until(() => target.ends.length === 1);
+  equal(target.reason, REASON.REMOVED);
+  equal((await rig.join(other, { seed: TARGET })).reason, REASON.NOT_ALLOWED);
+  equal(await ask({ verb: "unban", fingerprint: fingerprintOf(TARGET) }), STATUS.DONE);
+  await rig.clock.advance(1_000);
+  const again = await rig.join(other, { seed: TARGET });
+  equal(again.ends.length, 0);
+  deepEqual(notices(again), ["0 tonight"]);
+  equal(other.cluster.state.counts.messages, before);
+  rig.server.weather = weather;
+  await rig.until(() => notices(again).includes("1 dinner"));
+  await rig.clock.advance(5_000);
+  deepEqual(notices(again), ["0 tonight", "1 dinner"]);
+});
+
+Deno.test("an allow list is each relay's own, and who it removes leaves the room of all, also without a link", async () => {
+  const { rig, one, other, operator, target } = await begin();
+  rig.server.weather = { ...rig.server.weather, loses: () => true };
+  other.rig.relay.setAllow(new Set([nameOf(50)]));
+  await rig.until(() => target.ends.length === 1);
+  equal(target.reason, REASON.REMOVED);
+  await rig.until(() => comings(operator).length === 2);
+  equal(comings(operator).at(-1), `-${target.sid}:3`);
+  equal((await rig.join(other, { seed: TARGET })).reason, REASON.NOT_ALLOWED);
+  equal((await rig.join(other, { seed: 50 })).ends.length, 0);
+  equal((await rig.join(one, { seed: TARGET })).ends.length, 0);
+});
+
 Deno.test("BAN holds on all relays, on those that start later, and until UNBAN", async () => {
   const { rig, one, other, target, ask, files } = await begin();
   equal(await ask({ verb: "ban", fingerprint: fingerprintOf(TARGET), seconds: 3600 }), STATUS.DONE);

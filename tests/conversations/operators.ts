@@ -134,7 +134,9 @@ async function serve(world: World): Promise<void> {
 }
 
 /** Starts ann, who hosts, bob, who stands by, and eve. */
-async function hostWithStandBy(world: World): Promise<[ann: Program, bob: Program, eve: Program]> {
+export async function hostWithStandBy(
+  world: World,
+): Promise<[ann: Program, bob: Program, eve: Program, port: number]> {
   const port = freePort();
   const at = ["--port", String(port)];
   const ann = await startServing(world, "ann", at);
@@ -147,7 +149,7 @@ async function hostWithStandBy(world: World): Promise<[ann: Program, bob: Progra
     await ask(bob, "/info");
     return bob.all("notice").some(({ text }) => /^here +this computer stands by/.test(`${text}`));
   }, () => "a host that names bob");
-  return [ann, bob, eve];
+  return [ann, bob, eve, port];
 }
 
 async function moveOn(world: World): Promise<void> {

@@ -1,6 +1,7 @@
 /** `client --web` in a browser, with somebody else at `client --json`. */
 
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { hostWithStandBy } from "../conversations/operators.ts";
 import { Browser, findBrowser, type Page } from "../support/browser.ts";
 import { fingerprintOf, FROM_SOURCE, type Program, World } from "../support/programs.ts";
 
@@ -43,7 +44,8 @@ class Pair implements AsyncDisposable {
   static async open(): Promise<Pair> {
     const world = await World.open(FROM_SOURCE);
     const browser = await Browser.start(program!);
-    await world.server();
+    const operators = await world.file("operators", `${await fingerprintOf("anna")}\n`);
+    await world.server(["--operators", operators]);
     const keep = ["--download", await world.emptyHome("downloads")];
     const client = await world.pipe("anna", { args: ["--web", "--web-port", "0", ...keep] });
     const [link] = await client.waitForText("stdout", /http:\/\/127\.0\.0\.1:\d+\/#\S+/);
@@ -235,4 +237,69 @@ test("two rooms, and the ends of the server and of the program are shown", async
   await page.until("document.querySelector('.receipt.waiting')");
   await client.kill("SIGINT");
   await page.until("document.getElementById('strip').textContent.includes('has ended')");
+});
+
+test("an operator removes and bans somebody by their card, and sees its commands", async (pair) => {
+  const { page, bob, world } = pair;
+  const person = `[data-place="person:${await fingerprintOf("bob")}"]`;
+  const order = async (words: string, from: Program) => {
+    await page.until(`document.querySelector('${person}')`);
+    await page.click(person);
+    await page.until(`!${TEXT}.disabled`); // they are here
+    await page.click("#bar .title");
+    const button =
+      `[...document.querySelectorAll("dialog button")].find((b) => b.textContent === "${words}")`;
+    await page.until(button);
+    await page.eval(`${button}.click()`);
+    equal(await from.ended(), 1);
+    equal(from.all("disconnected").at(-1)?.reason, "removed");
+    await page.click('[data-place="room:lobby"]');
+  };
+  await order("Remove", bob);
+  await page.until(hasText("was removed by the server's operator"));
+  const again = await world.client("bob");
+  await again.waitFor("joined");
+  await order("Ban for an hour", again);
+  const refused = await world.client("bob");
+  equal(await refused.ended(), 1);
+  equal(refused.all("disconnected").at(-1)?.reason, "not allowed");
+
+  await pair.say("/bans");
+  await page.until(hasText(await fingerprintOf("bob")));
+  await pair.say("/help");
+  await page.until(hasText("/unban"));
+});
+
+Deno.test({
+  name: "--web: a room goes on at another computer when its host goes",
+  ignore: program === undefined,
+  fn: async () => {
+    await using world = await World.open(FROM_SOURCE);
+    await using browser = await Browser.start(program!);
+    const [ann, bob, , port] = await hostWithStandBy(world);
+    const client = await world.pipe("anna", { args: ["--web", "--web-port", "0"], port });
+    const [link] = await client.waitForText("stdout", /http:\/\/127\.0\.0\.1:\d+\/#\S+/);
+    const page = await browser.open(link);
+    const say = async (text: string) => {
+      await page.eval(`${TEXT}.focus()`);
+      await page.type(text);
+      await page.press("Enter");
+    };
+    await page.until("!document.getElementById('app').hidden");
+    await page.until("document.querySelector('[aria-current]').dataset.place === 'room:lobby'");
+    await say("before");
+    await bob.waitFor("chat", { text: "before" });
+    await ann.leave();
+    await say("while it moves");
+    await bob.waitFor("moved", { own: true });
+    await bob.chat("after");
+    await page.until(hasText("after"));
+    await bob.waitFor("chat", { text: "while it moves" });
+    await page.until(
+      `document.getElementById("strip").hidden && ${hasText("bob's computer")}`,
+    );
+    await say("still here");
+    await bob.waitFor("chat", { text: "still here" });
+    deepEqual(page.problems, []);
+  },
 });

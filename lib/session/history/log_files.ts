@@ -143,23 +143,30 @@ async function joinLogs(
 ): Promise<void> {
   let group: { log: LogFile; lock: Deno.FsFile }[] = [];
   let bytes = 0;
-  const finish = async () => {
-    if (group.length > 1) {
-      await joinGroup(folder, key, { logs: group.map(({ log }) => log), oldest });
-    }
+  const free = () => {
     for (const { lock } of group) lock.close();
     group = [];
     bytes = 0;
   };
-  for (const log of logs) {
-    const lock = await lockLog(log.path);
-    if (!lock) continue;
-    const { size } = await Deno.stat(log.path);
-    if (bytes + size > MAX_JOINED_BYTES) await finish();
-    group.push({ log, lock });
-    bytes += size;
+  const finish = async () => {
+    if (group.length > 1) {
+      await joinGroup(folder, key, { logs: group.map(({ log }) => log), oldest });
+    }
+    free();
+  };
+  try {
+    for (const log of logs) {
+      const { size } = await Deno.stat(log.path);
+      if (bytes + size > MAX_JOINED_BYTES) await finish();
+      const lock = await lockLog(log.path);
+      if (!lock) continue;
+      group.push({ log, lock });
+      bytes += size;
+    }
+    await finish();
+  } finally {
+    free();
   }
-  await finish();
 }
 
 async function joinGroup(

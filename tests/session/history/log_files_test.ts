@@ -117,3 +117,15 @@ Deno.test("tidyLogs() does nothing while another process does it", () =>
     await tidyLogs(folder, KEY, { days: 30, now: NOW });
     assert.deepEqual(await texts(folder), ["text 1"]);
   }));
+
+Deno.test("tidyLogs() that fails as it joins logs holds none of them any longer", () =>
+  use(async (folder) => {
+    const paths: string[] = [];
+    for (let i = 0; i < MAX_LOGS; i++) paths.push(await write(folder, message(i + 1, NOW + i)));
+    await Deno.mkdir(`${folder}/${logName(NOW + MAX_LOGS, "f".repeat(32))}`); // it cannot be read
+    await assert.rejects(tidyLogs(folder, KEY, { days: 30, now: NOW }), /^UsageError/);
+    for (const path of paths) {
+      using lock = await lockLog(path);
+      assert.ok(lock);
+    }
+  }));

@@ -1,11 +1,13 @@
-/** One's own history on a disk that is full, under a key that is lost, and by programs that are killed. */
+/** One's own history on a disk that is full, under a key that is lost or locked, and by programs that are killed. */
 
 import assert from "node:assert/strict";
 import { importPrivateKey } from "../../lib/protocol/identity.ts";
 import { cipherReady } from "../../lib/protocol/records.ts";
 import { findHistoryKey, readLogs } from "../../lib/session/history/mod.ts";
+import { Chats, enter, see } from "../support/chats.ts";
 import { FROM_SOURCE, poll, type Program, World } from "../support/programs.ts";
 import { canMount, fill, withDisk } from "../support/small_disk.ts";
+import { tmuxMissing } from "../support/tmux.ts";
 
 await cipherReady();
 
@@ -185,4 +187,43 @@ Deno.test("processes that are killed as they write leave nothing torn, and nothi
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+const noTmux = Deno.build.os === "windows" ? "no tmux on Windows" : await tmuxMissing();
+
+Deno.test({
+  name: `an identity with a passphrase asks for it once, with a history, too${
+    noTmux === undefined ? "" : ` (skipped: ${noTmux})`
+  }`,
+  ignore: noTmux !== undefined,
+  fn: async () => {
+    await using chats = await Chats.open();
+    await chats.world.server();
+    const bob = await chats.world.client("bob");
+    await bob.waitFor("welcome");
+    const locked = new URL("../vectors/keys/pbes2_scrypt.pem", import.meta.url);
+    await chats.world.emptyHome("anna");
+    await chats.world.file("anna/identity.pem", await Deno.readTextFile(locked));
+    const read = [...FROM_SOURCE.client, "history"].join(" ");
+    const anna = await chats.start("anna", {
+      args: ["--history"],
+      shell: `CLIENT; clear; ${read}; echo "exit $?"; cat`,
+    });
+    const unlock = async () => {
+      await see(anna, /^Passphrase of /);
+      await enter(anna, "pässwörd");
+    };
+    await unlock();
+    await see(anna, /^anna> /);
+    await bob.waitFor("joined", { nick: "anna" });
+    await bob.chat("hello");
+    await see(anna, /bob.*hello/);
+    await enter(anna, "/history 1");
+    await anna.waitFor((rows) => rows.filter((row) => /bob.*hello/.test(row)).length === 2, "it");
+    await see(anna, /^anna> ‸$/); // and not a question again
+    await anna.press("C-d");
+    await unlock();
+    await see(anna, /^exit 0$/);
+    await see(anna, /^\d\d:\d\d bob: hello$/);
+  },
 });

@@ -101,6 +101,16 @@ export class Crew implements AsyncDisposable {
     lives.push({ program: world.start("client", { args, home }, nick), killed: false });
   }
 
+  /** Starts all of them anew: from now on they know each other, and wait for each other for hours and not for minutes. */
+  async introduce(): Promise<void> {
+    await Promise.all(this.clients.map(async (client) => {
+      const life = client.lives.at(-1)!;
+      life.killed = true;
+      await life.program.leave();
+      this.startClient(client);
+    }));
+  }
+
   /** Ends a client in the middle of whatever it does. */
   async killClient(client: Client): Promise<void> {
     const life = client.lives.at(-1)!;

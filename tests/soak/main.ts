@@ -19,16 +19,18 @@ const SETTLE_MS = 120_000;
 
 const HELP = `A relay and clients that talk, while they are killed, stopped and cut off.
 
-usage: deno task soak [--seconds N] [--clients N]
+usage: deno task soak [--seconds N] [--clients N] [--nap N]
 
   --seconds N  for so long (60)
-  --clients N  so many of them, at least 3 (20)`;
+  --clients N  so many of them, at least 3 (20)
+  --nap N      one of them is stopped for so many of the seconds (0)`;
 
 const { values } = parseArgs({
   options: {
     help: { type: "boolean", default: false },
     seconds: { type: "string", default: "60" },
     clients: { type: "string", default: "20" },
+    nap: { type: "string", default: "0" },
   },
 });
 if (values.help) {
@@ -37,8 +39,9 @@ if (values.help) {
 }
 const seconds = Number(values.seconds);
 const size = Number(values.clients);
-if (!(seconds > 0) || !(size >= 3)) {
-  console.error("soak: error: --seconds must be above 0, --clients at least 3");
+const nap = Number(values.nap);
+if (!(seconds > 0) || !(size >= 3) || !(nap >= 0 && nap <= seconds)) {
+  console.error("soak: error: --seconds must be above 0, --clients at least 3, --nap not longer");
   Deno.exit(2);
 }
 
@@ -53,6 +56,7 @@ const blows = {
   "relay stopped for a while": 0,
   "client killed": 0,
   "cable cut": 0,
+  "client asleep for so many seconds": 0,
 };
 
 async function killRelay(crew: Crew): Promise<void> {
@@ -90,6 +94,16 @@ async function cutCable(crew: Crew): Promise<void> {
   if (await crew.cutCable(below(100), long ? 50_000 : 1000 + below(9000))) blows["cable cut"]++;
 }
 
+/** One who is never killed sleeps, while the others talk. */
+async function sleepOnce(crew: Crew): Promise<void> {
+  if (nap === 0) return;
+  const { program } = crew.clients[0]!.lives.at(-1)!;
+  program.signal("SIGSTOP");
+  await sleep(nap * 1000);
+  program.signal("SIGCONT");
+  blows["client asleep for so many seconds"] = nap;
+}
+
 /** Blows follow one another; those to the network go on beside the others. */
 async function strike(crew: Crew, until: number): Promise<void> {
   const cables: Promise<void>[] = [];
@@ -105,9 +119,12 @@ async function strike(crew: Crew, until: number): Promise<void> {
   await Promise.all(cables);
 }
 
+/** Who sleeps takes no input. */
+const quiet = Number(nap > 0);
+
 async function talk(crew: Crew, until: number): Promise<void> {
   for (let count = 0; Date.now() < until; count++) {
-    const { program } = crew.clients[below(size)]!.lives.at(-1)!;
+    const { program } = crew.clients[quiet + below(size - quiet)]!.lives.at(-1)!;
     const text = count % 50 === 0 ? "long ".repeat(1600) : `message ${count}`;
     await program.chat(text).catch(() => {}); // it is being killed just now
     await sleep(TALK_MS);
@@ -163,9 +180,13 @@ async function soak(): Promise<boolean> {
   await crew.startRelay();
   for (const client of crew.clients) crew.startClient(client);
   await crew.assemble(60_000);
+  if (nap > 0) {
+    await crew.introduce();
+    await crew.assemble(60_000);
+  }
   const start = await look(crew);
   const until = Date.now() + seconds * 1000;
-  await Promise.all([strike(crew, until), talk(crew, until)]);
+  await Promise.all([strike(crew, until), talk(crew, until), sleepOnce(crew)]);
   await crew.assemble(SETTLE_MS);
   const open = await crew.settle(SETTLE_MS);
   await sleep(6000); // what waits for its view is shown

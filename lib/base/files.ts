@@ -156,7 +156,7 @@ export function cannotRead(path: string, error: unknown): UsageError {
   // Deno's message repeats the file's name.
   const why = error instanceof Error ? error.message.replace(/: \w+ '.*'$/s, "") : String(error);
   return new UsageError(`${path}: cannot be read: ${why}`, [
-    "check its permissions, or choose another state folder with HEARTH_HOME",
+    "check its permissions, and those of the folders that it is in",
   ]);
 }
 

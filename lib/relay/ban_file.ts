@@ -158,6 +158,8 @@ function readFingerprint(text: string, place: string): string {
 
 function readTime(text: string, place: string): number {
   const time = Date.parse(text);
-  if (Number.isNaN(time)) throw new UsageError(`${place}: there is no such time`);
+  // A day that its month does not have is taken for one of the next month.
+  const isThere = new Date(time).getUTCDate() === Number(text.slice(8, 10));
+  if (!isThere) throw new UsageError(`${place}: there is no such time`);
   return time;
 }

@@ -92,6 +92,7 @@ Deno.test("BanFile names the line that it does not understand, and changes nothi
     [row(2).replace(" ", "  "), /not a ban/],
     [row(2).replace("2126-01-01T00:00:00Z", "2126-01-01"), /not a ban/],
     [row(2).replace("2126-01-01", "2126-13-01"), /no such time/],
+    [row(2).replace("2126-01-01", "2126-02-30"), /no such time/],
     [row(2).replace("SHA256:", "MD5:"), /./],
     [row(2).replace(OPERATOR, "anna"), /./],
   ];

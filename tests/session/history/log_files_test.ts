@@ -81,6 +81,21 @@ Deno.test("readLogs() leaves out what is torn, and files that are no logs", () =
     assert.deepEqual(await texts(folder), ["text 1", "text 3"]);
   }));
 
+Deno.test("readLogs() finds every whole block of a log that is torn at any byte, and what was written after it", () =>
+  use(async (folder) => {
+    const path = await write(folder, message(1, NOW), message(2, NOW + 1), message(3, NOW + 2));
+    await write(folder, message(4, NOW + 3));
+    let { size } = await Deno.stat(path);
+    let whole = 3;
+    while (size-- > 0) {
+      await Deno.truncate(path, size);
+      const found = await texts(folder);
+      if (found.length === whole) whole--; // one block less than before
+      assert.deepEqual(found, [...["text 1", "text 2", "text 3"].slice(0, whole), "text 4"]);
+    }
+    assert.equal(whole, 0);
+  }));
+
 Deno.test("tidyLogs() removes logs that are wholly too old, unless somebody writes them", () =>
   use(async (folder) => {
     await write(folder, message(1, NOW - 40 * DAY_MS), message(2, NOW - 20 * DAY_MS));

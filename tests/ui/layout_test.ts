@@ -184,7 +184,7 @@ const GOLDEN: [string, MessageEntry | NoticeEntry, Record<string, string[]>][] =
   }],
   [
     "a late message of another view",
-    message("hi", { late: "2026-11-01T10:00:00Z", view: "differs" }),
+    message("hi", { late: new Date(2026, 10, 1, 10).toISOString(), view: "differs" }),
     {
       "80": [
         "12:04    bob✓ (written 2026-11-01 10:00) (sees different members than you) hi",

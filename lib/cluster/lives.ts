@@ -14,7 +14,7 @@ import { isForeign } from "./keys.ts";
 import { decodeLease, encodeLease, type Lease } from "./values.ts";
 
 /** How often a relay renews its lease. */
-const LEASE_RENEW_MS = 2_000;
+export const LEASE_RENEW_MS = 2_000;
 /** A lease that was not renewed for so long is taken away. */
 const LEASE_MS = 6_000;
 /** How often each relay is asked whether it is there. */
@@ -26,7 +26,7 @@ const MAX_SKEW_MS = 60_000;
 /** Dead relays that are remembered. */
 const MAX_DEAD = 1024;
 /** Leases are under `l.R`. */
-const PREFIX = "l.";
+export const PREFIX = "l.";
 
 /** Another relay that lives. */
 interface Other {

@@ -4,9 +4,12 @@
  * @module
  */
 
+import type { Bytes } from "../base/bytes.ts";
 import { checkServer, natsError } from "./nats_faults.ts";
 import { readAnswer } from "./nats_bucket.ts";
+import { type ClockOf, compareClocks } from "./nats_clocks.ts";
 import { connectCore, CoreError } from "./nats_core.ts";
+import { ClusterKeys } from "./keys.ts";
 
 const ANSWER_MS = 5000;
 const ROUND_TRIPS = 5;
@@ -31,10 +34,15 @@ export interface NatsFindings {
   readonly isClustered: boolean;
   /** Median. */
   readonly roundTripMs: number;
+  /** Of the servers that are in the cluster; undefined if it is not known which cluster. */
+  readonly clocks: readonly ClockOf[] | undefined;
 }
 
-/** @throws {UsageError} It cannot: why, and what helps. */
-export async function examineNats(place: NatsPlace): Promise<NatsFindings> {
+/**
+ * @param secret The private exponent of the identity that the cluster's servers share, if there is one.
+ * @throws {UsageError} It cannot: why, and what helps.
+ */
+export async function examineNats(place: NatsPlace, secret?: Bytes): Promise<NatsFindings> {
   const { servers, creds, caCerts = [] } = place;
   let forbidden: CoreError | undefined;
   try {
@@ -67,8 +75,10 @@ export async function examineNats(place: NatsPlace): Promise<NatsFindings> {
       }
       if (forbidden) throw forbidden;
       const roundTripMs = times.sort((a, b) => a - b)[ROUND_TRIPS >> 1]!;
+      const clocks = secret && await compareClocks({ core, keys: new ClusterKeys(secret) });
       const { version, cluster } = info;
-      return { server, version, isEncrypted, isClustered: cluster !== undefined, roundTripMs };
+      const isClustered = cluster !== undefined;
+      return { server, version, isEncrypted, isClustered, roundTripMs, clocks };
     } finally {
       await core.close();
     }

@@ -1,9 +1,11 @@
 /** Servers that are one over NATS: real processes on this computer. */
 import assert from "node:assert/strict";
 import { orderForRoom } from "../../lib/cli/name_addresses.ts";
+import { importPrivateKey, privateExponent } from "../../lib/protocol/identity.ts";
 import { roomTag } from "../../lib/protocol/rooms.ts";
 import { NO_HOSTS_FILE, withHosts } from "../support/hosts_file.ts";
 import { NatsServer, NO_NATS } from "../support/nats.ts";
+import { enterCluster } from "../support/nats_relay.ts";
 import { fingerprintOf, FROM_SOURCE, poll, type Program, World } from "../support/programs.ts";
 
 const options = { ignore: NO_NATS !== undefined };
@@ -183,6 +185,16 @@ Deno.test("server doctor looks at NATS", options, async () => {
   const found = await look();
   assert.equal(found.level, "ok");
   assert.match(found.text, /^NATS \S+ at 127\.0\.0\.1:\d+ can carry a cluster, it is one server/);
+  const secret = privateExponent(
+    await importPrivateKey(await Deno.readTextFile(`${home}/server.pem`)),
+  );
+  const wrong = await enterCluster(nats, { secret, address: "192.0.2.7", aheadMs: -50_000 });
+  const warned = await poll(
+    async () => [await look()].find(({ level }) => level === "warning"),
+    () => "a warning of the clock",
+  );
+  assert.match(warned.hints[0], /^the clock of 192\.0\.2\.7 is \d+ s behind this computer's: set/);
+  await wrong.stop();
   await nats.kill();
   const missing = await look();
   assert.equal(missing.level, "problem");

@@ -6,7 +6,7 @@ import { cipherReady } from "../../lib/protocol/records.ts";
 import { findHistoryKey, readLogs } from "../../lib/session/history/mod.ts";
 import { Chats, enter, see } from "../support/chats.ts";
 import { FROM_SOURCE, poll, type Program, World } from "../support/programs.ts";
-import { canMount, fill, withDisk } from "../support/small_disk.ts";
+import { canMount, fill, isRun, withDisk } from "../support/small_disk.ts";
 import { tmuxMissing } from "../support/tmux.ts";
 
 await cipherReady();
@@ -79,6 +79,35 @@ Deno.test({
       assert.equal(await anna.leave(), 0);
       assert.deepEqual(await kept(world, disk), all);
       assert.equal(faults().length, 1);
+    }),
+});
+
+Deno.test({
+  name: "a history on a disk that has become read-only says so once, and shows what was kept",
+  ignore: !canMount,
+  fn: () =>
+    withDisk(async (world, disk) => {
+      await world.server();
+      await world.home("disk");
+      const start = () => world.client("anna", { home: "disk", args: ["--history"] });
+      const [first, bob] = await Promise.all([start(), world.client("bob")]);
+      await first.waitFor("joined");
+      await bob.waitFor("joined");
+      await bob.chat("before");
+      await first.waitFor("chat", { text: "before" });
+      assert.equal(await first.leave(), 0);
+      assert.ok(await isRun("mount", "-o", "remount,ro", disk));
+      const anna = await start();
+      await anna.waitFor("joined");
+      await bob.waitFor("joined", {}, { count: 2 });
+      await bob.chat("after");
+      await anna.waitFor("chat", { text: "after" });
+      for (let i = 0; i < 3; i++) await readLog(anna, `${i}`);
+      assert.equal(anna.all("history").length, 4);
+      const faults = anna.all("notice").filter(({ text }) => /^history cannot/.test(`${text}`));
+      assert.deepEqual(faults.map(({ text }) => /Read-only file system/.test(`${text}`)), [true]);
+      assert.deepEqual(await kept(world, disk), ["before"]);
+      assert.equal(await anna.leave(), 0);
     }),
 });
 

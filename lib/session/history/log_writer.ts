@@ -83,6 +83,12 @@ export class LogWriter {
     return this.#writing = this.#writing.then(() => this.#write());
   }
 
+  /** Tells what goes wrong with the logs: once, until something can be written again. */
+  fail(error: unknown): void {
+    if (!this.#isFaulty) this.#options.onFault(error);
+    this.#isFaulty = true;
+  }
+
   /** Writes and syncs what waits; records nothing any more. */
   async close(): Promise<void> {
     await this.flush();
@@ -101,8 +107,7 @@ export class LogWriter {
       this.#isFaulty = false;
     } catch (error) {
       await this.#giveUpLog(); // the next one has a salt of its own, and no torn block before it
-      if (!this.#isFaulty) this.#options.onFault(error);
-      this.#isFaulty = true;
+      this.fail(error);
       this.#timer ??= this.#options.clock.after(SYNC_MS, () => void this.flush());
     }
   }

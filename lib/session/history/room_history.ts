@@ -97,9 +97,10 @@ export class RoomHistory {
   }
 
   #tidy(): void {
-    const { clock, key, days, onFault } = this.#options;
+    const { clock, key, days } = this.#options;
     this.#timer = clock.after(TIDY_MS, () => this.#tidy());
     const options = { days, now: clock.wallTime() };
-    this.#tidying = tidyLogs(this.#folder, key.key, options).catch(onFault);
+    this.#tidying = tidyLogs(this.#folder, key.key, options)
+      .catch((error) => this.#writer.fail(error));
   }
 }

@@ -145,6 +145,7 @@ Deno.test("LogWriter tells once that the disk takes nothing, and goes on when it
     await writer.flush();
     writer.add(message("two"));
     await writer.flush();
+    writer.fail(new Error("nor can it be tidied"));
     assert.equal(desk.faults.length, 1);
     await Deno.remove(desk.room);
     await writer.close();

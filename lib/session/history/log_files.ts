@@ -61,6 +61,21 @@ async function listLogs(folder: string): Promise<LogFile[]> {
   return logs.sort((a, b) => a.start - b.start || (a.path < b.path ? -1 : 1));
 }
 
+/** What tells one state of a room's logs from another: all names, sizes and times. */
+export async function stateOfLogs(folder: string): Promise<string> {
+  const logs = await listLogs(folder);
+  const states = await Promise.all(logs.map(async ({ path }) => {
+    try {
+      const { size, mtime } = await Deno.stat(path);
+      return `${path} ${size} ${mtime?.getTime()}`;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return ""; // another process has just joined logs
+      throw error;
+    }
+  }));
+  return states.join("\n");
+}
+
 /**
  * Reads all logs of a room, by time; of messages with one fingerprint and id the first counts. What is torn is left out.
  *

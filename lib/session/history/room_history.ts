@@ -12,11 +12,13 @@ import type { ChatEvent, NoteEvent } from "../events.ts";
 import type { Happening, HistoryRequest, RoomHome } from "../recorder.ts";
 import { decoded, parseQuery, search, toEvents } from "./history_events.ts";
 import type { HistoryKey } from "./history_key.ts";
-import { readLogs, tidyLogs } from "./log_files.ts";
+import { readLogs, stateOfLogs, tidyLogs } from "./log_files.ts";
 import { LogWriter } from "./log_writer.ts";
 
 /** How often old logs are looked for. */
 const TIDY_MS = 3_600_000;
+/** What was read is kept so long, as who searches once searches again. */
+const KEEP_MS = 60_000;
 /** Messages that are found at once at most. */
 const MAX_FOUND = 1000;
 
@@ -46,6 +48,10 @@ export class RoomHistory {
   readonly #writer: LogWriter;
   #timer: Timer | undefined;
   #tidying: Promise<void> = Promise.resolve();
+  /** What was read of late, and of which state of the logs. */
+  #kept: { readonly state: string; readonly entries: PackedEntry[] } | undefined;
+  #keeping: Timer | undefined;
+  #isClosed = false;
 
   constructor(options: RoomHistoryOptions) {
     const { key, home } = options;
@@ -86,12 +92,22 @@ export class RoomHistory {
 
   async #read(): Promise<PackedEntry[]> {
     await this.#writer.flush();
-    return await readLogs(this.#folder, this.#options.key.key);
+    const { clock, key } = this.#options;
+    const state = await stateOfLogs(this.#folder);
+    if (this.#kept?.state !== state) {
+      this.#kept = { state, entries: await readLogs(this.#folder, key.key) };
+    }
+    const { entries } = this.#kept;
+    clock.cancel(this.#keeping);
+    if (!this.#isClosed) this.#keeping = clock.after(KEEP_MS, () => this.#kept = undefined);
+    return entries;
   }
 
   /** Ends; what was recorded is on the disk. */
   async close(): Promise<void> {
     this.#options.clock.cancel(this.#timer);
+    this.#isClosed = true;
+    this.#options.clock.cancel(this.#keeping);
     await this.#tidying;
     await this.#writer.close();
   }

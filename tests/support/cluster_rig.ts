@@ -4,7 +4,8 @@
  * @module
  */
 
-import { Cluster, type ClusterEvent, type ClusterOptions } from "../../lib/cluster/cluster.ts";
+import { Cluster } from "../../lib/cluster/cluster.ts";
+import type { ClusterEvent, ClusterOptions } from "../../lib/cluster/cluster_options.ts";
 import type { Bus } from "../../lib/cluster/bus.ts";
 import type { UsageError } from "../../lib/base/errors.ts";
 import type { RelayOptions } from "../../lib/relay/relay_options.ts";

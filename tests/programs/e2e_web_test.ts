@@ -209,6 +209,10 @@ test("files go both ways, and pictures are shown once they are here", async (pai
   await bob.say({ type: "accept", id: offer.id });
   await bob.waitFor("received");
   await page.until("document.querySelector('.own .transfer.done')");
+  equal(
+    await page.eval("document.querySelector('.own .transfer.done').textContent"),
+    "bobhas it",
+  );
 
   const path = await world.file("from bob.png", Uint8Array.from(atob(PNG), (c) => c.charCodeAt(0)));
   await bob.say({ type: "send", path });

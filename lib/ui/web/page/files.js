@@ -52,7 +52,8 @@ function progress({ own, size, name }, { nick, state, moved, speed, note }) {
   const rate = state === "moving" && size
     ? [`${Math.floor(100 * moved / size)} %`, `${formatBytes(speed)}/s`, left && `${left} left`]
     : [own ? TO[state] : FROM[state]];
-  const words = [...rate, note].filter(Boolean).join(" · ");
+  const isHad = own && state === "done"; // the note says so again
+  const words = [...rate, !isHad && note].filter(Boolean).join(" · ");
   return h(
     `div.transfer.${state}`,
     {},

@@ -166,7 +166,7 @@ export class SharedOrders {
   async #ask(): Promise<void> {
     const { bus, clock } = this.#options;
     const entry = await bus.get(ORDERS_KEY);
-    if (entry) return this.#learn(entry);
+    if (entry && entry.revision !== this.#revision) return this.#learn(entry);
     await new Promise<void>((resolve) => void (this.#timer = clock.after(PAUSE_MS, resolve)));
   }
 

@@ -156,7 +156,9 @@ export function cannotRead(path: string, error: unknown): UsageError {
   // Deno's message repeats the file's name.
   const why = error instanceof Error ? error.message.replace(/: \w+ '.*'$/s, "") : String(error);
   return new UsageError(`${path}: cannot be read: ${why}`, [
-    "check its permissions, and those of the folders that it is in",
+    error instanceof Deno.errors.PermissionDenied
+      ? "check its permissions, and those of the folders that it is in"
+      : "check its path, or choose another state folder with HEARTH_HOME",
   ]);
 }
 

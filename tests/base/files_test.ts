@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { UsageError } from "../../lib/base/errors.ts";
 import {
   appendToFile,
+  cannotRead,
   checkLocks,
   makeFolder,
   stateFolder,
@@ -293,3 +294,13 @@ Deno.test("makeFolder() creates all folders with mode 0700 and leaves existing o
     assert.equal(await Deno.readTextFile(`${folder}/a/b/c`), "kept");
     await assert.rejects(makeFolder(`${folder}/a/b/c`));
   }));
+
+Deno.test("cannotRead() hints at permissions where it is about permissions", () => {
+  const hints = (error: Error) => cannotRead("operators", error).hints.join();
+  assert.match(
+    hints(new Deno.errors.PermissionDenied("denied")),
+    /permissions, and those of the folders/,
+  );
+  assert.match(hints(new Deno.errors.NotADirectory("not a directory")), /HEARTH_HOME/);
+  assert.equal(hints(new Deno.errors.NotFound("none")), "");
+});

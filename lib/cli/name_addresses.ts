@@ -51,6 +51,9 @@ function isAddress(host: string): boolean {
 }
 
 async function askSystem(name: string): Promise<string[]> {
+  const { default: process } = await import("node:process");
+  // Deno 2.6 says that its own lookup uses a deprecated module.
+  (process as { noDeprecation?: boolean }).noDeprecation = true;
   const { lookup } = await import("node:dns/promises"); // 20 ms that an address does not need
   const found = await lookup(name, { all: true });
   return [...new Set(found.map(({ address }) => address))];

@@ -52,7 +52,7 @@ class Sending {
       await writeRandom(`${folder}/film.bin`, bytes);
       const carl = [...options.args?.carl ?? [], "--download", `${folder}/in`];
       const args = { ...options.args, carl };
-      const guests = ["bob", "carl", "dora", "emil", "p5"].slice(0, options.people - 1);
+      const guests = ["bob", "carl", "dora", "emil", "fred"].slice(0, options.people - 1);
       await using room = await MovingRoom.make({ ...options, args, guests });
       const sending = new Sending(folder, room);
       await during(sending);

@@ -144,7 +144,8 @@ const guides = [...texts].filter(([path]) =>
 );
 
 Deno.test("README.md and docs/ name only options that a program has", () => {
-  const others = ["yes", "offline", "all", "add-port"]; // of npx, "task compile" and firewall-cmd
+  // Of npx, "task compile", firewall-cmd, ncat and the bench.
+  const others = ["yes", "offline", "all", "add-port", "ssl", "only", "keep", "rounds"];
   const known = [CLIENT_PROGRAM, SERVER_PROGRAM].flatMap((it) => allOptions<string>(it))
     .map(({ name }) => name);
   for (const [path, text] of guides) {

@@ -182,7 +182,7 @@ export function decodeFileMessage(message: Uint8Array): FileMessage {
 }
 
 /** Reads the id at the start of a body of at least 16 bytes. */
-export function readFileId(body: Uint8Array): string {
+function readFileId(body: Uint8Array): string {
   return encodeHex(body.subarray(0, FILE_ID_BYTES));
 }
 

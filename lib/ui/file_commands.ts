@@ -143,7 +143,7 @@ function tryFind(name: string, context: CommandContext): Person | undefined {
 }
 
 /** Takes the quotes of a shell off: `"a b"`, `'a b'`, `a\ b`. */
-export function unquote(text: string): string {
+function unquote(text: string): string {
   const quoted = /^(["'])(.*)\1$/s.exec(text);
   return quoted ? quoted[2]! : text.replace(/\\(.)/gs, Deno.build.os === "windows" ? "\\$1" : "$1");
 }
@@ -176,7 +176,7 @@ function readNumber(word: string): number | undefined {
 }
 
 /** The lines of `/files`. */
-export function fileTable(rows: readonly FileRow[], nickOf: (person: string) => string): string[] {
+function fileTable(rows: readonly FileRow[], nickOf: (person: string) => string): string[] {
   return alignCells(rows.map(({ number, direction, person, name, size, bytes, rate, state }) => [
     String(number),
     `${direction === "out" ? "to" : "from"} ${nickOf(person)}`,

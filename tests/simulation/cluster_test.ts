@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { runCluster } from "./cluster.ts";
 import { CLUSTER_FAULTS, type ClusterFault, makeClusterMutant } from "./cluster_faults.ts";
-import { importRuns } from "./mutants.ts";
+import { testPlantedFaults } from "./planted.ts";
 
 /** The seeds of every run of the tests; `deno task simulate --cluster` runs more. */
 const SEEDS = 60;
-/** Each planted fault is found within so many seeds from where the search begins. */
-const FAULT_SEEDS = 60;
-/** Where that is, if not at 1: close to where the fault was found last, which saves time and nothing else. */
+/** Where the search for a planted fault begins, if not at 1. */
 const FIRST_SEEDS: Partial<Record<ClusterFault, number>> = {
   "ghosts-kept": 40,
   "outage-kills": 35,
@@ -42,18 +40,9 @@ Deno.test("runCluster() does the same each time", async () => {
   assert.deepEqual(first, second);
 });
 
-for (const fault of Object.keys(CLUSTER_FAULTS) as ClusterFault[]) {
-  Deno.test(`runCluster() finds the planted fault ${fault}`, async () => {
-    const mutant = await makeClusterMutant(fault);
-    try {
-      const run = await importRuns(mutant.module);
-      const first = FIRST_SEEDS[fault] ?? 1;
-      for (let seed = first; seed < first + FAULT_SEEDS; seed++) {
-        if ((await run(seed)).failure !== undefined) return;
-      }
-      assert.fail(`not found in ${FAULT_SEEDS} seeds`);
-    } finally {
-      await mutant.remove();
-    }
-  });
-}
+testPlantedFaults({
+  name: "runCluster()",
+  faults: CLUSTER_FAULTS,
+  firstSeeds: FIRST_SEEDS,
+  make: makeClusterMutant,
+});

@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { runMoves } from "./moves.ts";
 import { makeMoveMutant, MOVE_FAULTS, type MoveFault } from "./moves_faults.ts";
-import { importRuns } from "./mutants.ts";
+import { testPlantedFaults } from "./planted.ts";
 
 /** The seeds of every run of the tests; `deno task simulate --moves` runs more. */
 const SEEDS = 40;
-/** Each planted fault is found within so many seeds from where the search begins. */
-const FAULT_SEEDS = 60;
-/** Where that is, if not at 1: close to where the fault was found last, which saves time and nothing else. */
+/** Where the search for a planted fault begins, if not at 1. */
 const FIRST_SEEDS: Partial<Record<MoveFault, number>> = {
   "dormant-admits": 4,
   "first-here": 4,
@@ -38,18 +36,9 @@ Deno.test("runMoves() does the same each time", async () => {
   assert.deepEqual(await runMoves(5), await runMoves(5));
 });
 
-for (const fault of Object.keys(MOVE_FAULTS) as MoveFault[]) {
-  Deno.test(`runMoves() finds the planted fault ${fault}`, async () => {
-    const mutant = await makeMoveMutant(fault);
-    try {
-      const run = await importRuns(mutant.module);
-      const first = FIRST_SEEDS[fault] ?? 1;
-      for (let seed = first; seed < first + FAULT_SEEDS; seed++) {
-        if ((await run(seed)).failure !== undefined) return;
-      }
-      assert.fail(`not found in ${FAULT_SEEDS} seeds`);
-    } finally {
-      await mutant.remove();
-    }
-  });
-}
+testPlantedFaults({
+  name: "runMoves()",
+  faults: MOVE_FAULTS,
+  firstSeeds: FIRST_SEEDS,
+  make: makeMoveMutant,
+});

@@ -48,7 +48,7 @@ export function parseQuery(text: string, now: number): HistoryQuery {
 }
 
 /** Reads `30m`, `12h` or `2d`, in ms. @throws {UsageError} It is none of these. */
-export function parseSpan(text: string): number {
+function parseSpan(text: string): number {
   const [, count, unit] = /^(\d{1,4})([mhd])$/.exec(text) ?? [];
   if (count === undefined) throw new UsageError("a time is 30m, 12h or 2d");
   return Number(count) * UNITS[unit!]!;

@@ -8,6 +8,7 @@ import { BoundedMap } from "../base/bounded_map.ts";
 import { type Bytes, encodeHex } from "../base/bytes.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { type Entry, type Place, STATE, type Whereabouts } from "../protocol/succession.ts";
+import { NO_PERSON } from "./first_lists.ts";
 import type { Inquiry, InquiryListener } from "./inquiry.ts";
 import type { LastShown } from "./last_shown.ts";
 import { keyOf, type PassedOver } from "./passed_over.ts";
@@ -22,6 +23,8 @@ const YOUNG_MS = 60_000;
 const GATHERING_MS = 5000;
 /** For so long one before this host has had others before one with others gives way, or two are alone that know no order. */
 const AGREED_MS = 8000;
+/** Of two that are alone and know no order, the smaller key goes as well after so long: the other may not know it. */
+const UNKNOWN_MS = 30_000;
 /** Of two that are alone and stand before each other, the smaller key lets the other come for so long: less than a round. */
 const TIE_MS = 1000;
 /** A clock that is late by so much was stopped. */
@@ -38,7 +41,6 @@ const JOIN_MS = 12_000;
 const MAX_REMEMBERED = 256;
 /** Hosts that have said where they are: each round they are all dialled, wherever they say. */
 const MAX_VISITORS = 8;
-const NO_PERSON = new Uint8Array(32);
 
 /** What it needs. */
 export interface OtherHostsOptions {
@@ -252,6 +254,6 @@ export class OtherHosts {
     if (others > 0) return 0;
     const isSmaller = this.#options.isSmaller(entry.relay);
     if (isBefore) return isSmaller ? TIE_MS : 0;
-    return isSmaller ? Infinity : AGREED_MS;
+    return isSmaller ? UNKNOWN_MS : AGREED_MS;
   }
 }

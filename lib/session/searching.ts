@@ -7,6 +7,7 @@
 
 import { isLoopback } from "../base/ip.ts";
 import type { Entry, Place } from "../protocol/succession.ts";
+import { ANY_PORT } from "./first_lists.ts";
 import type { HeldLists } from "./held_lists.ts";
 import { Inquiry, type InquiryListener } from "./inquiry.ts";
 import type { OwnPlace } from "./own_place.ts";
@@ -17,8 +18,6 @@ import type { LastHost, Ways } from "./ways.ts";
 
 /** A search that takes longer is reported. */
 const LONG_SEARCH_MS = 4000;
-/** Where the port of a relay is not known: it is reached as the session began. */
-export const ANY_PORT = 1;
 
 /** How the host was lost, as {@linkcode SearchOptions} has it. */
 export interface Loss {

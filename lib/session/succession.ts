@@ -17,6 +17,7 @@ import {
 } from "../protocol/succession.ts";
 import type { ByteStream } from "../transport/mod.ts";
 import { Beforehand } from "./beforehand.ts";
+import { firstPlace, listOf, NO_PERSON } from "./first_lists.ts";
 import { HeldLists } from "./held_lists.ts";
 import type { Hop } from "./hop.ts";
 import { HostSide } from "./host_side.ts";
@@ -29,7 +30,7 @@ import { keyOf, PassedOver } from "./passed_over.ts";
 import type { SuccessionMessage } from "./peer_channel.ts";
 import type { RosterMember } from "./roster.ts";
 import { ASLEEP_MS, type Found } from "./search.ts";
-import { ANY_PORT, type Loss, Searching } from "./searching.ts";
+import { type Loss, Searching } from "./searching.ts";
 import { type Standing, standingOf } from "./standing.ts";
 import type { SuccessionOptions } from "./succession_options.ts";
 import { type LastHost, Ways } from "./ways.ts";
@@ -43,7 +44,6 @@ const TICK_MS = 250;
 const ADDRESSES_MS = 5000;
 /** A relay that twice ends a connection within this time of its WELCOME is passed over. */
 const STABLE_MS = 30_000;
-const NO_PERSON = new Uint8Array(32);
 
 /** Where the room is, and where it goes. */
 export class Succession {
@@ -332,17 +332,19 @@ export class Succession {
 
   /**
    * A host that was found has refused this client at first contact: the next is tried, and this process hosts if there
-   * is none.
+   * is none. It goes on asking whom the last list has named: the room may move to one that does not refuse.
    *
    * @returns Whether there is anything to try.
    */
   async refused(link: Link): Promise<boolean> {
-    const { own, lookAgain } = this.#options;
+    const { own, lookAgain, lastLists, room } = this.#options;
     const first = firstPlace(link);
     const found = await lookAgain?.(first.relay);
     if (!found || !own && found.length === 0) return false;
     this.passedOver.refused(first);
-    this.#begin(listOf([first, ...found, ...(own ? [this.#own!.entry] : [])]));
+    const named = (lastLists.find(room)?.entries ?? [])
+      .filter(({ relay }) => !equalBytes(relay, first.relay));
+    this.#begin(listOf([first, ...found, ...(own ? [this.#own!.entry, ...named] : [])]));
     return true;
   }
 
@@ -497,14 +499,4 @@ export class Succession {
   async #offer(member: RosterMember): Promise<void> {
     if (this.#host && !this.hosts) await this.#offering?.offer(member, this.#host);
   }
-}
-
-/** The relay of first contact, which is reached as the session began. */
-function firstPlace({ relay }: Link): Place {
-  return { relay: relay.fingerprint, port: ANY_PORT, addresses: [] };
-}
-
-/** An order in which people are not known. */
-function listOf(places: readonly Place[]): List {
-  return { serial: 0, at: 0, entries: places.map((place) => ({ ...place, person: NO_PERSON })) };
 }

@@ -241,28 +241,26 @@ Deno.test("OtherHosts: of two that are alone and stand before each other, the sm
   }
 });
 
-Deno.test("OtherHosts: of two that are alone for 8 s and know no order, the smaller key stays", async () => {
-  for (const [other, expected] of [[3, [3]], [9, []]] as const) {
+Deno.test("OtherHosts: of two that are alone and know no order, the smaller key stays for 30 s, the other for 8 s", async () => {
+  for (const [other, waitedMs] of [[3, 8000], [9, 30_000]] as const) {
     const rig = new Rig();
     rig.named = [other];
     rig.says(other, here(0));
-    await rig.clock.advance(12_000);
+    await rig.clock.advance(4000 + waitedMs);
     assert.deepEqual(rig.gaveWay, []);
     await rig.clock.advance(4000);
-    assert.deepEqual(rig.gaveWay, expected);
+    assert.deepEqual(rig.gaveWay, [other]);
   }
 });
 
-Deno.test("OtherHosts looks around, alone, every minute; the smaller key stays", async () => {
+Deno.test("OtherHosts looks around, alone, every minute", async () => {
   const rig = new Rig();
   rig.others = 1;
   await rig.clock.advance(100_000);
   assert.equal(rig.looks, 0);
   rig.others = 0;
-  rig.found = [9];
-  rig.says(9, here(0));
   await rig.clock.advance(120_000);
-  assert.deepEqual([rig.gaveWay, rig.looks], [[], 2]);
+  assert.deepEqual([rig.asked, rig.looks], [[], 2]);
   rig.found = [3];
   rig.says(3, here(0));
   await rig.clock.advance(70_000);

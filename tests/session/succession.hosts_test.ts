@@ -79,3 +79,40 @@ Deno.test("Succession: a host that its own relay refuses does not try again at o
     assert.ok(dials > 2 && dials < 20, `${dials}`);
   });
 });
+
+Deno.test("Succession: who is banned by a host finds the next one", async () => {
+  for (const kills of [true, false]) {
+    await Village.use(async (village) => {
+      const [anna, bob, carl, dora] = await gather(village, "anna", "bob", "carl", "dora");
+      const { fingerprint } = dora!;
+      anna!.relay!.setBans([{ fingerprint, until: Infinity, by: anna!.fingerprint, since: 0 }]);
+      await village.until(() => dora!.error !== undefined);
+      assert.match(String(dora!.error), /removed/);
+      village.kill(dora!);
+      await village.run(dora!, { joins: anna!, finds: [] });
+      await village.until(() => village.hosts.includes("dora"));
+      await village.advance(100_000);
+      for (const person of [anna!, bob!, carl!]) {
+        assert.equal(person.session.people().length, 2, person.nick);
+      }
+      if (kills) village.kill(anna!);
+      else await village.quit(anna!);
+      const took = await village.until(() => village.hosts.length === 1 && isTogether(village));
+      assert.ok(took <= 20_000, `${took}`);
+      assert.deepEqual(village.hosts, ["bob"]);
+    });
+  }
+});
+
+Deno.test("Succession: two hosts that are alone become one, also if only one knows the other's key", async () => {
+  for (const knowing of ["anna", "bob"]) {
+    await Village.use(async (village) => {
+      const people = [await village.start("anna"), await village.start("bob")];
+      await village.until(() => village.hosts.length === 2);
+      const [one, other] = people.toSorted((a) => a.nick === knowing ? -1 : 1);
+      await one!.knownServers.pin("10.0.0.9:40623", other!.relayFingerprint);
+      await village.until(() => village.hosts.length === 1 && isTogether(village), 120_000);
+      assert.deepEqual(village.hosts, [other!.nick]);
+    });
+  }
+});

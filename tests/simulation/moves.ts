@@ -13,8 +13,8 @@ import { TAG, Village, type Villager } from "./village.ts";
 
 /** Once nothing is wrong any more, one host has everybody within this. */
 const HEAL_MS = 60_000;
-/** Hosts that have not heard of each other look around once a minute, and go on from there. */
-const LOOK_MS = 75_000;
+/** Hosts that have not heard of each other look around once a minute, and then one may wait for the other for 30 s. */
+const LOOK_MS = 105_000;
 /** Where somebody else has answered, nobody is looked for so long. */
 const PASSED_OVER_MS = 60_000;
 /** What was written in the end has arrived within this, and is not shown again within the second. */

@@ -457,11 +457,8 @@ export class MovesJudge {
   /** Whether a host gives way to another in the end. */
   #yields(one: Villager, other: Villager): boolean {
     const [here, there] = [one, other].map(({ own }) => own!.others(TAG)) as [number, number];
-    const isBefore = this.#programOf(one).before.has(keyOf(other.place));
-    if (here > 0) return isBefore && there > 0;
-    if (!this.#hears(one, other) && !one.knows(other.own!.key)) return false;
-    const [mine, theirs] = [one, other].map(({ place }) => encodeHex(place.relay));
-    return isBefore || there > 0 || theirs! < mine!;
+    if (here > 0) return there > 0 && this.#programOf(one).before.has(keyOf(other.place));
+    return this.#hears(one, other) || one.knows(other.own!.key);
   }
 
   /** Whether a host asks another without looking around: it knows where it is, or is called. */

@@ -23,7 +23,13 @@ import {
 } from "./json_request.ts";
 import { MessageLog } from "./message_log.ts";
 import { Client, Requests } from "./requests.ts";
-import { awaitConnection, drain, forEachLine, type InputOptions } from "./standard_input.ts";
+import {
+  awaitConnection,
+  drain,
+  forEachLine,
+  type InputOptions,
+  type Line,
+} from "./standard_input.ts";
 import { Output } from "./terminal/mod.ts";
 
 /** Messages of the history that are given if no limit is. */
@@ -56,6 +62,8 @@ class JsonFace implements Face {
   readonly #rooms = new Map<string, Room>();
   readonly #quit = Promise.withResolvers<void>();
   #hasQuit = false;
+  /** Requests about files, in order: to look at what is offered takes a while, and no message waits for that. */
+  #files: Promise<void> = Promise.resolve();
   /** Events name their rooms: there was more than one. */
   #namesRooms = false;
 
@@ -135,18 +143,17 @@ class JsonFace implements Face {
     };
     const read = await awaitConnection(input);
     if (read === undefined) return true;
-    await Promise.race([
-      forEachLine(read, async (line) => {
-        if (this.#hasQuit) return;
-        if ("error" in line) return this.#refuse(new UsageError(line.error), {});
-        try {
-          await this.#perform(parseRequest(line.text));
-        } catch (error) {
-          this.#refuse(error, findRef(line.text));
-        }
-      }),
-      this.#quit.promise,
-    ]);
+    const take = async (line: Line) => {
+      if (this.#hasQuit) return;
+      if ("error" in line) return this.#refuse(new UsageError(line.error), {});
+      try {
+        await this.#perform(parseRequest(line.text));
+      } catch (error) {
+        this.#refuse(error, findRef(line.text));
+      }
+    };
+    const taken = forEachLine(read, take).then(() => this.#files);
+    await Promise.race([taken, this.#quit.promise]);
     const sessions = [...this.#rooms.values()].map(({ session }) => session);
     const drained = await Promise.all(sessions.map((session) => drain({ ...input, session })));
     return drained.every((isGood) => isGood);
@@ -164,7 +171,7 @@ class JsonFace implements Face {
     }
     const room = this.#find(request.room);
     const { session, requests } = room;
-    if (isAboutFiles(request)) return await performFile(request, room);
+    if (isAboutFiles(request)) return this.#performFile(request, room);
     if (request.type === "read") return session.markRead(request);
     if (request.type === "history") {
       const { limit = HISTORY_LIMIT } = request;
@@ -183,6 +190,12 @@ class JsonFace implements Face {
     const options = { ...withRef, ...(reply && { reply }) };
     if (request.type === "chat") requests.send(text, options);
     else session.sendPrivate(request.to, text, options);
+  }
+
+  #performFile(request: FileRequest, room: Room): void {
+    this.#files = this.#files.then(() => performFile(request, room))
+      .catch((error) => this.#refuse(error, request))
+      .catch((error) => this.#quit.reject(error));
   }
 
   async #run(text: string, room: Room, withRef: Ref): Promise<void> {

@@ -64,6 +64,21 @@ async function inChat(world: World): Promise<void> {
   assert.deepEqual([...Deno.readDirSync(world.path("in"))], []);
 }
 
+/** To look at a large folder takes seconds; what was written after it, in one piece with it, does not wait for that. */
+async function beside(world: World): Promise<void> {
+  await world.server();
+  const film = await world.file("film.bin", FILM);
+  const [ann, bob] = await Promise.all([world.client("ann"), world.client("bob")]);
+  await Promise.all([ann, bob].map((client) => client.waitFor("joined")));
+  const send = (ref: string, path: string) => ({ type: "send", to: "bob", path, ref });
+  await ann.say(send("1", film), send("2", "nothing"), { type: "chat", text: "look", ref: "3" });
+  await ann.closeInput();
+  assert.equal(await ann.ended(), 0);
+  const answers = ["sent", "offered", "error"].flatMap((event) => ann.all(event));
+  const inOrder = ann.events.filter((event) => answers.includes(event)).map(({ ref }) => ref);
+  assert.deepEqual(inOrder, ["3", "1", "2"]);
+}
+
 async function turnedOff(world: World): Promise<void> {
   await world.server();
   const film = await world.file("film.bin", FILM);
@@ -135,6 +150,7 @@ async function fromScripts(world: World): Promise<void> {
 
 export const FILES: readonly Conversation[] = [
   ["a file is offered, taken, kept beside another one, and declined", inChat],
+  ["a message does not wait while what is offered is looked at", beside],
   ["files can be turned off, and what cannot be offered is refused", turnedOff],
   ["send and receive work in scripts", fromScripts],
 ];

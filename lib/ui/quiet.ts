@@ -11,11 +11,14 @@ const MS_PER_MINUTE = 60_000;
 /** Whether nothing is to disturb. */
 export class Quiet {
   readonly #clock: Clock;
+  readonly #over: () => void;
   #isOn = false;
   #end: Timer | undefined;
 
-  constructor(clock: Clock) {
+  /** @param over Called when its minutes are over. */
+  constructor(clock: Clock, over = () => {}) {
     this.#clock = clock;
+    this.#over = over;
   }
 
   get isOn(): boolean {
@@ -27,7 +30,10 @@ export class Quiet {
     this.close();
     this.#isOn = minutes !== undefined || !this.#isOn;
     if (minutes !== undefined) {
-      this.#end = this.#clock.after(minutes * MS_PER_MINUTE, () => this.#isOn = false);
+      this.#end = this.#clock.after(minutes * MS_PER_MINUTE, () => {
+        this.#isOn = false;
+        this.#over();
+      });
     }
     return this.#isOn;
   }

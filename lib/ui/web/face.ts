@@ -75,7 +75,7 @@ export class WebFace implements Face {
   constructor(options: WebFaceOptions) {
     const { clock, quiet } = this.#options = options;
     const settings = withDefaults(options.settings);
-    this.#quiet = new Quiet(clock);
+    this.#quiet = new Quiet(clock, () => this.#sync.compareSelf());
     this.#client = new ChatClient({
       clock,
       screen: {

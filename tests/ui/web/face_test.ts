@@ -278,8 +278,11 @@ Deno.test("commands answer with values", async () => {
   equal((await run("/join build")).conversation, "room:build");
   equal((await run("/notify all")).ok, true);
   equal(page.head(LOBBY).notify, "all");
-  equal((await run("/dnd")).ok, true);
+  equal((await run("/dnd 5")).ok, true);
   equal(page.told.get("self")?.quiet, true);
+  await rig.clock.advance(5 * 60_000);
+  await run("/names");
+  equal(page.told.get("self")?.quiet, false);
   equal((await run("/away lunch")).ok, true);
   equal(page.told.get("self")?.away, "lunch");
   equal((await run("/names")).people[0].nick, "bob");

@@ -30,13 +30,14 @@ export function makeAlerts(page) {
     }
   }
 
-  /** @param {string} label @param {boolean} checked @param {boolean} disabled @param {(input: HTMLInputElement) => void} change */
-  const choice = (label, checked, disabled, change) =>
+  /** @param {string} name @param {string} label @param {boolean} checked @param {boolean} disabled @param {(input: HTMLInputElement) => void} change */
+  const choice = (name, label, checked, disabled, change) =>
     h(
       "label.choice",
       {},
       h("input", {
         type: "checkbox",
+        name,
         checked,
         disabled,
         change: (/** @type {any} */ event) => change(event.target),
@@ -47,9 +48,8 @@ export function makeAlerts(page) {
   return {
     /** @param {import("./state.js").Conversation} conversation @param {import("./state.js").Entry} entry */
     tell({ id, kind, title, notify }, entry) {
-      if (entry.type === "notice" || entry.own || document.hasFocus() || notify === "nothing") {
-        return;
-      }
+      if (entry.type === "notice" || entry.own || document.hasFocus()) return;
+      if (notify === "nothing" || page.state.self.quiet) return;
       if (entry.type === "message" && (entry.hearsay || entry.past !== undefined)) return; // no news
       const isForUser = kind === "person" || entry.type === "file" || entry.mention;
       if (notify === "mentions" && !isForUser) return;
@@ -71,6 +71,7 @@ export function makeAlerts(page) {
         "div.choices",
         {},
         choice(
+          "notifications",
           permission === "denied"
             ? "Notifications (this browser does not allow them)"
             : "Notifications, without text",
@@ -81,11 +82,12 @@ export function makeAlerts(page) {
             input.checked = isOn;
           },
         ),
-        choice("Sound", audio !== undefined, false, (input) => {
+        choice("sound", "Sound", audio !== undefined, false, (input) => {
           audio?.close();
           audio = input.checked ? new AudioContext() : undefined;
           if (audio) ring(audio);
         }),
+        choice("quiet", "Do not disturb", page.state.self.quiet, false, () => page.command("/dnd")),
       );
     },
   };

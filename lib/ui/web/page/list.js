@@ -152,6 +152,7 @@ export function makeList(page) {
               {},
               h("bdi.name", {}, state.self.nick),
               state.self.away && h("span.away", { dir: "auto" }, `away: ${state.self.away}`),
+              state.self.quiet && h("span.away", {}, "not to be disturbed"),
             ),
             h("span.sr", {}, ": your name, notifications, light or dark"),
             icon("gear"),

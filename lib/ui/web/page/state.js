@@ -53,7 +53,7 @@ export const personId = (fingerprint) => `person:${fingerprint}`;
 export const fingerprintOf = (id) => id.startsWith("person:") ? id.slice(7) : undefined;
 
 export class State {
-  self = { fingerprint: "", nick: "", away: "" };
+  self = { fingerprint: "", nick: "", away: "", quiet: false };
   /** The open conversations, in order. @type {string[]} */
   open = [];
   /** The conversation that is shown. */
@@ -140,9 +140,11 @@ export class State {
         this.#isTurned = true;
         return wasLive ? undefined : { type: "live" };
       }
-      case "self":
-        this.self = { fingerprint: message.fingerprint, nick: message.nick, away: message.away };
+      case "self": {
+        const { fingerprint, nick, away, quiet } = message;
+        this.self = { fingerprint, nick, away, quiet };
         return { type: "heads" };
+      }
       case "list": {
         const wasOpen = this.open.includes(this.place);
         this.open = message.open;

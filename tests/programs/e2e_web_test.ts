@@ -19,6 +19,12 @@ const PNG =
 const hasText = (text: string) =>
   `document.getElementById('log').textContent.includes(${JSON.stringify(text)})`;
 
+/** Chooses a message, and something of its menu. */
+async function act(page: Page, bubble: string, does: string): Promise<void> {
+  await page.eval(`${bubble}.focus()`);
+  await page.eval(`${bubble}.querySelector("[data-does=${does}]").click()`);
+}
+
 /** anna on a page, bob at a program, and their server. */
 class Pair implements AsyncDisposable {
   readonly world: World;
@@ -102,9 +108,7 @@ test("a conversation in a room, with a reply, reactions, an edit, a retraction a
   await bob.say({ type: "chat", text: "quoted", reply: hello.id });
   await page.until("document.querySelector('.group:not(.own) .quote')");
 
-  await page.eval(
-    "[...document.querySelectorAll('.group:not(.own) [data-does=quote]')].at(-1).click()",
-  );
+  await act(page, "[...document.querySelectorAll('.group:not(.own) .bubble')].at(-1)", "quote");
   await pair.say("an answer");
   const answer = await bob.waitFor("chat", { text: "an answer" });
   ok(answer.reply !== undefined);
@@ -116,11 +120,11 @@ test("a conversation in a room, with a reply, reactions, an edit, a retraction a
   await pair.reload();
   await page.until(`${LAST_OWN}.querySelector('.reactions button[aria-pressed="true"]')`);
 
-  await page.eval(`${LAST_OWN}.querySelector('[data-does=edit]').click()`);
+  await act(page, LAST_OWN, "edit");
   await pair.say(", changed");
   await bob.waitFor("note", { what: "edit", text: "an answer, changed" });
   await page.until(`${LAST_OWN}.textContent.includes('edited')`);
-  await page.eval(`${LAST_OWN}.querySelector('[data-does=retract]').click()`);
+  await act(page, LAST_OWN, "retract");
   await bob.waitFor("note", { what: "retraction" });
   await pair.reload();
   await page.until(`${LAST_OWN}.textContent === 'taken back'`);

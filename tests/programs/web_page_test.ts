@@ -287,10 +287,8 @@ test("a command that was taken is no draft any more", async (page, demo) => {
   await poll(() => demo.lobby.draft.text === "", () => "no draft");
 });
 
-test("hearsay says who tells it, whatever its shape, and is no news", async (page, demo) => {
-  const told = { hearsay: ["carl", "\u05d3\u05e0\u05d4"] };
-  const own = demo.lobby.people.find(({ trust }) => trust === "self")!;
-  const bob = demo.lobby.people.find(({ nick }) => nick === "bob")!;
+/** Turns notifications on, and lets `rung` say which there were; then looks away. */
+async function askForNotifications(page: Page): Promise<void> {
   await page.eval(`(() => {
     globalThis.rung = [];
     globalThis.Notification = class {
@@ -305,6 +303,29 @@ test("hearsay says who tells it, whatever its shape, and is no news", async (pag
   await page.eval("document.querySelector('dialog input[type=checkbox]').click()");
   await page.click("dialog .shut");
   await page.eval("document.hasFocus = () => false; 0");
+}
+
+test("nothing rings while one is not to be disturbed", async (page, demo) => {
+  await askForNotifications(page);
+  demo.bob("one", true);
+  await page.until("rung.length === 1");
+  await press(page, "/dnd");
+  await page.until("document.querySelector('.self').textContent.includes('not to be disturbed')");
+  demo.bob("two", true);
+  await page.until("document.querySelector('.row .count')?.textContent.startsWith('2')");
+  await page.click(".self");
+  await page.eval("document.querySelector('dialog [name=quiet]').click()");
+  await page.until("!document.querySelector('.self').textContent.includes('disturbed')");
+  demo.bob("three", true);
+  await page.until("document.querySelector('.row .count')?.textContent.startsWith('3')");
+  deepEqual(await page.eval("rung"), ["bob", "bob"]);
+});
+
+test("hearsay says who tells it, whatever its shape, and is no news", async (page, demo) => {
+  const told = { hearsay: ["carl", "\u05d3\u05e0\u05d4"] };
+  const own = demo.lobby.people.find(({ trust }) => trust === "self")!;
+  const bob = demo.lobby.people.find(({ nick }) => nick === "bob")!;
+  await askForNotifications(page);
   demo.say(bob, "hearsay by bob", told);
   demo.say(bob, "is hearsay", { ...told, action: true });
   demo.say(own, "hearsay by anna", { ...told, delivery: { state: "received", of: 1 } });
@@ -325,6 +346,7 @@ test("hearsay says who tells it, whatever its shape, and is no news", async (pag
 });
 
 test("all is done by keys", async (page, demo) => {
+  equal(await page.eval("document.querySelectorAll('.acts').length"), 0); // no stop of Tab in each
   await page.eval(`${TEXT}.focus()`);
   await page.press("ArrowUp");
   await page.until("document.activeElement.classList.contains('bubble')");
@@ -334,8 +356,13 @@ test("all is done by keys", async (page, demo) => {
   await page.press("ArrowDown");
   await page.press("Enter");
   await page.until(
-    "document.activeElement.closest('.bubble') && document.activeElement.tagName === 'BUTTON'",
+    "document.activeElement.closest('.acts') && document.activeElement.dataset.does === 'quote'",
   );
+  await page.press("Tab");
+  await page.press("Enter");
+  await page.until("document.activeElement.matches('.picking button')");
+  await page.press("Escape");
+  await page.until("document.activeElement.dataset.does === 'quote'");
   await page.press("Escape");
   equal(await page.eval("document.activeElement.id"), "text");
   await page.press("ArrowDown", 1);
@@ -374,15 +401,34 @@ test("a file is shown before it is sent, and may stay here", async (page, demo) 
 
 test("the newest of many messages are shown, and earlier ones on demand", async (page, demo) => {
   demo.now = Date.now();
-  for (let n = 0; n < 5000; n++) demo.say(demo.lobby.people[n % 3 + 1]!, `message ${n}`);
+  // Groups grow, too: of one person much more than of several.
+  for (let n = 0; n < 5000; n++) demo.say(demo.lobby.people[1 + n % 400 % 3]!, `message ${n}`);
   await page.until(hasText("message 4999"));
   const count = "document.querySelectorAll('#log .bubble').length";
-  ok(await page.eval(count) < 1300);
+  ok(await page.eval(count) <= 600);
+  ok(
+    await page.eval("document.querySelector('#log .nothing button')"),
+    "earlier ones can be asked for",
+  );
   await page.send("Page.reload");
   await page.until(hasText("message 4999"));
   equal(await page.eval(count), 100);
   await page.click("#log .nothing button");
   await page.until(`${count} === 200`);
+});
+
+test("of many pictures those are fetched that are looked at", async (page, demo) => {
+  const state = "done";
+  for (let n = 0; n < 200; n++) demo.offer({ name: `${n}.png`, size: 70 }, { state });
+  await page.until("document.querySelectorAll('.card').length >= 200");
+  await poll(() => demo.pictures.length > 0 || undefined, () => "a picture");
+  await page.until("[...document.querySelectorAll('.picture img')].at(-1)?.naturalWidth === 1");
+  ok(demo.pictures.length < 64, `${demo.pictures.length} asked for`);
+  const asked = demo.pictures.length;
+  await page.eval("document.querySelector('.card').scrollIntoView()");
+  await poll(() => demo.pictures.length > asked || undefined, () => "more of them");
+  await page.press("End");
+  deepEqual(page.problems, []);
 });
 
 // Whoever sees, hears or touches it.

@@ -19,7 +19,7 @@ import type {
 import { Conversations } from "../../lib/ui/conversations.ts";
 import type { NoticeEntry } from "../../lib/ui/conversation.ts";
 import { entryOf, Sync } from "../../lib/ui/web/sync.ts";
-import { type Asked, Web } from "../../lib/ui/web/web.ts";
+import { type Asked, type Page, Web } from "../../lib/ui/web/web.ts";
 import { fileEntry, messageEntry } from "./entries.ts";
 
 const MINUTE_MS = 60_000;
@@ -38,6 +38,11 @@ const MIRA = person("F", "Mira Østergård", "known");
 const HOSTILE =
   '<img src=x onerror="document.title=1"><script>document.title=1</script> \u202Etxt.exe';
 
+/** A picture of one pixel. */
+export const DOT: Uint8Array<ArrayBuffer> = Uint8Array.fromBase64(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+);
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** The demo. */
@@ -47,10 +52,12 @@ export class WebDemo implements AsyncDisposable {
   readonly web: Web;
   /** What was asked, in order. */
   readonly asked: Asked[] = [];
+  /** The entries whose pictures were asked for. */
+  readonly pictures: number[] = [];
   /** When the next entry is said, in ms since 1970. */
   now = Date.now() - 26 * 60 * MINUTE_MS;
   readonly #sync: Sync;
-  readonly #self = { fingerprint: ANNA.fingerprint, nick: ANNA.nick, away: "" };
+  readonly #self = { fingerprint: ANNA.fingerprint, nick: ANNA.nick, away: "", quiet: false };
 
   /** @param port 0: a free one. */
   constructor(port = 0) {
@@ -69,8 +76,9 @@ export class WebDemo implements AsyncDisposable {
         const { fresh, next } = this.#sync.follow(have);
         return { ready: { rev: this.#sync.rev, fresh, shown: this.model.shown.id }, next };
       },
-      take: (asked) => {
+      take: (asked, page) => {
         this.asked.push(asked);
+        if (asked.type === "picture") return this.#show(Number(asked.entry), page);
         return Promise.resolve().then(() => ({ ...this.#take(asked), ok: true })).catch((error) => {
           if (!(error instanceof UsageError)) throw error;
           const { message, hints } = error;
@@ -188,6 +196,18 @@ export class WebDemo implements AsyncDisposable {
     this.say(NUR, "https://example.org/\u202Egnp.exe and javascript:alert(1)");
     this.notice("warning", HOSTILE, HOSTILE);
     this.offer({ name: HOSTILE }, {});
+  }
+
+  /** Opening a file takes a moment. */
+  async #show(seq: number, page: Page): Promise<Fields> {
+    this.pictures.push(seq);
+    await new Promise((resolve) => systemClock.after(1, () => resolve(undefined)));
+    const n = this.pictures.length;
+    const bytes = new Uint8Array(4 + DOT.length);
+    new DataView(bytes.buffer).setUint32(0, n);
+    bytes.set(DOT, 4);
+    systemClock.after(0, () => page.sendBytes(bytes));
+    return { ok: true, n, size: DOT.length };
   }
 
   #open(id: string): Conversation {
@@ -316,6 +336,10 @@ export class WebDemo implements AsyncDisposable {
         return { command, lines: [] };
       case "bans":
         return { command, status: 0, lines: [] };
+      case "dnd":
+        this.#self.quiet = !this.#self.quiet;
+        this.#sync.compareSelf();
+        return { command, lines: [] };
       case "names":
         return { command, lines: conversation.people.map(({ nick }) => nick) };
       case "part":

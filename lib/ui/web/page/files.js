@@ -5,7 +5,7 @@
 // @ts-check
 /** Files that are offered: their cards, and pictures that came over the socket. */
 
-import { button, h, icon } from "./dom.js";
+import { $, button, h, icon } from "./dom.js";
 import { count, formatBytes, timeLeft } from "./text.js";
 
 /** @typedef {import("./parts.js").Page} Page */
@@ -110,53 +110,75 @@ function buttons(page, entry) {
   );
 }
 
-/** The pictures that are here, as addresses, by `seq`; the oldest go. @type {Map<number, Promise<string | undefined>>} */
+/** The pictures that are here, by `seq`, those seen last at the end. @type {Map<number, { loading: Promise<string | undefined>, frame: HTMLElement }>} */
 const pictures = new Map();
 /** What is coming, by its number. @type {Map<number, { parts: Uint8Array<ArrayBuffer>[], left: number, done(bytes: Blob): void }>} */
 const coming = new Map();
+
+/** Shows a picture, by its frame. @type {WeakMap<Element, () => void>} */
+const shows = new WeakMap();
+/** Those that an outage has cut. @type {Set<Element>} */
+const cut = new Set();
+/** Only what is looked at, or will be soon, is fetched. @type {IntersectionObserver | undefined} */
+let watcher;
+function watch() {
+  return watcher ??= new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) if (isIntersecting) shows.get(target)?.();
+  }, { root: $("scroll"), rootMargin: "600px" });
+}
 
 /** @param {Page} page @param {FileEntry} entry */
 function picture(page, { seq, name, size, own, kind, transfers }) {
   const isHere = own || transfers[0]?.state === "done";
   if (seq === undefined || !isHere || size === null || size === 0 || size > MAX_PICTURE) return;
   if (kind !== "file" || !PICTURE.test(name)) return;
-  let loading = pictures.get(seq);
-  if (!loading) {
-    loading = load(page, seq);
-    pictures.set(seq, loading);
+  const conversation = page.state.place;
+  const image = h("img", { alt: name, hidden: true });
+  const frame = h("a.picture.coming", { target: "_blank", rel: "noopener" }, image);
+  shows.set(frame, async () => {
+    const { loading } = pictures.get(seq) ?? { loading: load(page, conversation, seq) };
+    pictures.delete(seq);
+    pictures.set(seq, { loading, frame });
     forgetOldest();
-  }
-  const image = h("img", { alt: name });
-  const frame = h("a.picture", { target: "_blank", rel: "noopener", hidden: true }, image);
-  loading.then((address) => {
-    if (address === undefined) return;
+    const address = await loading;
+    if (!address) pictures.delete(seq);
+    if (address === undefined) return frame.remove();
+    if (address === "") return cut.add(frame);
+    if (pictures.get(seq)?.frame !== frame || frame.getAttribute("href") === address) return;
+    image.addEventListener("load", () => {
+      image.hidden = false;
+      frame.classList.remove("coming");
+      page.follow();
+    });
     image.setAttribute("src", address);
     frame.setAttribute("href", address);
-    image.addEventListener("load", () => (frame.hidden = false, page.follow()));
   });
+  watch().observe(frame);
   return frame;
 }
 
+/** What is seen again is fetched again. */
 async function forgetOldest() {
   if (pictures.size <= MAX_PICTURES) return;
-  const [seq, oldest] = /** @type {[number, Promise<string | undefined>]} */ (pictures.entries()
-    .next().value);
+  const [seq, { loading, frame }] = /** @type {any} */ (pictures.entries().next().value);
   pictures.delete(seq);
-  const address = await oldest;
-  if (address !== undefined) URL.revokeObjectURL(address);
+  frame.removeAttribute("href");
+  const address = await loading;
+  if (address) URL.revokeObjectURL(address);
 }
 
-/** @param {Page} page @param {number} seq @returns {Promise<string | undefined>} */
-async function load(page, seq) {
-  const conversation = page.state.place;
-  const result = await page.request({ type: "picture", conversation, entry: seq });
-  const { ok, code, n, size } = result;
-  if (!ok && code !== undefined) return undefined; // there is none, and will be none
+/**
+ * @param {Page} page
+ * @param {string} conversation
+ * @param {number} seq
+ * @returns {Promise<string | undefined>} Its address; empty if the connection was cut, undefined if it is no picture.
+ */
+async function load(page, conversation, seq) {
+  const { ok, code, n, size } = await page.request({ type: "picture", conversation, entry: seq });
+  if (!ok) return code === undefined ? "" : undefined;
   /** @type {Blob} */
-  const blob = ok
-    ? await new Promise((done) => coming.set(n, { parts: [], left: size, done }))
-    : new Blob();
-  if (blob.size === 0) return void pictures.delete(seq); // the connection was cut
+  const blob = await new Promise((done) => coming.set(n, { parts: [], left: size, done }));
+  if (blob.size === 0) return "";
   const start = new Uint8Array(await blob.slice(0, 16).arrayBuffer());
   const found = TYPES.find((type) => type.start.every((byte, i) => start[i] === byte));
   return found && URL.createObjectURL(blob.slice(0, blob.size, found.type));
@@ -173,8 +195,17 @@ export function takeBytes(n, bytes) {
   one.done(new Blob(one.parts));
 }
 
-/** After an outage nothing more comes of what was coming. */
+/** The connection is cut: nothing more comes of what was coming. */
 export function forgetComing() {
   for (const { done } of coming.values()) done(new Blob());
   coming.clear();
+}
+
+/** There is a connection again. */
+export function fetchCut() {
+  for (const frame of cut) {
+    watch().unobserve(frame);
+    watch().observe(frame); // looks at once whether it is seen
+  }
+  cut.clear();
 }

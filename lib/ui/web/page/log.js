@@ -6,7 +6,7 @@
 /** What has been said in the conversation that is shown. */
 
 import { $, button, clean, h, icon } from "./dom.js";
-import { bubble, group, notice, receipt, SLOW_MS } from "./message.js";
+import { acts, bubble, group, notice, receipt, SLOW_MS } from "./message.js";
 import { fingerprintOf } from "./state.js";
 import { continues, count, dayName, isSameDay } from "./text.js";
 
@@ -25,6 +25,10 @@ export function makeLog(page) {
   const [log, scroll, jump] = [$("log"), $("scroll"), $("jump")];
   /** Entries that are shown, from the newest. */
   let shown = MAX_SHOWN;
+  /** Entries that are in the document. */
+  let rows = 0;
+  /** There are newer ones: everything is shown anew, with those. */
+  let isBehind = false;
   let isFollowing = true;
   /** The entry shown last, under which a next one may go. @type {Entry | undefined} */
   let last;
@@ -37,9 +41,11 @@ export function makeLog(page) {
 
   function showAll() {
     scroll.setAttribute("aria-live", "off"); // what was there before is not news
+    const focused = document.activeElement?.closest("#log [data-seq]")?.getAttribute("data-seq");
     log.replaceChildren();
     last = day = undefined;
-    isMarked = false;
+    isMarked = isBehind = false;
+    rows = 0;
     const { here } = page.state;
     if (here.entries.length > shown || page.state.hasEarlier(here)) {
       log.append(h("li.nothing", {}, button("Earlier messages", earlier)));
@@ -48,6 +54,7 @@ export function makeLog(page) {
     if (day === undefined) log.append(nothing());
     showReceipts();
     follow();
+    if (focused) bubbleOf(focused)?.focus({ preventScroll: true });
     requestAnimationFrame(() => scroll.setAttribute("aria-live", "polite"));
   }
 
@@ -120,17 +127,36 @@ export function makeLog(page) {
       log.lastElementChild.querySelector(".bubbles").append(bubble(page, entry));
     } else log.append(group(page, entry));
     last = entry;
+    rows++;
   }
 
   /** @param {Entry} entry */
   function add(entry) {
-    append(entry);
     if (entry.type === "message" && entry.own) isFollowing = true;
+    // So much is in the document at once; who has scrolled up can have more.
+    isBehind ||= isFollowing && rows >= 2 * MAX_SHOWN;
+    if (!isBehind) append(entry);
+  }
+
+  /** @param {string | number | undefined} seq @returns {HTMLElement | null} */
+  const bubbleOf = (seq) => log.querySelector(`[data-seq="${seq}"]`);
+
+  /** Gives a message its menu, once it is pointed at or chosen. @param {Element | null | undefined} element */
+  function giveActs(element) {
+    if (!element || element.querySelector(":scope > .acts")) return;
+    const seq = Number(element.getAttribute("data-seq"));
+    const menu = acts(page, page.state.here.entries.find((entry) => entry.seq === seq));
+    if (menu) element.append(menu);
+  }
+  for (const type of ["pointerover", "focusin"]) {
+    log.addEventListener(type, (/** @type {Event} */ { target }) => {
+      giveActs(/** @type {Element} */ (target).closest(".bubble"));
+    });
   }
 
   /** Shows an entry as it is now. @param {Entry} entry */
   function change(entry) {
-    const old = log.querySelector(`[data-seq="${entry.seq}"]`);
+    const old = bubbleOf(entry.seq);
     if (!old || entry.type === "notice") return;
     const { activeElement } = document;
     const focused = old.contains(activeElement) && activeElement?.getAttribute("data-does");
@@ -140,6 +166,7 @@ export function makeLog(page) {
     if (last?.seq === entry.seq) last = entry;
     if (wasFocused) fresh.focus();
     if (!focused) return;
+    giveActs(fresh);
     /** @type {HTMLElement | null} */
     const same = fresh.querySelector(`[data-does="${CSS.escape(focused)}"]`);
     same?.focus();
@@ -168,7 +195,7 @@ export function makeLog(page) {
       fresh.setAttribute("data-of", of);
       fresh.setAttribute("data-words", fresh.textContent ?? "");
       if (entry.delivery.state === "sent" && here.kind === "room") askWhoOn(fresh, entry);
-      log.querySelector(`[data-seq="${of}"]`)?.after(fresh);
+      bubbleOf(of)?.after(fresh);
     }
     for (const element of old.values()) element.remove();
   }
@@ -234,7 +261,9 @@ export function makeLog(page) {
     } else if (event.key === "Escape") page.focusText();
     else if (event.key === "Enter" && target.matches(".bubble")) {
       event.preventDefault();
-      target.querySelector("button")?.focus();
+      /** @type {HTMLElement | null} */
+      const first = target.querySelector(".acts button") ?? target.querySelector("button");
+      first?.focus();
     }
   });
 
@@ -246,8 +275,7 @@ export function makeLog(page) {
     follow,
     /** Shows what changed here and there at once. */
     refresh() {
-      // So much is shown at once; who scrolls up can have more.
-      while (isFollowing && log.childElementCount > 2 * MAX_SHOWN) log.firstElementChild.remove();
+      if (isBehind) return showAll();
       showReceipts();
       follow();
     },
@@ -270,7 +298,7 @@ export function makeLog(page) {
       isFollowing = false;
       if (fromEnd + SHOWN_BEFORE > shown) shown = fromEnd + SHOWN_BEFORE;
       showAll();
-      const found = log.querySelector(`[data-seq="${seq}"]`);
+      const found = bubbleOf(seq);
       found?.scrollIntoView({ block: "center" });
       found?.classList.add("found");
       found?.focus({ preventScroll: true });

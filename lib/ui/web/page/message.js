@@ -85,8 +85,7 @@ export function bubble(page, entry) {
   if (entry.type === "file") {
     return h("div.bubble.card", { "data-seq": entry.seq, tabindex: -1 }, fileCard(page, entry));
   }
-  const { seq, retracted, edited, quote, text, action, nick, late, view, hearsay, past, replaced } =
-    entry;
+  const { seq, retracted, edited, quote, text, action, nick, late, view, past, replaced } = entry;
   const isBig = !retracted && !action && !quote && isOnlyEmoji(text);
   const remarks = [
     past,
@@ -105,7 +104,6 @@ export function bubble(page, entry) {
     remarks.length > 0 && h("small.remark.calm", {}, remarks.join(" · ")),
     view === "differs" && h("small.remark", {}, "they may see another room than you"),
     entry.reactions.length > 0 && reactions(page, entry),
-    !retracted && !hearsay && past === undefined && seq !== undefined && acts(page, entry),
   );
 }
 
@@ -180,8 +178,10 @@ function reactions(page, entry) {
   );
 }
 
-/** The menu of a message. @param {Page} page @param {MessageEntry} entry */
-function acts(page, entry) {
+/** The menu of a message; undefined if nothing can be done with it. @param {Page} page @param {Entry | undefined} entry */
+export function acts(page, entry) {
+  if (entry?.type !== "message" || entry.retracted || entry.hearsay) return undefined;
+  if (entry.past !== undefined || entry.seq === undefined) return undefined;
   /** @param {string} does @param {import("./dom.js").Icon} name @param {string} label @param {() => void} click */
   const act = (does, name, label, click) => iconButton(name, label, click, { "data-does": does });
   const menu = h("span.acts", {
@@ -192,6 +192,7 @@ function acts(page, entry) {
   const first = [
     act("quote", "reply", "Reply", () => page.turn("quote", entry)),
     act("react", "smile", "React", () => {
+      menu.classList.add("picking");
       /** @type {any} */
       const input = h("input", {
         "aria-label": "Another reaction",
@@ -217,12 +218,16 @@ function acts(page, entry) {
   ];
   /** @param {string} text */
   const react = (text) => {
+    menu.classList.remove("picking");
     menu.replaceChildren(...first);
     if (text !== "") page.ask("react", entry, { text });
   };
   menu.append(...first);
   menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") react("");
+    if (event.key !== "Escape" || !menu.classList.contains("picking")) return;
+    event.stopPropagation();
+    react("");
+    menu.querySelector("button")?.focus();
   });
   return menu;
 }

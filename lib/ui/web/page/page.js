@@ -10,7 +10,7 @@ import { makeBar } from "./bar.js";
 import { makeCards } from "./cards.js";
 import { makeComposer } from "./compose.js";
 import { $ } from "./dom.js";
-import { forgetComing, takeBytes } from "./files.js";
+import { fetchCut, forgetComing, takeBytes } from "./files.js";
 import { makeList } from "./list.js";
 import { makeLog } from "./log.js";
 import { makeSearch } from "./search.js";
@@ -308,7 +308,8 @@ function gate(words, lost = []) {
 /** @param {"open" | "closed" | "refused" | "full"} how */
 function showSocket(how) {
   bar.setProgram(how === "open");
-  if (how !== "open") {
+  if (how === "open") fetchCut();
+  else {
     uploads.cut();
     forgetComing();
   }

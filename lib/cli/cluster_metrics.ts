@@ -31,6 +31,7 @@ export function clusterFamilies(numbers: ClusterNumbers): Family[] {
     counter("hearth_cluster_conflicts", "Writes that another one forestalled.", of("conflict")),
     counter("hearth_cluster_unknown_writes", "Writes without an answer.", of("unknown")),
     counter("hearth_cluster_fenced", "Times the others took it for dead.", of("fenced")),
+    counter("hearth_cluster_alone", "Times it went on without NATS.", of("alone")),
     counter("hearth_cluster_reconnects", "Connections to NATS after the first.", of("reconnects")),
     counter("hearth_cluster_away_seconds", "Time without NATS.", of("awaySeconds")),
   ];

@@ -235,6 +235,10 @@ function describeCluster(event: ClusterEvent): string {
       return "NATS is away: members on other servers cannot be reached, and nobody can join";
     case "fenced":
       return "the other servers took this one for dead: its clients have to join again";
+    case "alone":
+      return "NATS has been away for too long: this server goes on alone, and people can join it";
+    case "rejoined":
+      return "this server is one with the others again: people in rooms of several servers join again";
   }
 }
 

@@ -50,6 +50,8 @@ import { digestFacts } from "./values.ts";
 const MAX_GONE_SIDS = 65_536;
 /** Between two looks whether everything is written that has to be before the end. */
 const LOOK_MS = 20;
+/** Members who have to come again after this relay was alone, at most so many a second. */
+const MAX_RETURNS_PER_SECOND = 50;
 
 /** The registry of a relay that is one of several. */
 export class Cluster implements Registry {
@@ -80,6 +82,8 @@ export class Cluster implements Registry {
   /** The keys that the watch has told since it began; undefined once it has caught up. */
   #found: Set<string> | undefined;
   #hasCaughtUp = false;
+  /** It has been without the bus for so long that it goes on alone. */
+  #isAlone = false;
   readonly #started = Promise.withResolvers<void>();
   #isClosed = false;
   readonly #counts: ClusterCounts = {
@@ -92,6 +96,7 @@ export class Cluster implements Registry {
     conflict: 0,
     unknown: 0,
     fenced: 0,
+    alone: 0,
   };
 
   constructor(options: ClusterOptions) {
@@ -180,8 +185,12 @@ export class Cluster implements Registry {
         this.#pumpAll();
       },
       onDead: (relay, name) => this.#bury(relay, name),
-      onLease: () => this.#pumpAll(),
+      onLease: () => {
+        this.#pumpAll();
+        void this.#rejoin();
+      },
       onFenced: () => this.#fence(),
+      onAlone: () => this.#isolate(),
       onFault: (error) => {
         this.#options.onFault(error);
         this.#started.reject(error);
@@ -204,15 +213,48 @@ export class Cluster implements Registry {
   /** The others have taken this relay for dead: it begins anew, without anybody. */
   #fence(): void {
     if (this.#isClosed) return;
-    this.#counts.fenced++;
-    this.#report({ event: "fenced" });
+    if (!this.#isAlone) {
+      this.#counts.fenced++;
+      this.#report({ event: "fenced" });
+    }
+    this.#forgetOthers();
+    this.#lives.restart(encodeHex(this.#random(RELAY_BYTES)));
+    for (const room of [...this.#rooms.values()]) room.fence();
+    this.#bus.moveInbox(this.#lives.relay);
+  }
+
+  #forgetOthers(): void {
     for (const link of this.#outgoing.values()) link.close();
     this.#outgoing.clear();
     this.#incoming.clear();
     this.#held.clear();
-    for (const room of [...this.#rooms.values()]) room.fence();
-    this.#lives.restart(encodeHex(this.#random(RELAY_BYTES)));
+  }
+
+  /** The bus is away for too long: this relay goes on alone, with those who are here. */
+  #isolate(): void {
+    if (this.#isClosed) return;
+    this.#counts.alone++;
+    this.#report({ event: "alone" });
+    this.#isAlone = true;
+    this.#forgetOthers();
+    this.#lives.isolate(encodeHex(this.#random(RELAY_BYTES)));
+    for (const room of [...this.#rooms.values()]) room.isolate();
     this.#bus.moveInbox(this.#lives.relay);
+  }
+
+  /** The bus is back, and what is in it is known: the rooms of this relay become those of all. */
+  async #rejoin(): Promise<void> {
+    if (!this.#isAlone || !this.#lives.hasLease || this.#found) return;
+    this.#isAlone = false;
+    this.#report({ event: "rejoined" });
+    const rooms = Map.groupBy(this.#rooms.values(), ({ mustYield }) => mustYield);
+    for (const room of rooms.get(false) ?? []) room.rejoin(); // before others take this relay's old name for dead
+    for (const room of rooms.get(true) ?? []) {
+      if (this.#isAlone || this.#isClosed) return;
+      const { size } = room;
+      room.rejoin();
+      await this.#pause(size * 1000 / MAX_RETURNS_PER_SECOND);
+    }
   }
 
   #bury(relay: string, name: string | undefined): void {
@@ -233,6 +275,7 @@ export class Cluster implements Registry {
     onWatchCaughtUp: () => this.#caughtUp(),
     onUp: () => {
       this.#report({ event: "bus-up" });
+      this.#found = new Set(); // until the watch has caught up
       this.#lives.up();
       for (const link of this.#outgoing.values()) link.reconnected();
       this.#pumpAll();
@@ -253,6 +296,7 @@ export class Cluster implements Registry {
     this.#lives.caughtUp(found);
     for (const [key, room] of this.#rooms) if (!found.has(key)) void room.confirm();
     void this.#orders.caughtUp(found.has(ORDERS_KEY));
+    void this.#rejoin();
     if (this.#hasCaughtUp) return;
     this.#hasCaughtUp = true;
     this.#lives.start();
@@ -281,6 +325,9 @@ export class Cluster implements Registry {
       ask: (relay) => lives.ask(relay),
       hasGone: (sid) => this.#gone.has(sid),
       setGone: (sid) => void this.#gone.set(sid, true),
+      forgetGone: (sids) => {
+        for (const sid of sids) this.#gone.delete(sid);
+      },
       appeared: (room, { sid, relay }) => {
         this.#remotes.set(sid, { room, relay });
         this.#retry(sid);
@@ -301,7 +348,10 @@ export class Cluster implements Registry {
   }
 
   #room(key: string): SharedRoom {
-    const room = this.#rooms.get(key) ?? new SharedRoom(key, this.#around);
+    const known = this.#rooms.get(key);
+    if (known) return known;
+    const room = new SharedRoom(key, this.#around);
+    if (this.#isAlone) room.isolate();
     this.#rooms.set(key, room);
     return room;
   }

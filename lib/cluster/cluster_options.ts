@@ -36,7 +36,9 @@ export type ClusterEvent =
   /** The bus is connected, or is not. */
   | { event: "bus-up" | "bus-down" }
   /** This relay was taken for dead by the others, and begins anew. */
-  | { event: "fenced" };
+  | { event: "fenced" }
+  /** This relay was without the bus for so long that it goes on alone, or does so no longer. */
+  | { event: "alone" | "rejoined" };
 
 /** A cluster at one moment, in numbers. */
 export interface ClusterState {
@@ -71,4 +73,6 @@ export interface ClusterCounts {
   unknown: number;
   /** How often this relay was taken for dead. */
   fenced: number;
+  /** How often it was without the bus for so long that it went on alone. */
+  alone: number;
 }

@@ -21,6 +21,8 @@ const LEASE_MS = 6_000;
 const PROBE_MS = 1_000;
 /** For so long nobody has to answer before a relay counts as dead. */
 const SURE_MS = 3_000;
+/** Without a renewal of its own for so long a relay goes on alone: longer than servers of NATS take to elect who decides. */
+const ALONE_MS = 20_000;
 /** More than this between two calendars is a fault. */
 const MAX_SKEW_MS = 60_000;
 /** Dead relays that are remembered. */
@@ -63,6 +65,8 @@ interface LivesOptions {
   onLease(): void;
   /** This relay was taken for dead: it needs another R. */
   onFenced(): void;
+  /** This relay could not renew its lease for so long that it goes on alone; it needs another R. */
+  onAlone(): void;
   /** This relay does not belong to the others. */
   onFault(error: UsageError): void;
   /** {@linkcode Lives.isSure} may have changed. */
@@ -80,6 +84,8 @@ export class Lives {
   #revision: number | undefined;
   /** Since when the leases of others are watched without a break. */
   #watchedSince = Infinity;
+  /** Since when the own lease could not be renewed; Infinity once that was told. */
+  #failingSince: number | undefined;
   /** Renewals under way: one that is not answered does not keep the next one waiting. */
   readonly #renewals = new Set<Promise<void>>();
   #renewalCount = 0;
@@ -160,6 +166,12 @@ export class Lives {
     if (this.#timers.size > 0) this.#renew();
   }
 
+  /** Begins anew as another relay that knows of no other. @param relay Its R, in hex. */
+  isolate(relay: string): void {
+    this.#others.clear();
+    this.restart(relay);
+  }
+
   /** The bus is connected again. */
   up(): void {
     this.#watchedSince = Infinity;
@@ -190,7 +202,12 @@ export class Lives {
   }
 
   #failed(): void {
+    const now = this.#options.clock.now();
     this.#watchedSince = Infinity;
+    this.#failingSince ??= now;
+    if (now - this.#failingSince < ALONE_MS || this.#isClosed) return;
+    this.#failingSince = Infinity;
+    this.#options.onAlone();
   }
 
   #renewed(revision: number, number: number): void {
@@ -198,6 +215,7 @@ export class Lives {
     if (revision <= (this.#revision ?? 0)) return;
     this.#revision = revision;
     this.#lastRenewal = Math.max(this.#lastRenewal, number);
+    this.#failingSince = undefined;
     if (this.#isClosed) return;
     if (this.#watchedSince === Infinity) this.#watchedSince = this.#options.clock.now();
     if (isFirst) this.#options.onLease();

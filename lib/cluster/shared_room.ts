@@ -10,13 +10,14 @@ import { type Bytes, equalBytes } from "../base/bytes.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import { encodeFrame, REASON, WHY } from "../protocol/frames.ts";
 import type { Application, Attendee, Resident } from "../relay/mod.ts";
-import type { Bus, Entry } from "./bus.ts";
+import type { Bus, Entry, Written } from "./bus.ts";
+import { Island } from "./island.ts";
 import { isForeign } from "./keys.ts";
+import { isSame, type Local, type Plan, planRoster } from "./roster_plan.ts";
 import {
   decodeRoster,
   encodeRoster,
   type Gone,
-  MAX_GONE,
   type RosterEntry,
   type RosterValue,
 } from "./values.ts";
@@ -33,15 +34,6 @@ const EMPTY_MS = 5_000;
 const MAX_DEPARTED = 1024;
 
 const NOBODY: RosterValue = { entries: [], gone: [] };
-
-/** A member of this relay, or one that wants to be. */
-interface Local {
-  readonly member: Resident;
-  /** Undefined once it was admitted. */
-  application: Application | undefined;
-  /** The sid of the same client process, in the roster that was known when it came. */
-  readonly before: string | undefined;
-}
 
 /** A member of which the ones here know. */
 interface Shown extends Attendee {
@@ -68,6 +60,8 @@ export interface Surroundings {
   /** Whether somebody has left: they never come back. */
   hasGone(sid: string): boolean;
   setGone(sid: string): void;
+  /** Nobody is here any more who was told that these have left. */
+  forgetGone(sids: readonly string[]): void;
   /** A member of another relay is in the room, for those who are here. */
   appeared(room: SharedRoom, member: Shown): void;
   vanished(sid: string): void;
@@ -77,17 +71,6 @@ export interface Surroundings {
   wrote(type: "written" | "conflict" | "unknown"): void;
   /** The room may have changed, and may be forgotten. */
   settled(room: SharedRoom): void;
-}
-
-/** What this relay would have the roster be. */
-interface Plan extends RosterValue {
-  readonly isChanged: boolean;
-  /** Everybody who goes was of this relay, or of a dead one: nobody has to be told why. */
-  readonly isOwn: boolean;
-  /** Those for whom there is no room. */
-  readonly full: readonly Local[];
-  /** Those whose client has come elsewhere since. */
-  readonly late: readonly Local[];
 }
 
 /** One room, on all relays. */
@@ -113,6 +96,8 @@ export class SharedRoom {
   readonly #kicked = new Set<string>();
   /** Whose LEFT is on its way, and until when it is waited for. */
   readonly #awaited = new Map<string, number>();
+  /** What the room is while this relay is alone. */
+  #island: Island | undefined;
   #isWriting = false;
   #timer: Timer | undefined;
   #emptyTimer: Timer | undefined;
@@ -123,9 +108,14 @@ export class SharedRoom {
     this.#around = around;
   }
 
+  /** The roster that counts here. */
+  get #roster(): RosterValue {
+    return this.#island?.roster ?? this.#known;
+  }
+
   /** How many members the roster has. */
   get size(): number {
-    return this.#known.entries.length;
+    return this.#roster.entries.length;
   }
 
   /** Nothing is left to remember. */
@@ -152,7 +142,7 @@ export class SharedRoom {
       this.#locals.delete(sid);
       local.application.refuse(REASON.REPLACED);
     }
-    const before = this.#known.entries.find((entry) => isSame(entry, member))?.sid;
+    const before = this.#roster.entries.find((entry) => isSame(entry, member))?.sid;
     this.#locals.set(member.sid, { member, application, before });
     this.pump();
   }
@@ -194,7 +184,9 @@ export class SharedRoom {
 
   /** Removes an identity from all other relays. @returns Whether it is in the roster. */
   kick(fingerprint: Uint8Array): boolean {
-    const found = this.#known.entries.filter((entry) => equalBytes(entry.fingerprint, fingerprint));
+    const found = this.#roster.entries.filter((entry) =>
+      equalBytes(entry.fingerprint, fingerprint)
+    );
     for (const { sid, relay } of found) {
       if (relay !== this.#around.relay) this.#kicked.add(sid);
     }
@@ -202,10 +194,83 @@ export class SharedRoom {
     return found.length > 0;
   }
 
-  /** This relay was taken for dead: everybody here has to come again. */
+  /** This relay was taken for dead, and has another name: everybody here has to come again, unless it is alone. */
   fence(): void {
+    if (this.#island) return this.#rename(this.#island);
     for (const local of [...this.#locals.values()]) this.#end(local, WHY.LOST);
     this.#hideAll();
+  }
+
+  // --- A relay that is alone ---
+
+  /** The bus is away for too long, and this relay has another name: it goes on with those who are here. */
+  isolate(): void {
+    this.#island ??= this.#makeIsland();
+    this.#island.mayReturn = false;
+    this.#rename(this.#island);
+    this.#changed?.();
+    this.#apply();
+    this.pump();
+  }
+
+  #makeIsland(): Island {
+    const [members, parted]: [RosterEntry[], string[]] = [[], []];
+    for (const [sid, { relay }] of this.#shown) {
+      const member = this.#locals.get(sid)?.member;
+      if (!member) parted.push(sid);
+      else {
+        const { fingerprint, instance } = member;
+        members.push({ sid, fingerprint, instance, relay });
+      }
+    }
+    return new Island({ ...this.#known, revision: this.#expected }, { members, parted });
+  }
+
+  #rename(island: Island): void {
+    const { relay } = this.#around;
+    island.rename(relay);
+    for (const { sid } of island.roster.entries) {
+      const shown = this.#shown.get(sid);
+      if (shown) this.#shown.set(sid, { ...shown, relay });
+    }
+  }
+
+  /** Whether those here have to come again when the relay is no longer alone. */
+  get mustYield(): boolean {
+    return this.#island?.mustYield(this.#expected) ?? false;
+  }
+
+  /** The bus is back. */
+  rejoin(): void {
+    if (!this.#island) return;
+    this.#island.mayReturn = true;
+    this.pump();
+  }
+
+  /** Those here come again, with sids of whom nobody was told that they have LEFT. */
+  #yield({ parted }: Island): void {
+    this.#island = undefined;
+    for (const local of [...this.#locals.values()]) {
+      if (!local.application) this.#end(local, WHY.LOST);
+    }
+    this.#hideAll();
+    this.#around.forgetGone(parted);
+    this.#apply();
+  }
+
+  /** Writes the room as it is here, unless it has changed elsewhere. */
+  async #return(island: Island): Promise<void> {
+    if (island.mustYield(this.#expected)) return this.#yield(island);
+    const { roster } = island;
+    if (roster.entries.length === 0) return void (this.#island = undefined);
+    const written = await this.#cas(encodeRoster(roster));
+    if (written.type !== "written") return await this.#ask();
+    if (!island.mayReturn) return; // it is alone again
+    this.#island = undefined;
+    if (written.revision <= this.#revision) return this.#apply(); // the watch was quicker
+    this.#isThere = true;
+    this.#isDamaged = false;
+    this.#set(roster, written.revision);
   }
 
   /** Ends a connection here. */
@@ -282,7 +347,7 @@ export class SharedRoom {
   #apply(): void {
     if (this.#locals.size === 0) return;
     const { hasGone, relay: own } = this.#around;
-    const target = this.#known.entries.filter(({ sid }) => !hasGone(sid));
+    const target = this.#roster.entries.filter(({ sid }) => !hasGone(sid));
     const present = new Set(target.map(({ sid }) => sid));
     const missing = [...this.#shown.values()].filter(({ sid }) => !present.has(sid));
     if (this.#awaitsLastWords(missing)) return;
@@ -291,7 +356,7 @@ export class SharedRoom {
       this.#remove(shown, gone?.why ?? WHY.LOST);
       if (gone?.by === own && shown.relay === own) this.#tellRelays(shown.sid, gone.why);
     }
-    for (const { sid, why } of this.#known.gone) {
+    for (const { sid, why } of this.#roster.gone) {
       const local = this.#locals.get(sid); // an applicant that was in the roster, unheard of here
       if (local) this.#end(local, why);
     }
@@ -303,7 +368,7 @@ export class SharedRoom {
   }
 
   #goneOf(sid: string): Gone | undefined {
-    return this.#known.gone.find((gone) => gone.sid === sid);
+    return this.#roster.gone.find((gone) => gone.sid === sid);
   }
 
   /** Whether a LEFT over a link is still to come, which follows what that member sent last. */
@@ -357,73 +422,49 @@ export class SharedRoom {
   // --- Writing ---
 
   #plan(): Plan {
-    const { relay: own, capacity, isAlive, isDead, ask } = this.#around;
-    const entries: RosterEntry[] = [];
-    const removed: Gone[] = [];
-    let isOwn = true;
-    for (const entry of this.#known.entries) {
-      const { sid, relay } = entry;
-      if (relay === own && !this.#locals.has(sid)) {
-        removed.push({ sid, why: this.#departed.get(sid) ?? WHY.LOST, by: own });
-      } else if (relay !== own && isDead(relay)) removed.push({ sid, why: WHY.LOST, by: own });
-      else if (this.#kicked.has(sid)) {
-        removed.push({ sid, why: WHY.REMOVED, by: own });
-        isOwn = false;
-      } else {
-        if (!isAlive(relay)) ask(relay);
-        entries.push(entry);
-      }
-    }
-    const full: Local[] = [];
-    const late: Local[] = [];
-    let added = 0;
-    for (const [sid, local] of this.#locals) {
-      if (!local.application || entries.some((entry) => entry.sid === sid)) continue;
-      const { fingerprint, instance } = local.member;
-      const old = entries.findIndex((entry) => isSame(entry, local.member));
-      if (old >= 0) {
-        const { sid } = entries[old]!;
-        if (sid !== local.before) {
-          late.push(local);
-          continue;
-        }
-        entries.splice(old, 1);
-        removed.push({ sid, why: WHY.REPLACED, by: own });
-        isOwn = false;
-      } else if (entries.length >= capacity) {
-        full.push(local);
-        continue;
-      }
-      entries.push({ sid, fingerprint, instance, relay: own });
-      added++;
-    }
-    return {
-      entries,
-      gone: [...this.#known.gone, ...removed].slice(-MAX_GONE),
-      isChanged: added + removed.length > 0 || this.#isDamaged && this.#locals.size > 0,
-      isOwn,
-      full,
-      late,
-    };
+    const { relay, capacity, isAlive, isDead, ask } = this.#around;
+    const plan = planRoster(this.#roster, {
+      relay,
+      capacity,
+      isDead,
+      locals: this.#locals,
+      departed: this.#departed,
+      kicked: this.#kicked,
+    });
+    for (const entry of plan.entries) if (!isAlive(entry.relay)) ask(entry.relay);
+    const isRepaired = this.#isDamaged && !this.#island && this.#locals.size > 0;
+    return { ...plan, isChanged: plan.isChanged || isRepaired };
   }
 
   /** Writes what has to be written, one change after the other. */
   pump(): void {
     if (this.#isWriting) return;
-    if (!this.#around.mayWrite || !this.#needsWork) return this.#around.settled(this);
+    if (!this.#mayWrite || !this.#needsWork) return this.#around.settled(this);
     this.#isWriting = true;
     void this.#write();
   }
 
+  get #mayWrite(): boolean {
+    return this.#island !== undefined || this.#around.mayWrite;
+  }
+
+  get #mayReturn(): boolean {
+    return this.#island?.mayReturn === true && this.#around.mayWrite;
+  }
+
   get #needsWork(): boolean {
     const { isChanged, full, late } = this.#plan();
-    return isChanged || full.length + late.length > 0;
+    return isChanged || full.length + late.length > 0 || this.#mayReturn;
   }
 
   async #write(): Promise<void> {
     // What comes in the same turn goes into one write.
     await new Promise<void>((resolve) => this.#around.defer(resolve));
-    while (this.#around.mayWrite) {
+    while (this.#mayWrite) {
+      if (this.#mayReturn) {
+        await this.#return(this.#island!);
+        continue;
+      }
       const plan = this.#plan();
       // A client tries again, and then it is known what it replaces.
       this.#refuseAll(plan.late, REASON.SHUTTING_DOWN);
@@ -436,11 +477,15 @@ export class SharedRoom {
   }
 
   async #try(plan: Plan): Promise<void> {
-    const { bus, seal } = this.#around;
+    const island = this.#island;
+    if (island) {
+      island.roster = { entries: plan.entries, gone: plan.gone };
+      this.#apply();
+      return this.#refuseAll(plan.full, REASON.FULL);
+    }
     const mayPurge = plan.entries.length === 0 && plan.isOwn;
-    const value = mayPurge ? undefined : seal(this.key, encodeRoster(plan));
-    const written = await bus.write(this.key, value, this.#expected);
-    this.#around.wrote(written.type);
+    const value = mayPurge ? undefined : encodeRoster(plan);
+    const written = await this.#cas(value);
     if (written.type === "conflict") return await this.#waitForChange();
     if (written.type === "unknown") return await this.#ask();
     if (written.revision > this.#revision) {
@@ -451,8 +496,16 @@ export class SharedRoom {
     this.#refuseAll(plan.full, REASON.FULL); // by what was just written
   }
 
+  async #cas(plain: Bytes | undefined): Promise<Written> {
+    const { bus, seal, wrote } = this.#around;
+    const written = await bus.write(this.key, plain && seal(this.key, plain), this.#expected);
+    wrote(written.type);
+    return written;
+  }
+
   /** Nobody is refused by what may be old. */
   async #refuse(full: readonly Local[]): Promise<void> {
+    if (this.#island) return this.#refuseAll(full, REASON.FULL);
     const entry = await this.#around.bus.get(this.key);
     if (!entry) return await this.#pause(PAUSE_MS);
     if (!this.#learn(entry)) this.#refuseAll(full, REASON.FULL);
@@ -513,14 +566,6 @@ export class SharedRoom {
     clock.cancel(this.#emptyTimer);
     this.#changed?.();
   }
-}
-
-/** Whether two are of the same client process, §5. */
-function isSame(
-  one: { readonly fingerprint: Uint8Array; readonly instance: Uint8Array },
-  other: { readonly fingerprint: Uint8Array; readonly instance: Uint8Array },
-): boolean {
-  return equalBytes(one.instance, other.instance) && equalBytes(one.fingerprint, other.fingerprint);
 }
 
 /** The reason of the CLOSE for a member that another relay has taken out. */

@@ -6,6 +6,7 @@ Deno.test("clusterFamilies() serves each number once", () => {
   const names = [
     ...["servers", "members", "rooms", "held", "sent", "received", "messages", "messagesOut"],
     ...["bytesIn", "bytesOut", "gaps", "malformed", "written", "conflict", "unknown", "fenced"],
+    ...["alone"],
     ...["reconnects", "awaySeconds"],
   ];
   const numbers = Object.fromEntries(names.map((name, i) => [name, i + 1]));

@@ -87,6 +87,37 @@ Deno.test("people on two servers are in one room, also after NATS was away", opt
   await ann.waitFor("left", { nick: "bob" });
 });
 
+Deno.test("without NATS for 20 s each server goes on alone", options, async () => {
+  await using nats = await NatsServer.start();
+  await using world = await World.open(FROM_SOURCE);
+  const [one, two] = [await serve(world, nats), await serve(world, nats)];
+  await one.waitFor("cluster", { what: "relay-alive" });
+  const [ann, bob] = [await join(world, one, "ann"), await join(world, two, "bob")];
+  await ann.waitFor("joined", { nick: "bob" });
+  await bob.waitFor("joined", { nick: "ann" });
+  await nats.kill();
+  await ann.chat("said before");
+  for (const server of [one, two]) await server.waitFor("cluster", { what: "alone" });
+  await ann.waitFor("left", { nick: "bob", why: "lost" });
+  await bob.waitFor("left", { nick: "ann", why: "lost" });
+  const eve = await join(world, one, "eve");
+  await ann.waitFor("joined", { nick: "eve" });
+  await eve.chat("we are alone");
+  await ann.waitFor("chat", { text: "we are alone" });
+  assert.deepEqual(bob.all("chat"), []);
+
+  await nats.start();
+  for (const server of [one, two]) await server.waitFor("cluster", { what: "rejoined" });
+  await bob.waitFor("chat", { text: "said before" });
+  for (const nick of ["ann", "eve"]) {
+    await bob.waitFor("joined", { nick }, { count: nick === "ann" ? 2 : 1 });
+  }
+  await bob.chat("together");
+  for (const person of [ann, eve]) await person.waitFor("chat", { text: "together" });
+  assert.equal(bob.all("chat", { text: "said before" }).length, 1, "nothing was shown twice");
+  assert.deepEqual([...one.all("cluster", { what: "fenced" })], []);
+});
+
 Deno.test("who was on a server that is killed comes back on another one", apart, async () => {
   await using nats = await NatsServer.start();
   await using world = await World.open(FROM_SOURCE);

@@ -7,6 +7,7 @@
 
 import { encodeHex } from "../../lib/base/bytes.ts";
 import { Cluster } from "../../lib/cluster/cluster.ts";
+import type { ClusterEvent } from "../../lib/cluster/cluster_options.ts";
 import { ClusterKeys } from "../../lib/cluster/keys.ts";
 import { decodeRoster, type RosterEntry } from "../../lib/cluster/values.ts";
 import { cipherReady } from "../../lib/protocol/records.ts";
@@ -29,6 +30,12 @@ const POLL_MS = 500;
 /** Words that are said in a burst, of so many bytes. */
 const BURST = 40;
 const BURST_BYTES = 12_000;
+/** A relay without the bus is alone after this: 20 s, and what it takes to find that nothing is answered. */
+const ALONE_MS = 28_000;
+/** A JOIN that no other relay decides is answered within this. */
+const ANSWER_MS = 5_000;
+/** Rooms of a relay that was alone become those of all one after the other, within this. */
+const RETURN_MS = 2_000;
 /** More alarms than this in a run mean that it goes round in circles. */
 const MAX_STEPS = 2_000_000;
 
@@ -46,7 +53,7 @@ const ACTIONS = {
   startRelay: 2,
   sleepRelay: 0.8,
   cutBus: 1,
-  downBus: 0.6,
+  downBus: 1,
   weather: 1,
 } as const;
 type Action = keyof typeof ACTIONS;
@@ -61,6 +68,7 @@ export interface ClusterTotals {
   conflicts: number;
   unknown: number;
   fenced: number;
+  alone: number;
 }
 
 /** What became of a run. */
@@ -82,6 +90,9 @@ interface Node {
   isOpen: boolean;
   /** It was put to sleep, or cut off alone: the others may have taken it for dead. */
   mayBeFenced: boolean;
+  /** Since when it is open, awake and without the bus; Infinity if it is not. */
+  awaySince: number;
+  hasBeenAlone: boolean;
 }
 
 /** What a run is made of. */
@@ -127,6 +138,7 @@ class ClusterWorld implements ClientWorld {
     conflicts: 0,
     unknown: 0,
     fenced: 0,
+    alone: 0,
   };
   failure: string | undefined;
   readonly #plan: Plan;
@@ -135,8 +147,10 @@ class ClusterWorld implements ClientWorld {
   readonly #nodes: (Node | undefined)[] = [];
   readonly #clients: SimClient[] = [];
   readonly #wires = new Set<Wire>();
-  /** When a relay ended or was taken for dead, by its number. */
+  /** When a relay ended, was taken for dead or had been alone, by its number. */
   readonly #endedAt = new Map<number, number>();
+  /** At which relay each sid is or was, by its number. */
+  readonly #homes = new Map<string, number>();
   #quality: Quality;
   #people = 10;
   /** Renewals may have come late, or never. */
@@ -196,10 +210,7 @@ class ClusterWorld implements ClientWorld {
       random: random.bytes,
       onEvent: (event) => {
         this.log(`relay ${index}: ${JSON.stringify(event)}`);
-        if (event.event === "fenced") this.#endedAt.set(index, this.clock.now);
-        if (event.event === "fenced" && !node.mayBeFenced && !this.#isUnruly) {
-          this.fail(`relay ${index} is taken for dead, for no cause`);
-        }
+        this.#takeEvent(index, node, event.event);
       },
       onFault: (error) => this.fail(`relay ${index}: ${error.message}`),
     });
@@ -217,15 +228,52 @@ class ClusterWorld implements ClientWorld {
         }
       },
     });
-    const node: Node = { relay, cluster, bus, clock, isOpen: false, mayBeFenced: false };
+    const node: Node = {
+      ...{ relay, cluster, bus, clock },
+      ...{ isOpen: false, mayBeFenced: false, awaySince: Infinity, hasBeenAlone: false },
+    };
     this.#nodes[index] = node;
     cluster.start().then(
       () => {
         node.isOpen = true;
+        if (!bus.isUp) node.awaySince = this.clock.now;
         this.log(`relay ${index} is open`);
       },
       (error: unknown) => this.fail(`relay ${index} does not start: ${error}`),
     );
+  }
+
+  #takeEvent(index: number, node: Node, event: ClusterEvent["event"]): void {
+    const { now } = this.clock;
+    if (event === "bus-down" && node.isOpen) node.awaySince = now;
+    if (event === "bus-up") node.awaySince = Infinity;
+    if (event === "alone") node.hasBeenAlone = true;
+    if (event === "fenced") {
+      this.#endedAt.set(index, now);
+      if (!node.mayBeFenced && !this.#isUnruly) {
+        this.fail(`relay ${index} is taken for dead, for no cause`);
+      }
+    }
+    const mayReturn = event === "rejoined" || event === "bus-up" && node.hasBeenAlone;
+    if (mayReturn) this.#endedAt.set(index, now + RETURN_MS);
+  }
+
+  /** Who has been without the bus for long lets people join, and shows nobody who is elsewhere. */
+  #judgeAlone(): void {
+    const { now } = this.clock;
+    for (const client of this.#clients) {
+      const node = this.#nodes[client.relay];
+      if (!node || node.clock.asleep || now - node.awaySince < ALONE_MS) continue;
+      const stranger = [...client.roster.keys()].find((sid) =>
+        (this.#homes.get(sid) ?? client.relay) !== client.relay
+      );
+      if (stranger) this.fail(`${client.name} still sees ${stranger}, who is elsewhere`);
+      if (client.waitsSince <= now - ANSWER_MS) this.fail(`${client.name} is not let in`);
+    }
+  }
+
+  welcomed({ sid, relay }: SimClient): void {
+    this.#homes.set(sid!, relay);
   }
 
   #killRelay(index: number): void {
@@ -263,10 +311,12 @@ class ClusterWorld implements ClientWorld {
     this.clock.after(this.random.between(500, 12_000), () => this.#wakeRelay(node));
   }
 
-  #wakeRelay({ clock }: Node): void {
+  #wakeRelay(node: Node): void {
+    const { clock } = node;
     if (!clock.asleep || clock.isDead) return;
     this.log("a relay wakes");
     clock.wake();
+    if (node.awaySince < Infinity) node.awaySince = this.clock.now;
     for (const wire of this.#wires) wire.advance();
   }
 
@@ -275,6 +325,7 @@ class ClusterWorld implements ClientWorld {
     this.totals.conflicts += counts.conflict;
     this.totals.unknown += counts.unknown;
     this.totals.fenced += counts.fenced;
+    this.totals.alone += counts.alone;
   }
 
   // --- The bus ---
@@ -282,7 +333,7 @@ class ClusterWorld implements ClientWorld {
   #cutBus(index: number): void {
     const node = this.#nodes[index];
     if (!node) return;
-    const duration = this.random.pick([200, 3_000, 8_000, 15_000]);
+    const duration = this.random.pick([200, 3_000, 8_000, 15_000, 40_000]);
     this.log(`relay ${index} is cut off the bus for ${duration} ms`);
     this.totals.outages++;
     node.mayBeFenced = true;
@@ -292,7 +343,7 @@ class ClusterWorld implements ClientWorld {
 
   #downBus(): void {
     if (this.#server.isDown) return;
-    const duration = this.random.pick([500, 4_000, 15_000, 30_000]);
+    const duration = this.random.pick([500, 4_000, 15_000, 40_000]);
     this.log(`the bus is down for ${duration} ms`);
     this.totals.outages++;
     this.#server.goDown();
@@ -392,6 +443,7 @@ class ClusterWorld implements ClientWorld {
     for (let i = 0; i < actions && !this.failure; i++) {
       this.#act(this.random.weighted(weights));
       await this.#pass(this.random.gap(pace));
+      this.#judgeAlone();
     }
     await this.#heal();
     if (!this.failure) await this.#finish();

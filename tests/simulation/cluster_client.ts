@@ -34,7 +34,9 @@ export interface ClientWorld {
   fail(what: string): void;
   /** A word was shown to who it was for. */
   heard(): void;
-  /** Whether a relay has ended, or was taken for dead, since a time. */
+  /** A client has got its WELCOME. */
+  welcomed(client: SimClient): void;
+  /** Whether a relay has ended, was taken for dead, or had been alone, since a time. */
   hasEnded(relay: number, since: number): boolean;
 }
 
@@ -83,6 +85,11 @@ export class SimClient {
     this.room = encodeHex(options.room);
     this.fingerprint = encodeHex(options.key.publicKey.fingerprint);
     this.clock = new HostClock(world.clock);
+  }
+
+  /** Since when it waits for its WELCOME, on a connection that lasts; Infinity if it does not. */
+  get waitsSince(): number {
+    return this.#connection && !this.sid ? this.#connectedAt : Infinity;
   }
 
   /** Connects, and again whenever the connection has ended. */
@@ -244,6 +251,7 @@ export class SimClient {
     if (capacity !== this.#world.capacity) this.#fail("is told another capacity");
     this.#world.log(`${this.name} is ${sid} on relay ${this.relay}, with ${members.length} others`);
     this.sid = sid;
+    this.#world.welcomed(this);
     for (const member of members) this.#takeJoined(member.sid, encodeHex(member.fingerprint));
   }
 

@@ -7,6 +7,7 @@
 import { type Edit, makeMutant, type Mutant } from "./mutants.ts";
 
 const ROOM = "lib/cluster/shared_room.ts";
+const PLAN = "lib/cluster/roster_plan.ts";
 const CLUSTER = "lib/cluster/cluster.ts";
 const LINK = "lib/cluster/link.ts";
 const LIVES = "lib/cluster/lives.ts";
@@ -19,30 +20,33 @@ export const CLUSTER_FAULTS = {
       ROOM,
       'if (written.type === "conflict") return await this.#waitForChange();',
       `if (written.type === "conflict") {
-        const found = await bus.get(this.key);
-        return void await bus.write(this.key, value, found?.revision ?? 0);
+        const found = await this.#around.bus.get(this.key);
+        return void await this.#around.bus.write(this.key, value && this.#around.seal(this.key, value), found?.revision ?? 0);
       }`,
     ]],
   },
   "capacity-ignored": {
     what: "a room is never full",
-    edits: [[ROOM, "entries.length >= capacity", "false"]],
+    edits: [[PLAN, "entries.length >= capacity", "false"]],
   },
   "replacement-forgotten": {
     what: "who comes again gets a second place",
-    edits: [[ROOM, "if (old >= 0) {", "if (old >= 1e9) {"]],
+    edits: [[PLAN, "if (old >= 0) {", "if (old >= 1e9) {"]],
   },
   "ghosts-kept": {
     what: "who was cut off while they joined stays in the roster",
-    edits: [[
-      ROOM,
-      "relay === own && !this.#locals.has(sid)",
-      "relay === own && this.#departed.has(sid) && this.#around.hasGone(sid)",
-    ]],
+    edits: [
+      [PLAN, "relay === own && !locals.has(sid)", "relay === own && departed.has(sid)"],
+      [
+        ROOM,
+        "this.#departed.set(sid, why);",
+        "if (this.#shown.has(sid)) this.#departed.set(sid, why);",
+      ],
+    ],
   },
   "dead-kept": {
     what: "the members of a dead relay stay",
-    edits: [[ROOM, "relay !== own && isDead(relay)", "false"]],
+    edits: [[PLAN, "relay !== own && isDead(relay)", "false"]],
   },
   "stale-applied": {
     what: "an older roster counts after a newer one",
@@ -148,6 +152,38 @@ export const CLUSTER_FAULTS = {
         "const since = other.renewedAt;",
       ],
     ],
+  },
+  "alone-never": {
+    what: "a relay without the bus never goes on alone",
+    edits: [[LIVES, "const ALONE_MS = 20_000;", "const ALONE_MS = Infinity;"]],
+  },
+  "alone-with-others": {
+    what: "those elsewhere are still shown at a relay that is alone",
+    edits: [[ROOM, "this.#island.mayReturn = false;", "this.#island.mayReturn = false; return;"]],
+  },
+  "return-never": {
+    what: "what was a room of one relay never becomes one of all",
+    edits: [[ROOM, "island.mayReturn = true;", ""]],
+  },
+  "return-unchanged": {
+    what: "members of whom others were told that they LEFT keep their sids",
+    edits: [[
+      "lib/cluster/island.ts",
+      "return this.#wasShared || revision !== this.#revision;",
+      "return false;",
+    ]],
+  },
+  "parted-forever": {
+    what: "who was elsewhere while a relay was alone is never shown there again",
+    edits: [[ROOM, "this.#around.forgetGone(parted);", ""]],
+  },
+  "name-kept": {
+    what: "a relay that was alone comes back under its old name",
+    edits: [[
+      CLUSTER,
+      "this.#lives.isolate(encodeHex(this.#random(RELAY_BYTES)));",
+      "this.#lives.isolate(this.#lives.relay);",
+    ]],
   },
 } as const satisfies Record<string, { readonly what: string; readonly edits: readonly Edit[] }>;
 

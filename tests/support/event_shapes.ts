@@ -219,7 +219,7 @@ const RESULTS: typeof CLIENT_EVENTS = {
 /** The server's events: the fields after `time` and `event`. */
 const CLUSTER_NUMBERS = [
   ...["servers", "members", "rooms", "held", "sent", "received", "messages", "messagesOut"],
-  ...["gaps", "malformed", "written", "conflict", "unknown", "fenced"],
+  ...["gaps", "malformed", "written", "conflict", "unknown", "fenced", "alone"],
   ...["bytesIn", "bytesOut", "reconnects", "awaySeconds"],
 ];
 
@@ -241,7 +241,10 @@ const SERVER_EVENTS: typeof CLIENT_EVENTS = {
   announced: { operator: fingerprint },
   motd: { operator: fingerprint },
   cluster: {
-    what: oneOf("bus-up", "bus-down", "relay-alive", "relay-dead", "fenced", "numbers"),
+    what: oneOf(
+      ...["bus-up", "bus-down", "relay-alive", "relay-dead", "fenced", "alone", "rejoined"],
+      "numbers",
+    ),
     "relay?": text,
     ...Object.fromEntries(CLUSTER_NUMBERS.map((name) => [`${name}?`, count])),
   },

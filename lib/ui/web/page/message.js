@@ -189,6 +189,11 @@ export function acts(page, entry) {
     role: "group",
     "aria-label": "What to do with this message",
   });
+  /** The message keeps the focus, and with it the menu stays. @param {(Node | string)[]} content */
+  const show = (...content) => {
+    /** @type {HTMLElement | null} */ (menu.closest(".bubble"))?.focus({ preventScroll: true });
+    menu.replaceChildren(...content);
+  };
   const first = [
     act("quote", "reply", "Reply", () => page.turn("quote", entry)),
     act("react", "smile", "React", () => {
@@ -202,7 +207,7 @@ export function acts(page, entry) {
         spellcheck: "false",
         change: () => react(input.value.trim()),
       });
-      menu.replaceChildren(
+      show(
         ...EMOJI.map((emoji) => button(emoji, () => react(emoji), "emoji")),
         input,
       );
@@ -219,7 +224,7 @@ export function acts(page, entry) {
   /** @param {string} text */
   const react = (text) => {
     menu.classList.remove("picking");
-    menu.replaceChildren(...first);
+    show(...first);
     if (text !== "") page.ask("react", entry, { text });
   };
   menu.append(...first);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { writeFamilies } from "../../lib/base/exposition.ts";
+import { clusterFamilies } from "../../lib/cli/cluster_metrics.ts";
 import { ServerMetrics } from "../../lib/cli/metrics.ts";
 import { REASON, WHY } from "../../lib/protocol/frames.ts";
 import { STATE } from "../../lib/protocol/succession.ts";
@@ -68,16 +69,23 @@ Deno.test("ServerMetrics counts what a relay reports, and names nobody", () => {
   assert.doesNotMatch(served(), /SHA256|192\.0\.2|home|undefined|NaN/);
 });
 
-Deno.test("ServerMetrics has the names that the dashboard uses, and no others", async () => {
-  const dashboard = JSON.parse(await readProject("packaging/grafana.json")) as {
-    panels: { targets: { expr: string }[] }[];
-  };
+/** A panel of the dashboard; a row has others in it. */
+interface Panel {
+  readonly targets?: { readonly expr: string }[];
+  readonly panels?: Panel[];
+}
+
+Deno.test("a server has the metrics that the dashboard uses, and no others", async () => {
+  const dashboard = JSON.parse(await readProject("packaging/grafana.json")) as { panels: Panel[] };
+  const panels = dashboard.panels.flatMap((panel) => [panel, ...panel.panels ?? []]);
   const used = new Set(
-    dashboard.panels.flatMap(({ targets }) =>
+    panels.flatMap(({ targets = [] }) =>
       targets.flatMap(({ expr }) => expr.match(/\b(?:hearth|process)_\w+/g) ?? [])
     ).map((name) => name.replace(/_bucket$/, "")),
   );
-  const known = [...served().matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!);
+  const cluster = clusterFamilies(new Proxy({}, { get: () => 1 }));
+  const all = served() + writeFamilies(cluster, "prometheus");
+  const known = [...all.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!);
   assert.deepEqual([...used].toSorted(), known.toSorted());
 });
 

@@ -10,7 +10,7 @@ import { importPrivateKey, type PrivateKey } from "../../lib/protocol/identity.t
 import { NO_SHARE } from "../../lib/protocol/password.ts";
 import { roomTag } from "../../lib/protocol/rooms.ts";
 import { type Connection, openConnection } from "../../lib/transport/mod.ts";
-import type { Latency } from "./load.ts";
+import { type Latency, readLatency } from "./load.ts";
 import { serve } from "./remote.ts";
 
 /** A text as a record. */
@@ -115,9 +115,7 @@ async function speak({ rate, seconds }: { rate: number; seconds: number }): Prom
   while (took.length < said.length && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  took.sort((a, b) => a - b);
-  const at = (share: number) => took[Math.floor(share * (took.length - 1))] ?? NaN;
-  return { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) };
+  return readLatency(took);
 }
 
 /** What all of them have received so far, and how many were closed. */

@@ -26,6 +26,8 @@ const PEOPLE: Table = {
   rows: {
     "client.connected_ms": "from the start to connected, ms",
     "client.message_ms": "from the start to the first message shown, ms",
+    "web.paint_ms": "from the start with --web to the page's first paint, ms",
+    "web.p50_ms": "from Enter on a page to another page, p50, ms",
     "latency.p99_ms": "50 people, from sending to arrival, p99, ms",
     "join64.ms": "joining a room of 64, until all are there, ms",
     "room64.ms": "64 start at once, until all have all, ms",
@@ -105,6 +107,38 @@ const RELAY: Table = {
   },
 };
 
+/** What several servers that are one cost. */
+const CLUSTER: Table = {
+  title: "a cluster",
+  columns: { [OWN]: "" },
+  rows: {
+    "remote.here_flood_us": "flood on one server, CPU a delivery, µs",
+    "remote.there_flood_us": "flood to another server, CPU of all a delivery, µs",
+    "remote.here_paced_us": "100 a second on one server, CPU a delivery, µs",
+    "remote.there_paced_us": "100 a second to another server, CPU of all a delivery, µs",
+    "remote.here_p50_ms": "100 a second on one server, latency p50, ms",
+    "remote.there_p50_ms": "100 a second to another server, latency p50, ms",
+    "room_on1.cpu_us": "4 flood a room on one server, CPU a delivery, µs",
+    "room_on2.cpu_us": "4 flood a room on two servers, CPU of all a delivery, µs",
+    "room_on4.cpu_us": "4 flood a room on four servers, CPU of all a delivery, µs",
+    "room_on2.busiest_us": "of that, the busiest of two servers, µs",
+    "room_on4.busiest_us": "of that, the busiest of four servers, µs",
+    "alone.joins_per_second": "10 000 members on one server, joins a second",
+    "alone.join_cpu_ms": "10 000 members on one server, CPU a join, ms",
+    "alone.kb_each": "10 000 members on one server, memory a member, kB",
+    "alone.p50_ms": "10 000 members on one server, latency p50, ms",
+    "alone.p99_ms": "10 000 members on one server, latency p99, ms",
+    "four.joins_per_second": "10 000 members on four servers, joins a second",
+    "four.join_cpu_ms": "10 000 members on four servers, CPU of all a join, ms",
+    "four.kb_each": "10 000 members on four servers, memory a member, kB",
+    "four.p50_ms": "10 000 members on four servers, latency p50, ms",
+    "four.p99_ms": "10 000 members on four servers, latency p99, ms",
+    "four.spread_p50_ms": "10 000 members on four servers, a room on all four, latency p50, ms",
+    "four.spread_p99_ms": "10 000 members on four servers, a room on all four, latency p99, ms",
+    "four.back_s": "one of four is killed, until its 2500 members are back, s",
+  },
+};
+
 /** The table as Markdown; a column without any value is left out, a row too. */
 function makeShortTable(results: Results, { title, columns, rows }: Table): string {
   const servers = Object.keys(columns).filter((server) =>
@@ -136,9 +170,10 @@ export function fill(document: string, name: string, text: string): string {
   return `${document.slice(0, at + start.length)}\n\n${text}\n\n${document.slice(until)}`;
 }
 
-/** Writes a run's tables into the documents. */
-export async function fillDocuments(results: Results): Promise<void> {
-  const texts: Readonly<Record<string, string>> = {
+/** Writes a run's tables into the documents: all of a whole run, or else only that of the cluster. */
+export async function fillDocuments(results: Results, isWhole: boolean): Promise<void> {
+  const cluster = { cluster: makeShortTable(results, CLUSTER) };
+  const whole = {
     short: makeShortTable(results, SHORT),
     people: makeShortTable(results, PEOPLE),
     message: makeShortTable(results, MESSAGE),
@@ -146,11 +181,20 @@ export async function fillDocuments(results: Results): Promise<void> {
     targets: makeTargetTable(results, { all: false }),
     run: describeRun(results),
   };
-  const { short: _, ...long } = texts;
-  const places = { "README.md": ["short"], "docs/performance.md": Object.keys(long) };
+  const hasCluster = "four.back_s" in (results.rounds[OWN]?.[0] ?? {});
+  const texts: Readonly<Record<string, string>> = {
+    ...(isWhole && whole),
+    ...(hasCluster && cluster),
+  };
+  const places = {
+    "README.md": ["short"],
+    "docs/performance.md": ["people", "message", "relay", "cluster", "targets", "run"],
+  };
   for (const [path, names] of Object.entries(places)) {
     let document = await Deno.readTextFile(ROOT + path);
-    for (const name of names) document = fill(document, name, texts[name]!);
+    for (const name of names) {
+      if (texts[name] !== undefined) document = fill(document, name, texts[name]);
+    }
     await Deno.writeTextFile(ROOT + path, document);
     console.error(`filled: ${path}`);
   }

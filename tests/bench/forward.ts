@@ -37,21 +37,27 @@ const HEARD_MS = 500;
 /** A crowd that has just come leaves garbage: its memory is looked at when each server had time to give that back. */
 const QUIET_MS = 10_000;
 /** Members in the process of the sender: their latency is measured, so they are few. */
-const PROBES = 3;
+export const PROBES = 3;
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-type Generator = Remote<LoadActions>;
-type Setup = Omit<LoadOptions, "name" | "speech" | "tls" | "port">;
+/** A process of members. */
+export type Generator = Remote<LoadActions>;
+/** What all members have in common. */
+export type Setup = Omit<LoadOptions, "name" | "speech" | "tls" | "port">;
 
-/** One server, one room, two processes of members. */
-class Bench {
-  readonly values: Values = {};
-  readonly #cpu: CpuMeter;
+/** A server, and processes of members. */
+export class Bench {
+  readonly #cpus: readonly CpuMeter[];
   readonly #generators: Generator[] = [];
 
-  constructor(readonly server: RunningServer, readonly setup: Setup) {
-    this.#cpu = new CpuMeter(server.pid);
+  /** @param others Processes whose CPU counts as the server's. */
+  constructor(
+    readonly server: RunningServer,
+    readonly setup: Setup,
+    others: readonly number[] = [],
+  ) {
+    this.#cpus = [server.pid, ...others].map((pid) => new CpuMeter(pid));
   }
 
   async start(name: string): Promise<Generator> {
@@ -65,12 +71,14 @@ class Bench {
 
   /** Runs `work`; returns the CPU µs of the server meanwhile and of the generator. */
   async cost<T>(work: () => Promise<T>): Promise<{ result: T; server: number; load: number }> {
-    const load = () => this.#generators.reduce((sum, { cpu }) => sum + cpu.read(), 0);
-    const before = { server: this.#cpu.read(), load: load() };
+    const sum = (meters: readonly CpuMeter[]) => meters.reduce((all, it) => all + it.read(), 0);
+    const server = () => sum(this.#cpus);
+    const load = () => sum(this.#generators.map(({ cpu }) => cpu));
+    const before = { server: server(), load: load() };
     const result = await work();
     const died = this.server.died();
     if (died) throw new ServerError(`died: ${died}`);
-    return { result, server: this.#cpu.read() - before.server, load: load() - before.load };
+    return { result, server: server() - before.server, load: load() - before.load };
   }
 
   async stop(): Promise<void> {
@@ -181,7 +189,8 @@ async function manySenders(
   for (const [key, value] of Object.entries(result)) values[`flood64.${key}`] = value;
 }
 
-async function flood(
+/** Says so many messages as fast as everybody gets them; `near` has {@linkcode PROBES} and a sender, `far` the others. */
+export async function flood(
   bench: Bench,
   { near, far, messages, senders, members }: {
     near: Generator;
@@ -211,9 +220,15 @@ async function flood(
   };
 }
 
-async function pace(
+/** Says so many messages a second. @returns CPU in µs a delivery, of the servers and of the generators. */
+export async function pace(
   bench: Bench,
-  { near, far, scale, rate }: { near: Generator; far: Generator; scale: Scale; rate: number },
+  { near, far, scale, rate }: {
+    near: Generator;
+    far: Generator;
+    scale: Pick<Scale, "members" | "seconds">;
+    rate: number;
+  },
 ): Promise<{ cpu: number; load: number; lost: number; latency: Latency }> {
   const messages = rate * scale.seconds;
   const expected = messages * (scale.members - PROBES - 1);

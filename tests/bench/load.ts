@@ -4,6 +4,7 @@
  * @module
  */
 
+import { systemRandom } from "../../lib/base/clock.ts";
 import { importPrivateKey } from "../../lib/protocol/identity.ts";
 import { joinRoom, type Member, type MemberOptions } from "./member.ts";
 import { serve } from "./remote.ts";
@@ -24,11 +25,24 @@ export interface Latency {
   readonly max: number;
 }
 
+/** @param samples In milliseconds; sorted afterwards. */
+export function readLatency(samples: number[]): Latency {
+  samples.sort((a, b) => a - b);
+  const at = (share: number) => samples[Math.floor(share * (samples.length - 1))] ?? NaN;
+  return { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) };
+}
+
 /** After so long without anything new, what is missing counts as lost. */
 const LOST_AFTER_MS = 3_000;
 const MEMBERS_OF_A_ROOM = 60;
+/** Who lost their server come back so many at once. */
+const BACK_AT_ONCE = 8;
+/** From a speaker to the next: a prime, and more than a room has. */
+const STRIDE = 307;
 
 const members: Member[] = [];
+/** With what each of them joined. */
+const joins = new Map<Member, MemberOptions>();
 let options: Omit<MemberOptions, "room">;
 let prefix = "";
 
@@ -39,24 +53,71 @@ async function configure({ keyPem, name, ...rest }: LoadOptions): Promise<void> 
   prefix = name;
 }
 
+async function tryToJoin(join: MemberOptions, number: number, tries: number): Promise<Member> {
+  for (let left = tries - 1;; left--) {
+    try {
+      return await joinRoom(join, `${prefix}${number}`);
+    } catch (error) {
+      if (left === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}
+
+/** How members connect. */
+interface Connecting {
+  readonly count: number;
+  readonly atOnce: number;
+  /** One room for all processes; or rooms of this process of so many members, 60 by default. */
+  readonly rooms: boolean | number;
+  /** Of several servers: members of one room take them in turn, or else rooms do. */
+  readonly ports?: readonly number[];
+  /** How often each tries, as clients do, a second apart; once by default. */
+  readonly tries?: number;
+}
+
 /** Connects members, `atOnce` at a time; how long each took. */
-async function connect(
-  { count, atOnce, rooms }: { count: number; atOnce: number; rooms: boolean },
-): Promise<number[]> {
+async function connect({ count, atOnce, rooms, ports, tries = 1 }: Connecting): Promise<number[]> {
   const times: number[] = [];
+  const size = rooms === true ? MEMBERS_OF_A_ROOM : rooms;
   let begun = 0;
   const work = async () => {
     while (begun < count) {
       const number = members.length + (begun++ - times.length);
-      const room = rooms ? `bench${Math.floor(number / MEMBERS_OF_A_ROOM)}` : "bench";
+      const index = size ? Math.floor(number / size) : number;
+      const join = {
+        ...options,
+        room: size ? `bench${prefix}${index}` : "bench",
+        port: ports?.[index % ports.length] ?? options.port,
+        instance: systemRandom(16),
+      };
       const start = performance.now();
-      const member = await joinRoom({ ...options, room }, `${prefix}${number}`);
+      const member = await tryToJoin(join, number, tries);
       times.push(performance.now() - start);
       members.push(member);
+      joins.set(member, join);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
   return times;
+}
+
+/** Those whose connection has ended join again, at other servers. @returns How many they were. */
+async function comeBack(
+  { ports, tries }: { ports: readonly number[]; tries: number },
+): Promise<number> {
+  const ended = [...members.entries()].filter(([, { hasEnded }]) => hasEnded);
+  const waiting = ended.values();
+  const work = async () => {
+    for (const [at, member] of waiting) {
+      const join = { ...joins.get(member)!, port: ports[at % ports.length]! };
+      members[at] = await tryToJoin(join, at, tries);
+      joins.delete(member);
+      joins.set(members[at]!, join);
+    }
+  };
+  await Promise.all(Array.from({ length: BACK_AT_ONCE }, work));
+  return ended.length;
 }
 
 /** Says so many messages, by the last `senders` members in turn, with at most `window` that not all here have got. */
@@ -134,9 +195,24 @@ async function pace({ rate, seconds }: { rate: number; seconds: number }): Promi
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   for (const member of members) member.onReceived = () => {};
-  samples.sort((a, b) => a - b);
-  const at = (share: number) => samples[Math.floor(share * (samples.length - 1))] ?? NaN;
-  return { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) };
+  return readLatency(samples);
+}
+
+/** How many do not see exactly so many others. */
+function incomplete({ others }: { others: number }): number {
+  return members.filter((member) => member.hasEnded || member.others !== others).length;
+}
+
+/** Members of all rooms speak in turn, so many times a second together. */
+async function chatter(
+  { perSecond, seconds }: { perSecond: number; seconds: number },
+): Promise<void> {
+  const start = performance.now();
+  for (let i = 0; i < perSecond * seconds; i++) {
+    const wait = start + i * 1000 / perSecond - performance.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    members[i * STRIDE % members.length]!.say();
+  }
 }
 
 /** The first member reads slowly from now on. */
@@ -146,9 +222,21 @@ function slow({ bytesPerSecond }: { bytesPerSecond: number }): void {
 
 function leave(_: null): void {
   for (const member of members.splice(0)) member.close();
+  joins.clear();
 }
 
-const actions = { configure, connect, flood, expect, pace, slow, leave };
+const actions = {
+  configure,
+  connect,
+  comeBack,
+  flood,
+  expect,
+  pace,
+  chatter,
+  incomplete,
+  slow,
+  leave,
+};
 
 /** What this process can be told. */
 export type LoadActions = typeof actions;

@@ -19,6 +19,8 @@ import { measurePour } from "./pour.ts";
 import { measureMulticast } from "./multicast.ts";
 import { BUSY_KEYS, measureBusyChat } from "./busy_chat.ts";
 import { measureStorm } from "./storm.ts";
+import { measureWeb } from "./web.ts";
+import { measureCluster, measureRemote } from "./cluster.ts";
 import { measureMoves } from "./moves.ts";
 import { fillDocuments } from "./documents.ts";
 import { sendOnce } from "./files.ts";
@@ -49,11 +51,11 @@ import {
 
 /** What can be measured, in this order. */
 const PARTS = [
-  ...["room", "texts", "memory", "client", "pipe", "room64", "files"],
-  ...["moves", "busy", "multicast", "storm", "pour"],
+  ...["room", "texts", "memory", "client", "pipe", "web", "room64", "files"],
+  ...["moves", "busy", "multicast", "storm", "pour", "remote", "cluster"],
 ];
 /** They say nothing about others. */
-const LONG_PARTS = ["moves", "busy", "multicast", "storm", "pour"];
+const LONG_PARTS = ["moves", "busy", "multicast", "storm", "pour", "remote", "cluster"];
 /** Parts that a quick look has. */
 const QUICK_PARTS = ["room", "client"];
 
@@ -69,7 +71,8 @@ const USAGE = `Usage: deno task bench [options]
   --svg FILE       where the plot goes (dist/bench.svg)
   --check          compare with tests/bench/baseline.json: exit 1 when something got worse
   --keep           write tests/bench/baseline.json; without --parts, --only and --quick also
-                   docs/bench.svg and the tables of README.md and docs/performance.md
+                   docs/bench.svg and the tables of README.md and docs/performance.md;
+                   with --parts remote,cluster the table of the cluster there
 
 SSH_CHAT names a binary of ssh-chat; HEARTH_SERVER and HEARTH_CLIENT compiled programs to measure.
 HEARTH_0_1 names a folder with the version before HEARTH/2: see README.`;
@@ -204,8 +207,13 @@ class Run {
       if (isFirst) await this.#attempt(kind, "room64", work);
     }
     if (isOwn) {
+      const { messages, seconds } = scale;
+      const cluster = { ...options, place: { ...this.#place, folder }, messages, seconds };
+      await this.#attempt(kind, "remote", () => measureRemote(cluster));
       if (isFirst) {
+        await this.#attempt(kind, "cluster", () => measureCluster(cluster));
         await this.#attempt(kind, "pipe", (server) => measurePipe(product(server)));
+        await this.#attempt(kind, "web", (server) => measureWeb(product(server)));
         for (const face of ["plain", "full"] as const) {
           const folder = Deno.makeTempDirSync({ dir: this.folder });
           const work = (server: RunningServer) =>
@@ -314,13 +322,12 @@ async function main(): Promise<number> {
     const names = targetNames().filter((name) => name in kept);
     const baseline = Object.fromEntries(names.map((name) => [name, kept[name]]));
     await write(BASELINE, JSON.stringify(baseline, null, 2) + "\n");
-    if (!flags.parts && !flags.only && !flags.quick) {
-      await write(`${ROOT}docs/bench.svg`, makePlot(results));
-      await fillDocuments(results);
-    }
+    const isWhole = !flags.parts && !flags.only && !flags.quick;
+    if (isWhole) await write(`${ROOT}docs/bench.svg`, makePlot(results));
+    await fillDocuments(results, isWhole);
   }
   const measured = Object.values(results.rounds).flat().some((values) =>
-    "flood.cpu_us" in values || "client.connected_ms" in values
+    Object.keys(values).some((name) => name !== "memory.idle_kb")
   );
   if (!measured) return 1;
   return flags.check ? checkBaseline(results) : 0;

@@ -25,6 +25,10 @@ const READ_BYTES = 64 * 1024;
 export interface Member {
   /** Messages received so far. */
   received: number;
+  /** Its connection is over. */
+  hasEnded: boolean;
+  /** How many others it sees; undefined where nobody says. */
+  readonly others: number | undefined;
   /** Called with how many messages have just come. */
   onReceived: (count: number) => void;
   /** Says something to everybody in the room. */
@@ -45,6 +49,8 @@ export interface MemberOptions {
   readonly room: string;
   /** Of members who have one. */
   readonly key: PrivateKey;
+  /** Of members who have one: who comes back has the same, 16 bytes. */
+  readonly instance?: Bytes;
 }
 
 /** Connects and joins; resolves when the server has said that this one is in. */
@@ -103,6 +109,7 @@ class SlowStream implements ByteStream {
 
 class HearthMember implements Member {
   received = 0;
+  hasEnded = false;
   onReceived: (count: number) => void = () => {};
   connection!: Connection;
   readonly #stream: SlowStream;
@@ -114,6 +121,10 @@ class HearthMember implements Member {
   constructor(stream: SlowStream, textBytes: number) {
     this.#stream = stream;
     this.#common = systemRandom(paddedLength(textBytes + CHAT_OVERHEAD) + TAG_BYTES);
+  }
+
+  get others(): number {
+    return this.#others.size;
   }
 
   take(type: number, body: Uint8Array): void {
@@ -155,7 +166,7 @@ async function joinHearth(options: MemberOptions): Promise<Member> {
   const { connection } = await openConnection(stream, {
     key: options.key,
     join: () => {
-      const [share, instance] = [new Uint8Array(32), systemRandom(16)];
+      const [share, instance] = [new Uint8Array(32), options.instance ?? systemRandom(16)];
       const room = roomTag(options.room);
       return Promise.resolve(encodeFrame({ type: "join", share, room, instance }));
     },
@@ -164,7 +175,10 @@ async function joinHearth(options: MemberOptions): Promise<Member> {
         member.take(type, body);
         if (type === FRAME.WELCOME) joined.resolve();
       },
-      onEnd: (end) => joined.reject(new Error(`the relay ended it: ${JSON.stringify(end)}`)),
+      onEnd(end) {
+        member.hasEnded = true;
+        joined.reject(new Error(`the relay ended it: ${JSON.stringify(end)}`));
+      },
     },
   });
   member.connection = connection;
@@ -178,6 +192,8 @@ async function joinHearth(options: MemberOptions): Promise<Member> {
 /** A member that sends a line and gets lines. */
 class LineMember implements Member {
   received = 0;
+  hasEnded = false;
+  readonly others = undefined;
   onReceived: (count: number) => void = () => {};
   protected readonly stream: SlowStream;
   readonly #line: Uint8Array;
@@ -200,6 +216,7 @@ class LineMember implements Member {
         this.onReceived(count);
       } else this.takeOther(bytes);
     }
+    this.hasEnded = true;
     this.ended();
   }
 

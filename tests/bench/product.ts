@@ -19,7 +19,7 @@ const STARTS = 5;
 const LINES = 10_000;
 
 /** A client program that is running. */
-class Client {
+export class Client {
   readonly cpu: CpuMeter;
   readonly #child: Deno.ChildProcess;
   readonly #out: AsyncGenerator<string>;
@@ -41,12 +41,14 @@ class Client {
     this.#in = this.#child.stdin.getWriter();
   }
 
-  /** Waits for a line that contains `text`. */
-  async until(text: string, from: "out" | "err" = "out"): Promise<void> {
+  /** Waits for a line that contains `text`, and returns it. */
+  async until(text: string, from: "out" | "err" = "out"): Promise<string> {
     const lines = from === "out" ? this.#out : this.#err;
     const timer = setTimeout(() => void this.stop(), PATIENCE_MS);
     try {
-      for (let line; !(line = await lines.next()).done;) if (line.value.includes(text)) return;
+      for (let line; !(line = await lines.next()).done;) {
+        if (line.value.includes(text)) return line.value;
+      }
     } finally {
       clearTimeout(timer);
     }
@@ -71,13 +73,15 @@ class Client {
   }
 }
 
-function startHearth(server: RunningServer, home: string, args: readonly string[]): Client {
+/** Starts a client of the server's version. @param args Besides its server. */
+export function startHearth(server: RunningServer, home: string, args: readonly string[]): Client {
   const [program, ...start] = commandOf(server.kind, "client");
   const options = [...start, "--host", `127.0.0.1:${server.port}`, ...args];
   return new Client(program!, options, { HEARTH_HOME: home });
 }
 
-async function makeHome(folder: string, name: string, pem: string): Promise<string> {
+/** Makes a state folder with an identity. */
+export async function makeHome(folder: string, name: string, pem: string): Promise<string> {
   const home = `${folder}/${name}`;
   await Deno.mkdir(home, { recursive: true, mode: 0o700 });
   await Deno.writeTextFile(`${home}/identity.pem`, pem, { mode: 0o600 });

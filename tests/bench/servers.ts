@@ -56,7 +56,7 @@ export const OLD = "hearth 0.1";
 export const BARE = "bare Deno";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 30_000;
 /** More than any scenario needs. */
 const MANY = 2000;
 
@@ -115,6 +115,22 @@ const hearth: ServerKind = {
     return { program: program!, args, env: { HEARTH_HOME: folder } };
   },
 };
+
+/**
+ * The relay for many members, as one of a cluster.
+ *
+ * @param nats The address of NATS; undefined without a cluster.
+ */
+export function clustered(nats: string | undefined): ServerKind {
+  const more = ["--max-clients", "16000", ...(nats === undefined ? [] : ["--cluster", nats])];
+  return {
+    ...hearth,
+    async prepare(place) {
+      const { args, ...rest } = await hearth.prepare(place);
+      return { ...rest, args: [...args, ...more] };
+    },
+  };
+}
 
 /** The version before HEARTH/2: its own programs, and its own members. */
 const hearth01: ServerKind = {

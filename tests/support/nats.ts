@@ -75,6 +75,11 @@ export class NatsServer implements AsyncDisposable {
     return `nats://127.0.0.1:${this.port}`;
   }
 
+  /** Of the process, while it runs. */
+  get pid(): number {
+    return this.#process!.pid;
+  }
+
   /** Writes its configuration anew. */
   async configure(config: string, jetStream = true): Promise<void> {
     const lines = [

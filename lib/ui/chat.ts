@@ -8,13 +8,19 @@ import { BoundedMap } from "../base/bounded_map.ts";
 import { UsageError } from "../base/errors.ts";
 import { cleanLine } from "../base/text.ts";
 import { MAX_TEXT_BYTES } from "../protocol/messages.ts";
-import type { SessionEvent } from "../session/mod.ts";
+import type { SessionEvent, Trust } from "../session/mod.ts";
 import type { Change, Conversation, FileEntry, MessageEntry, NoticeEntry } from "./conversation.ts";
 import { progressLine } from "./file_progress.ts";
 import { keyLines } from "./key_help.ts";
 import { dayName } from "./moment.ts";
 import { noteNotice, type Notice, replacesLabel } from "./notices.ts";
-import { type RenderContext, renderMessage, renderNotice, trustSign } from "./render.ts";
+import {
+  type RenderContext,
+  renderMessage,
+  renderNotice,
+  trustSign,
+  trustWords,
+} from "./render.ts";
 import type { Terminal, TerminalOptions } from "./terminal/mod.ts";
 import { type OwnScreen, TerminalChat, type TerminalChatOptions } from "./terminal_chat.ts";
 
@@ -188,7 +194,10 @@ export class Chat extends TerminalChat {
     this.#shown = shown;
     this.device.turnTo(shown.id, shown.kind === "person");
     if (before === undefined) return;
-    const whom = shown.kind === "room" ? shown.title : `${shown.title} alone`;
+    const trust = trustOf(shown);
+    const whom = shown.kind === "room"
+      ? shown.title
+      : `${shown.title}${trust === undefined ? "" : trustWords(trust)} alone`;
     this.#printNotice({ level: "answer", text: `what you type goes to ${whom} now`, hint: "" });
   }
 
@@ -275,10 +284,10 @@ export class Chat extends TerminalChat {
   }
 
   #whom(conversation: Conversation): string {
-    const { kind, title, people } = conversation;
+    const { kind, title } = conversation;
     if (kind === "client" || conversation === this.#room()) return "";
-    const trust = kind === "person" ? people[0]?.trust : undefined;
-    const sign = trust === undefined || trust === "self" ? "" : trustSign(trust, this.options.utf8);
+    const trust = trustOf(conversation);
+    const sign = trust === undefined ? "" : trustSign(trust, this.options.utf8);
     return ` to ${cleanLine(title)}${sign}`;
   }
 
@@ -332,4 +341,10 @@ export class Chat extends TerminalChat {
     // One row, however long, so that it can be copied.
     this.device.print([cleanLine(line), ...shared]);
   }
+}
+
+/** How the person of a private conversation is known. */
+function trustOf({ kind, people }: Conversation): Trust | undefined {
+  const trust = kind === "person" ? people[0]?.trust : undefined;
+  return trust === "self" ? undefined : trust;
 }

@@ -217,9 +217,7 @@ function layoutMessage(entry: MessageEntry, grouped: boolean, context: LayoutCon
     );
   }
   if (!narrow && !entry.action && isNamed && widthOf(nick) > context.nickWidth) {
-    // Never cut: two people could look alike. The text begins below.
-    const time = layoutLeft({ at, mark }, context).slice(0, context.timestamps ? 2 : 1);
-    rows.push([...time, ...nick, trust, ...keptApart(nick)]);
+    rows.push(nickRow({ at, mark }, nick, trust, context));
     first = { mark };
   }
   const { pieces, bytesBeyond } = layoutBody(entry, head, context);
@@ -242,7 +240,7 @@ function layoutMessage(entry: MessageEntry, grouped: boolean, context: LayoutCon
 
 /** A nick that is never cut, as two people could look alike: the text begins below. */
 function nickRow(left: Left, nick: Row, trust: Segment, context: LayoutContext): Row {
-  const time = layoutLeft(left, context).slice(0, context.timestamps ? 2 : 0);
+  const time = layoutLeft(left, context).slice(0, context.timestamps ? 2 : 1);
   return [...time, ...nick, trust, ...keptApart(nick)];
 }
 

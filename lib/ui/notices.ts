@@ -347,7 +347,11 @@ export function companyNotices(events: readonly JoinedEvent[]): Notice[] {
   const strangers = events.filter(({ trust }) => trust === "new");
   const friends = events.filter((event) => ![...conflicts, ...strangers].includes(event));
   const nicks = (some: readonly JoinedEvent[]) =>
-    join(some.map(({ nick, weak }) => nick + weakness(weak)));
+    join(
+      some.map(({ nick, trust, weak }) =>
+        nick + (trust === "verified" ? " (verified)" : "") + weakness(weak)
+      ),
+    );
   const notices: Notice[] = [];
   if (friends.length > 0) notices.push(presence(`here ${areIs(friends)} ${nicks(friends)}`));
   if (strangers.length > MAX_KEYS_SHOWN) {

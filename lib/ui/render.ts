@@ -70,6 +70,17 @@ export function trustSign(trust: Trust, utf8: boolean): string {
   return utf8 ? TRUST_SIGNS[trust].utf8 : TRUST_SIGNS[trust].ascii;
 }
 
+/** The trust in words, as it stands behind a nick where there are no signs; empty where it says nothing special. */
+export function trustWords(trust: Trust): string {
+  const words = {
+    new: " (new key)",
+    known: "",
+    verified: " (verified)",
+    conflict: " (another key)",
+  };
+  return words[trust];
+}
+
 /** In place of the sign of trust where nobody has proved who has written it. */
 export const HEARSAY_SIGN = "?";
 
@@ -150,6 +161,8 @@ export function renderMessage(
   }
   const labels: Span[] = [];
   if (entry.hearsay) labels.push(label(toldBy(entry.hearsay.map(cleanLine)), "alert", context));
+  // Speech leaves out the signs, and this one must not be missed.
+  else if (trust === "conflict") labels.push(label("another key", "alert", context));
   if (place !== undefined) labels.push(label(cleanLine(place), "bold", context));
   const about = replaces ?? (quote && answersLabel(quote));
   if (about !== undefined) labels.push(label(cleanLine(about), "dim", context));

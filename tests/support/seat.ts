@@ -27,7 +27,12 @@ interface Reader {
 const PLAIN: Reader = {
   isFull: false,
   prompt: (to, isRoom) => isRoom ? "anna> ‸" : `anna to ${to}> ‸`,
-  message: (who, text) => [`${who}: ${text}`, `${who} (private): ${text}`],
+  message: (who, text) => {
+    const labels = who.endsWith("✗") ? ["another key"] : [];
+    return [labels, [...labels, "private"]].map((all) =>
+      `${who}${all.length > 0 ? ` (${all.join(", ")})` : ""}: ${text}`
+    );
+  },
   privately: (who, text) => `${who} (private): ${text}`,
   waiting: (text) => [`anna (waiting): ${text}`],
   reaction: (who, emoji, text) => `-- ${who} reacted ${emoji} to your “${text}”`,

@@ -89,15 +89,15 @@ Deno.test("what is typed is written once, key by key", async () => {
   deepEqual(await anna.type("\x1b[I"), "", "the focus is nothing to read");
 });
 
-Deno.test("each line is read once, and then the prompt with what was typed", async () => {
+Deno.test("each line is read once, and what was typed is not read again", async () => {
   await using anna = makeChat();
   anna.emit(welcome("lobby"), ...anna.room.joins(BOB));
   await anna.take();
   await anna.type("half a line");
   anna.emit(message(BOB, "hello anna"));
-  deepEqual(read(await anna.take()), ["bob∙: hello anna", "anna> half a line"]);
+  deepEqual(read(await anna.take()), ["bob∙: hello anna"]);
   anna.emit(message(BOB, "one"), message(BOB, "two"));
-  deepEqual(read(await anna.take()), ["bob∙: one", "bob∙: two", "anna> half a line"]);
+  deepEqual(read(await anna.take()), ["bob∙: one", "bob∙: two"]);
   deepEqual(read(await anna.type("\r")), ["anna: half a line", "anna> "]);
 });
 
@@ -112,6 +112,7 @@ Deno.test("every line says in words or signs what colours show", async () => {
     message(BOB, "waves", { action: true }),
     message(BOB, "late", { late: true, sent: "2025-06-15T12:00:00.000Z" }),
     message(BOB, "differs", { view: "differs" }),
+    message(carl, "it is me"),
     { event: "note", ref: "1".repeat(16), what: "reaction", ...BOB, private: false, text: "👍" },
     { event: "away", nick: "bob", fingerprint: BOB.fingerprint, text: "lunch" },
     { event: "left", nick: "bob", fingerprint: BOB.fingerprint, why: "lost" },
@@ -128,12 +129,30 @@ Deno.test("every line says in words or signs what colours show", async () => {
       "* bob∙ waves",
       "(written 2025-06-1",
       "sees different",
+      "carl✗ (another key): it is me",
       "DIFFERENT KEY",
     ]
   ) {
     ok(text.includes(words), `${words}\n${text}`);
   }
 });
+
+Deno.test("whom a line goes to is said with what is known of their key", async () => {
+  for (const [trust, words] of TRUST_WORDS) {
+    await using anna = makeChat();
+    anna.emit(welcome("lobby"), ...anna.room.joins({ ...BOB, trust }));
+    await anna.take();
+    const lines = read(await anna.type("/query bob\r"));
+    deepEqual(lines.slice(0, 1), [`-- what you type goes to bob${words} alone now`]);
+  }
+});
+
+const TRUST_WORDS = [
+  ["new", " (new key)"],
+  ["known", ""],
+  ["verified", " (verified)"],
+  ["conflict", " (another key)"],
+] as const;
 
 Deno.test("an activity is said once, and moves nothing", async () => {
   await using anna = makeChat();
@@ -165,7 +184,6 @@ Deno.test("one's own history is read under the days on which it was said", async
     "-- until here it is your own history",
     `-- ${dayName(anna.clock.wallTime())}`,
     "bob◦: now",
-    "anna> ",
   ]);
   await anna.type("/timestamp date\r");
   await anna.clock.advance(24 * 3_600_000);

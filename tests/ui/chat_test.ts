@@ -712,7 +712,7 @@ withServer(
       "-- make sure it is them: /verify bob compares digits, /trust bob accepts the key",
     );
     await other.chat("it is me");
-    await expectLast(anna, "bob✗: it is me");
+    await expectLast(anna, "bob✗ (another key): it is me");
     await enter(anna, "/msg bob secret");
     await anna.waitFor((rows) => rows.join(" ").includes("nothing private is sent"), "the refusal");
     await enter(anna, "/trust bob");

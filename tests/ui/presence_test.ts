@@ -92,7 +92,7 @@ Deno.test("Presence shows who was here already in few lines, once all are known"
   assert.deepEqual(room.shown(), []);
   room.take(joined("zoe"));
   assert.deepEqual(room.shown(), [
-    "here are ann, bob (a weak key) and zoe",
+    "here are ann, bob (verified) (a weak key) and zoe",
     "here is s1, with a new key: SHA256:s1",
     "here is s2, with a new key: SHA256:s2",
     "here is s3, with a new key: SHA256:s3",

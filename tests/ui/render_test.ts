@@ -104,13 +104,15 @@ const MESSAGES: [string, Parameters<typeof chat>[0], Partial<RenderContext>, str
   ["the date", {}, { timestamps: "date" }, ["2025-01-02 12:04 bob∙: hello"]],
   ["a new key", { trust: "new" }, {}, ["12:04 bob◦: hello"]],
   ["a verified key", { trust: "verified" }, {}, ["12:04 bob✓: hello"]],
-  ["another key than before", { trust: "conflict" }, {}, ["12:04 bob✗: hello"]],
+  ["another key than before", { trust: "conflict" }, {}, ["12:04 bob✗ (another key): hello"]],
   ["a new key in ASCII", { trust: "new" }, { utf8: false }, ["12:04 bob*: hello"]],
   ["a known key in ASCII", {}, { utf8: false }, ["12:04 bob=: hello"]],
   ["a verified key in ASCII", { trust: "verified" }, { utf8: false }, [
     "12:04 bob+: hello",
   ]],
-  ["another key in ASCII", { trust: "conflict" }, { utf8: false }, ["12:04 bob!: hello"]],
+  ["another key in ASCII", { trust: "conflict" }, { utf8: false }, [
+    "12:04 bob! (another key): hello",
+  ]],
   ["words below its own text", { text: "one two three four five six seven" }, {}, [
     "12:04 bob∙: one two three four five six",
     "            seven",

@@ -38,7 +38,7 @@ export interface BlockState {
 }
 
 /** A row as written, and without escape sequences. */
-interface Row {
+export interface Row {
   text: string;
   plain: string;
 }
@@ -201,57 +201,6 @@ export function drawBlock(
   return { output: eraseBlock(old, size.columns) + writeRows(log, drawn, size), drawn };
 }
 
-/** What is sure to take one column and to join with nothing. */
-const PLAIN = /^[ -~]*$/;
-/** Characters that stand for themselves, wherever they are written. */
-const APART = /^[\p{L}\p{N}\p{P}\p{S}\p{Zs}]*$/u;
-
-/**
- * Turns a block on the screen into another by writing nothing again: where somebody types, only what they typed, so
- * that a screen reader does not read the line anew with each key.
- *
- * @returns The text to write, and the block as drawn, as {@linkcode drawBlock} does; undefined if that is not enough.
- */
-export function changeBlock(
-  old: Block,
-  block: Block,
-  size: Size,
-): { output: string; drawn: Block } | undefined {
-  if (old.columns !== block.columns) return undefined;
-  const drawn = padBlock(block, heightOf(old, size.columns));
-  const output = difference(old, drawn, size);
-  return output === undefined ? undefined : { output, drawn };
-}
-
-function difference(old: Block, block: Block, size: Size): string | undefined {
-  const at = block.cursorRow;
-  const isElsewhere = old.rows.length !== block.rows.length || old.cursorRow !== at ||
-    old.rows.some(({ text }, i) => i !== at && text !== block.rows[i]!.text);
-  if (isElsewhere) return undefined;
-  const [was, is] = [old.rows[at]!, block.rows[at]!];
-  if (was.text === is.text) return moveCursor(old.beforeCursor.plain, block.beforeCursor.plain);
-  if (!isAtEnd(old) || !isAtEnd(block)) return undefined;
-  const added = is.text.slice(was.text.length);
-  if (is.text.startsWith(was.text)) {
-    return APART.test(added) ? unwrapped(added, is.plain, size) : undefined;
-  }
-  const removed = was.text.slice(is.text.length);
-  const isPlain = was.text.startsWith(is.text) && PLAIN.test(removed);
-  return isPlain ? `${"\b".repeat(removed.length)}\x1b[K` : undefined;
-}
-
-function moveCursor(from: string, to: string): string | undefined {
-  const [near, far] = from.length < to.length ? [from, to] : [to, from];
-  const between = far.slice(near.length);
-  if (!far.startsWith(near) || !PLAIN.test(between)) return undefined;
-  return between === "" ? "" : `\x1b[${between.length}${far === to ? "C" : "D"}`;
-}
-
-/** Whether the cursor is behind everything in its row. */
-function isAtEnd({ rows, cursorRow, beforeCursor }: Block): boolean {
-  return rows[cursorRow]!.plain === beforeCursor.plain;
-}
-
 /**
  * Replaces rows of the log too, which have been laid out again for another size.
  *
@@ -287,14 +236,19 @@ function writeRows(log: Log, block: Block, size: Size): string {
 
 /** The text that prints rows permanently, from the start of a free row. */
 export function writeLog(log: Log, size: Size): string {
-  return log.map((row) => `${unwrapped(row, withoutCodes(row), size)}\r\n`).join("");
+  return writeLogRows(log, size).map((row) => `${row}\r\n`).join("");
+}
+
+/** The rows of the log as they are written. */
+export function writeLogRows(log: Log, size: Size): string[] {
+  return log.map((row) => unwrapped(row, withoutCodes(row), size));
 }
 
 /**
  * Keeps a row from wrapping even if the terminal draws its characters wider than expected: the overflow would be an
  * uncounted row, and could be forged to look like something else.
  */
-function unwrapped(text: string, plain: string, { columns: width }: Size): string {
+export function unwrapped(text: string, plain: string, { columns: width }: Size): string {
   // A row laid out for a wider window must wrap.
   const isCertain = /^\p{ASCII}*$/u.test(plain);
   return isCertain || columns(plain) > width ? text : WRAP_OFF + text + WRAP_ON;
@@ -305,7 +259,8 @@ function withoutCodes(row: string): string {
   return row.replace(/\x1b\[[0-9;]*m/g, "");
 }
 
-function padBlock(block: Block, height: number): Block {
+/** The block of at least this height, with blank rows on top. */
+export function padBlock(block: Block, height: number): Block {
   const missing = Math.max(0, height - block.rows.length);
   const blank = new Array<Row>(missing).fill({ text: "", plain: "" });
   return { ...block, rows: [...blank, ...block.rows], cursorRow: block.cursorRow + missing };
@@ -324,6 +279,26 @@ export function heightOfLog(log: Log, width: number, most = Infinity): number {
     height += rowsOf(withoutCodes(row), width);
   }
   return height;
+}
+
+/** What is sure to take one column and to join with nothing. */
+export const PLAIN = /^[ -~]*$/;
+
+/** Whether the cursor is behind everything in its row. */
+export function isAtEnd({ rows, cursorRow, beforeCursor }: Block): boolean {
+  return rows[cursorRow]!.plain === beforeCursor.plain;
+}
+
+/**
+ * The text that moves the cursor in its row.
+ *
+ * @param from What is before it, and `to`, what is to be; undefined if the columns between them are not certain.
+ */
+export function moveCursor(from: string, to: string): string | undefined {
+  const [near, far] = from.length < to.length ? [from, to] : [to, from];
+  const between = far.slice(near.length);
+  if (!far.startsWith(near) || !PLAIN.test(between)) return undefined;
+  return between === "" ? "" : `\x1b[${between.length}${far === to ? "C" : "D"}`;
 }
 
 /** The text that moves the cursor to the last row. */

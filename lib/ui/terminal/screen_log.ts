@@ -45,6 +45,11 @@ export class ScreenLog {
     return this.#waiting.length === 0;
   }
 
+  /** Whether nothing is below the block. */
+  get isAtBottom(): boolean {
+    return this.#below === 0;
+  }
+
   /** Whether much waits to be drawn. */
   get isBusy(): boolean {
     return this.#waitingRows >= BUSY_ROWS;

@@ -14,16 +14,17 @@ import type { TerminalInput } from "./keys.ts";
 import { InputReader } from "./paste.ts";
 import {
   type Block,
-  changeBlock,
   drawBlock,
   eraseBlock,
   goToLastRow,
   layoutBlock,
   layoutCandidates,
+  type Log,
   shownText,
   type Size,
   writeLog,
 } from "./screen.ts";
+import { changeBlock, insertLog } from "./screen_change.ts";
 import { type Printed, ScreenLog } from "./screen_log.ts";
 import { openTty, type Tty } from "./tty.ts";
 import { TtyWriter } from "./tty_writer.ts";
@@ -280,15 +281,11 @@ export class Terminal {
         ? this.#log.redraw(old, block, size)
         : { output: this.#goToBottom(size), drawn: block };
       const log = this.#log.take(size);
-      const change = log.length > 0 || this.#isResized || this.#drawn === undefined
-        ? undefined
-        : changeBlock(this.#drawn, block, size);
-      if (change !== undefined) {
-        output += change.output;
-        drawn = change.drawn;
-      } else if (!isRewrapped || log.length > 0) {
-        const before = isRewrapped ? drawn : this.#drawn;
-        const frame = drawBlock(before, log, block, size);
+      const before = isRewrapped ? drawn : this.#drawn;
+      if (!isRewrapped || log.length > 0) {
+        const isKept = !isRewrapped && !this.#isResized;
+        const frame = (isKept && this.#change(log, block, size)) ||
+          drawBlock(before, log, block, size);
         output += frame.output;
         drawn = frame.drawn;
         this.#log.drawn(log, before, drawn, size.columns);
@@ -301,6 +298,16 @@ export class Terminal {
     this.#extra = "";
     this.#drawnAt = this.#clock.now();
     this.#tellReady();
+  }
+
+  /** What is drawn in place; undefined if that is not enough. */
+  #change(log: Log, block: Block, size: Size): { output: string; drawn: Block } | undefined {
+    const old = this.#drawn;
+    if (old === undefined) return undefined;
+    if (log.length === 0) return changeBlock(old, block, size);
+    if (!this.#atBottom || !this.#log.isAtBottom) return undefined;
+    const output = insertLog(old, log, block, size);
+    return output === undefined ? undefined : { output, drawn: old };
   }
 
   #tellReady(): void {

@@ -11,15 +11,21 @@ import { CLIENT_PROGRAM } from "./lib/cli/programs.ts";
 import { WORKER_NAME } from "./lib/session/files/worker_host.ts";
 
 if (self.name === WORKER_NAME) {
-  const { serveJobs } = await import("./lib/session/files/worker.ts");
+  const { serveJobs }: typeof import("./lib/session/files/worker.ts") = await import(
+    "./lib/session/files/worker.ts" as string
+  );
   await serveJobs();
 } else {
   await runProgram(CLIENT_PROGRAM, parseArguments, async (request) => {
     if (request.type === "chat") {
-      const { runClient } = await import("./lib/cli/run_client.ts");
+      const { runClient }: typeof import("./lib/cli/run_client.ts") = await import(
+        "./lib/cli/run_client.ts" as string
+      );
       return await runClient(request);
     }
-    const { runSubcommand } = await import("./lib/cli/subcommands.ts");
+    const { runSubcommand }: typeof import("./lib/cli/subcommands.ts") = await import(
+      "./lib/cli/subcommands.ts" as string
+    );
     await runSubcommand(request);
     return 0;
   });

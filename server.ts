@@ -9,6 +9,8 @@ import { runProgram } from "./lib/cli/main.ts";
 import { SERVER_PROGRAM } from "./lib/cli/programs.ts";
 
 await runProgram(SERVER_PROGRAM, parseServerArguments, async (request) => {
-  const { runServer } = await import("./lib/cli/run_server.ts");
+  const { runServer }: typeof import("./lib/cli/run_server.ts") = await import(
+    "./lib/cli/run_server.ts" as string
+  );
   return await runServer(request);
 });

@@ -49,6 +49,9 @@ const PACKAGE_OWNERS: readonly { package: RegExp; owners: readonly string[] }[] 
   { package: /^get-east-asian-width$/, owners: ["lib/base/text.ts", "lib/protocol/names.ts"] },
 ];
 
+/** A server that has dropped the permission to read loads only what Deno has read before. */
+const LATE_AFTER_READ: ReadonlySet<string> = new Set(["lib/cli/serve.ts", "lib/cli/server_log.ts"]);
+
 function readFolders(contributing: string): Map<string, Folder> {
   const rows = [...contributing.matchAll(/^\| `lib\/([a-z/]+)`\s*\|(.*)\|(.*)\|(.*)\|$/gm)];
   const all = rows.map(([, name]) => name!);
@@ -303,6 +306,33 @@ Deno.test("packages are named only by the files that stand for them", () => {
     ).map(([path]) => path);
     deepEqual(found.toSorted(), owners);
   }
+});
+
+/** Late imports that Deno reads before the start all the same, and those that have another type than they load. */
+function findReadBefore(sources: Sources): string[] {
+  const found: string[] = [];
+  for (const [path, text] of sources) {
+    if (!/^(?:client|server|lib\/cli\/.+)\.ts$/.test(path) || LATE_AFTER_READ.has(path)) continue;
+    const types = [...text.matchAll(/typeof import\("(\.[^"]+)"\)/g)].map(([, name]) => name!);
+    for (
+      const [, name, hidden] of text.matchAll(/(?<!typeof )import\(\s*"(\.[^"]+)"( as string)?/g)
+    ) {
+      if (!hidden) found.push(`${path} imports ${name} late, without \`as string\``);
+      else if (!types.includes(name!)) found.push(`${path} imports ${name} late, without its type`);
+    }
+  }
+  return found;
+}
+
+Deno.test("what is imported late is not read before the start", () => {
+  deepEqual(findReadBefore(SOURCES), []);
+  const planted = new Map([
+    ["lib/cli/planted.ts", `await import("./a.ts");\nawait import(\n  "./b.ts" as string\n);\n`],
+  ]);
+  deepEqual(findReadBefore(planted), [
+    "lib/cli/planted.ts imports ./a.ts late, without `as string`",
+    "lib/cli/planted.ts imports ./b.ts late, without its type",
+  ]);
 });
 
 Deno.test("what only some runs need is imported late", () => {

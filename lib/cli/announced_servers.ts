@@ -29,7 +29,9 @@ interface Prompt {
 
 /** Looks for announced servers, which takes about a second; known ones come first, each key once. */
 export async function findAnnounced(knownServers: KnownServers): Promise<AnnouncedServer[]> {
-  const { browse } = await import("../discovery/browse.ts");
+  const { browse }: typeof import("../discovery/browse.ts") = await import(
+    "../discovery/browse.ts" as string
+  );
   const found = mergeKeys(await browse()).map((server) => ({
     ...server,
     known: knownServers.knows(announcedFingerprint(server)),

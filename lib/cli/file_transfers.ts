@@ -123,7 +123,9 @@ export class FileTransfers {
 
   async #start(): Promise<Service> {
     const { stateFolder, strict, accepts, warn } = this.#options;
-    const { FileService } = await import("../session/files/service.ts");
+    const { FileService }: typeof import("../session/files/service.ts") = await import(
+      "../session/files/service.ts" as string
+    );
     return await FileService.start({
       mainModule: Deno.mainModule,
       stateFolder,

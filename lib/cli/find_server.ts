@@ -189,7 +189,7 @@ async function serveOrJoin(options: ClientOptions, find: FindOptions): Promise<C
   const server = await joinFound(options, find);
   if (server) return server;
   const { port } = options;
-  const { PortTakenError } = await import("./serve.ts");
+  const { PortTakenError }: typeof import("./serve.ts") = await import("./serve.ts" as string);
   try {
     return await serve(options, find, port);
   } catch (error) {
@@ -267,7 +267,7 @@ async function standBy(
   find: FindOptions,
 ): Promise<ChosenServer> {
   const port = options.host === undefined ? options.port : DEFAULT_PORT;
-  const { PortTakenError } = await import("./serve.ts");
+  const { PortTakenError }: typeof import("./serve.ts") = await import("./serve.ts" as string);
   const { relay, stop } = await listen(options, find, port).catch((error) => {
     if (!(error instanceof PortTakenError)) throw error;
     return listen(options, find, 0);
@@ -302,10 +302,8 @@ async function listen(
   const joinKey = password === ""
     ? undefined
     : (await derivePassword(password, fingerprint)).joinKey;
-  const [{ startRelay }, { BanFile }] = await Promise.all([
-    import("./serve.ts"),
-    import("../relay/mod.ts"),
-  ]);
+  const { startRelay }: typeof import("./serve.ts") = await import("./serve.ts" as string);
+  const { BanFile }: typeof import("../relay/mod.ts") = await import("../relay/mod.ts" as string);
   const bans = new BanFile(`${folder}/bans`, (error) => ui.say(describeError(error)));
   const relay = await startRelay({
     key,

@@ -82,7 +82,8 @@ export class Histories {
 
   async #load(): Promise<Loaded> {
     const { folder, identity, rooms, save } = this.options;
-    const { Homes, openHistoryKey, RoomHistory } = await import("../session/history/mod.ts");
+    const { Homes, openHistoryKey, RoomHistory }: typeof import("../session/history/mod.ts") =
+      await import("../session/history/mod.ts" as string);
     const key = await openHistoryKey(folder, identity);
     return { homes: new Homes(rooms, save), key, make: RoomHistory };
   }

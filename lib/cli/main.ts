@@ -54,12 +54,16 @@ async function answer<Name extends string>(
       console.log(version(program.name));
       return 0;
     case "completions": {
-      const { completions } = await import("./completions.ts");
+      const { completions }: typeof import("./completions.ts") = await import(
+        "./completions.ts" as string
+      );
       console.log(completions(program, request.shell).trimEnd());
       return 0;
     }
     case "doctor": {
-      const { runDoctor } = await import("./doctor/doctor.ts");
+      const { runDoctor }: typeof import("./doctor/doctor.ts") = await import(
+        "./doctor/doctor.ts" as string
+      );
       return await runDoctor(request);
     }
   }

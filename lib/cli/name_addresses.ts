@@ -25,7 +25,9 @@ export async function resolveHost(
 ): Promise<readonly string[]> {
   if (isAddress(host) || isThisComputer(host)) return [host];
   if (!isLocalName(host)) return await resolve(host);
-  const { resolveLocal } = await import("../discovery/browse.ts");
+  const { resolveLocal }: typeof import("../discovery/browse.ts") = await import(
+    "../discovery/browse.ts" as string
+  );
   const addresses = await resolveLocal(host);
   return addresses.length > 0 ? addresses : await resolve(domainToAscii(host));
 }

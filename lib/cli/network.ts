@@ -18,7 +18,9 @@ export const network: Network = {
   },
   interfaces: listInterfaces,
   async look(signal) {
-    const { browse } = await import("../discovery/browse.ts");
+    const { browse }: typeof import("../discovery/browse.ts") = await import(
+      "../discovery/browse.ts" as string
+    );
     const found = await browse();
     signal.throwIfAborted();
     return found.map((server): FoundRelay => ({

@@ -138,16 +138,22 @@ export async function runClient(options: ClientOptions): Promise<number> {
 async function makeFace(options: ClientOptions, onTerminal: boolean): Promise<Face> {
   const { task } = options;
   if (options.stay) {
-    const { makeStayFace } = await import("../ui/stay.ts");
+    const { makeStayFace }: typeof import("../ui/stay.ts") = await import(
+      "../ui/stay.ts" as string
+    );
     return makeStayFace(options);
   }
   if (task === undefined) return options.json ? makeJsonFace(options) : makePipeFace(options);
   const ask = askOn(onTerminal);
   if (task.type === "send") {
-    const { makeSendFace } = await import("../ui/send.ts");
+    const { makeSendFace }: typeof import("../ui/send.ts") = await import(
+      "../ui/send.ts" as string
+    );
     return makeSendFace({ ...options, ...task, ask });
   }
-  const { makeReceiveFace } = await import("../ui/receive.ts");
+  const { makeReceiveFace }: typeof import("../ui/receive.ts") = await import(
+    "../ui/receive.ts" as string
+  );
   return makeReceiveFace({ ...options, ...task, ask });
 }
 
@@ -164,7 +170,9 @@ async function makePage(
     "folder" | "settings" | "keeper" | "ending" | "onTerminal"
   >,
 ): Promise<Face> {
-  const { WebFace } = await import("../ui/web/face.ts");
+  const { WebFace }: typeof import("../ui/web/face.ts") = await import(
+    "../ui/web/face.ts" as string
+  );
   const output = new LineOutput(Deno.stdout);
   return new WebFace({
     clock: systemClock,
@@ -245,16 +253,18 @@ async function makeChat(
     finished: ending.asked.then((code) => code === 0),
   };
   if (isPlain(options, settings)) {
-    const [{ Chat }, { Terminal }] = await Promise.all([
-      import("../ui/chat.ts"),
-      import("../ui/terminal/terminal.ts"),
-    ]);
+    const { Chat }: typeof import("../ui/chat.ts") = await import("../ui/chat.ts" as string);
+    const { Terminal }: typeof import("../ui/terminal/terminal.ts") = await import(
+      "../ui/terminal/terminal.ts" as string
+    );
     return new Chat({
       ...parts,
       openTerminal: (terminalOptions) => new Terminal(terminalOptions),
     });
   }
-  const { FullChat } = await import("../ui/full/full.ts");
+  const { FullChat }: typeof import("../ui/full/full.ts") = await import(
+    "../ui/full/full.ts" as string
+  );
   return new FullChat(parts);
 }
 
@@ -469,7 +479,9 @@ async function beginSharing(
   share: NonNullable<ClientOptions["share"]>,
   told: Pick<ShareOptions, "invitation" | "say">,
 ): Promise<Share> {
-  const { startShare } = await import("./share/share.ts");
+  const { startShare }: typeof import("./share/share.ts") = await import(
+    "./share/share.ts" as string
+  );
   return await startShare({ ...share, ...told });
 }
 

@@ -135,7 +135,9 @@ async function joinCluster(
   { cluster, host, port, roomCapacity: capacity }: ServerOptions,
   parts: Pick<ServerParts, "log" | "fail"> & { key: PrivateKey; joinKey: Bytes | undefined },
 ): Promise<RunningCluster> {
-  const { joinCluster } = await import("./run_cluster.ts");
+  const { joinCluster }: typeof import("./run_cluster.ts") = await import(
+    "./run_cluster.ts" as string
+  );
   const address = serverAddress(reachableAddresses(host)[0]!, port);
   return await joinCluster(cluster!, { ...parts, capacity, address });
 }
@@ -144,7 +146,7 @@ async function joinCluster(
 async function notify(folder: string, log: ServerLog): Promise<void> {
   const address = env("NOTIFY_SOCKET");
   if (!address) return;
-  const { notifyReady } = await import("./notify.ts");
+  const { notifyReady }: typeof import("./notify.ts") = await import("./notify.ts" as string);
   try {
     await notifyReady(address, folder);
   } catch (error) {
@@ -161,7 +163,9 @@ async function beginSharing(
   { share, host }: ServerOptions,
   told: Pick<ShareOptions, "invitation" | "say">,
 ): Promise<Share> {
-  const { startShare } = await import("./share/share.ts");
+  const { startShare }: typeof import("./share/share.ts") = await import(
+    "./share/share.ts" as string
+  );
   return await startShare({ ...share!, hostname: host, ...told });
 }
 
@@ -170,12 +174,14 @@ async function watchRelay(
   { host, port }: NonNullable<ServerOptions["metrics"]>,
   cluster: RunningCluster | undefined,
 ) {
-  const [{ ServerMetrics }, { serveMetrics }] = await Promise.all([
-    import("./metrics.ts"),
-    import("./metrics_server.ts"),
-  ]);
+  const { ServerMetrics }: typeof import("./metrics.ts") = await import("./metrics.ts" as string);
+  const { serveMetrics }: typeof import("./metrics_server.ts") = await import(
+    "./metrics_server.ts" as string
+  );
   const metrics = new ServerMetrics();
-  const { clusterFamilies } = cluster ? await import("./cluster_metrics.ts") : {};
+  const { clusterFamilies }: Partial<typeof import("./cluster_metrics.ts")> = cluster
+    ? await import("./cluster_metrics.ts" as string)
+    : {};
   const ofCluster = () => cluster && clusterFamilies ? clusterFamilies(cluster.numbers()) : [];
   let relay: RunningRelay | undefined;
   let isStopping = false;

@@ -58,7 +58,9 @@ export async function readFirstLine(path: string): Promise<string> {
 
 /** Asks at the terminal, which is loaded only for this; see {@linkcode AskSecret}. */
 export async function askSecretly(question: string): Promise<string | undefined> {
-  const late = await import("../ui/terminal/ask_secretly.ts");
+  const late: typeof import("../ui/terminal/ask_secretly.ts") = await import(
+    "../ui/terminal/ask_secretly.ts" as string
+  );
   return await late.askSecretly(question);
 }
 

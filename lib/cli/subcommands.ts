@@ -36,11 +36,15 @@ export async function runSubcommand(
     case "forget":
       return await forgetServer(request);
     case "history": {
-      const { printHistory } = await import("./history_files.ts");
+      const { printHistory }: typeof import("./history_files.ts") = await import(
+        "./history_files.ts" as string
+      );
       return await printHistory(request);
     }
     case "forget-history": {
-      const { removeHistory } = await import("./history_files.ts");
+      const { removeHistory }: typeof import("./history_files.ts") = await import(
+        "./history_files.ts" as string
+      );
       return await removeHistory(request);
     }
     case "join-key":

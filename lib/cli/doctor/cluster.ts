@@ -15,7 +15,9 @@ const MAX_SKEW_MS = 5_000;
 export async function checkCluster({ cluster, key }: DoctorContext): Promise<Finding | undefined> {
   if (!cluster) return undefined;
   const place = await readNatsPlace(cluster);
-  const { examineNats } = await import("../../cluster/nats_check.ts");
+  const { examineNats }: typeof import("../../cluster/nats_check.ts") = await import(
+    "../../cluster/nats_check.ts" as string
+  );
   const found = await examineNats(place, key && privateExponent(key));
   const { server, version, isEncrypted, isClustered, roundTripMs, clocks = [] } = found;
   const text = [

@@ -32,8 +32,8 @@ const RARE_MS = 10_000;
 const CLOSED_MS = 5000;
 /** The host and the first stand-by are asked at once. */
 const FIRST_ASKED = 2;
-/** The others are asked after this, or once those are out. */
-export const OTHERS_MS = 1000;
+/** The next in the order is asked so long after the one before, or once all before it are out. */
+export const NEXT_ASKED_MS = 1000;
 /** Guests ask spread over so long for each member, so that a relay is not asked by all at once. */
 const SPREAD_MS = 3;
 /** "At X" is followed so many times in a row. */
@@ -113,8 +113,10 @@ export class Search<Q extends Question> {
   readonly #options: SearchOptions<Q>;
   readonly #resolve: (found: Found<Q>) => void;
   readonly #candidates = new Map<string, Candidate<Q>>();
-  /** Those of the order, and hosts of earlier, that are not asked yet. */
-  #others: Candidate<Q>[] = [];
+  /** Who is asked next, and then: each of the order, then hosts of earlier together. */
+  readonly #others: Candidate<Q>[][] = [];
+  /** Since when the last of those that are asked is. */
+  #askedAt: number;
   #begunAt: number;
   #tickedAt: number;
   #keepsConnection: boolean;
@@ -123,13 +125,19 @@ export class Search<Q extends Question> {
 
   constructor(options: SearchOptions<Q>) {
     this.#options = options;
-    this.#begunAt = this.#tickedAt = options.clock.now();
+    this.#begunAt = this.#tickedAt = this.#askedAt = options.clock.now();
     this.#keepsConnection = options.keepsConnection;
     const { promise, resolve } = Promise.withResolvers<Found<Q>>();
     this.found = promise;
     this.#resolve = resolve;
-    for (const [index, entry] of options.order.entries()) this.#add(entry, index, 0);
-    for (const entry of options.earlier) this.#add(entry, Infinity, 0);
+    for (const [index, entry] of options.order.entries()) {
+      const candidate = this.#add(entry, index, 0);
+      if (!candidate) continue;
+      if (index >= FIRST_ASKED) this.#others.push([candidate]);
+      else this.#askIn(candidate, index === 0 && options.hostClosed ? CLOSED_MS : this.#spreadMs);
+    }
+    const earlier = options.earlier.map((entry) => this.#add(entry, Infinity, 0));
+    this.#others.push(earlier.filter((it) => it !== undefined));
     this.#tick();
   }
 
@@ -144,24 +152,29 @@ export class Search<Q extends Question> {
     this.#decide();
   }
 
-  /** If this process was suspended or the computer asleep, every silence begins anew. */
+  /**
+   * Silence is counted in this process's own time: if it has too little of the processor, what others have said waits
+   * for it. If it was suspended or the computer asleep, every silence begins anew.
+   */
   #noticeSleep(): void {
     const now = this.#options.clock.now();
     const late = now - this.#tickedAt - TICK_MS;
-    this.#tickedAt = Math.max(this.#tickedAt, now - TICK_MS);
-    if (late < ASLEEP_MS) return;
-    this.#begunAt = this.#options.clock.now();
+    if (late <= 0) return;
+    this.#tickedAt = now - TICK_MS;
+    const isAsleep = late >= ASLEEP_MS;
+    const since = (time: number) => isAsleep ? now : Math.min(now, time + late);
+    this.#begunAt = since(this.#begunAt);
+    this.#askedAt = since(this.#askedAt);
     for (const candidate of this.#candidates.values()) {
-      candidate.silentSince = this.#begunAt;
-      candidate.refusals = 0;
+      candidate.silentSince = since(candidate.silentSince);
+      if (isAsleep) candidate.refusals = 0;
     }
   }
 
-  /** @returns The new candidate; undefined if it is one already, or this process's own relay. */
+  /** @returns The new candidate, not asked yet; undefined if it is one already, or this process's own relay. */
   #add(place: Place, index: number, depth: number): Candidate<Q> | undefined {
     const key = keyOf(place);
     if (this.#candidates.has(key) || this.#options.isOwn(place)) return undefined;
-    const { clock, hostClosed } = this.#options;
     const candidate: Candidate<Q> = {
       place,
       index,
@@ -170,15 +183,13 @@ export class Search<Q extends Question> {
       namedAt: -Infinity,
       question: undefined,
       where: undefined,
-      silentSince: clock.now(),
+      silentSince: this.#options.clock.now(),
       hereSince: undefined,
       refusals: 0,
       tries: 0,
       timer: undefined,
     };
     this.#candidates.set(key, candidate);
-    if (depth === 0 && index >= FIRST_ASKED) this.#others.push(candidate);
-    else this.#askIn(candidate, index === 0 && hostClosed ? CLOSED_MS : this.#spreadMs);
     return candidate;
   }
 
@@ -187,17 +198,23 @@ export class Search<Q extends Question> {
     return own === undefined ? members * SPREAD_MS * random(1)[0]! / 256 : 0;
   }
 
-  /** Mostly the first stand-by hosts, and nobody else need be asked. */
+  /**
+   * One after the other: mostly the first stand-by hosts, and nobody else need be asked. If all asked all at once, a large
+   * room would be busiest just when somebody is to host it.
+   */
   #askOthers(): void {
-    const now = this.#options.clock.now();
-    const first = this.#options.order.slice(0, FIRST_ASKED);
-    const areOut = first.every((_, index) => this.#isOut(this.#at(index), index));
-    if (!areOut && now - this.#begunAt < OTHERS_MS) return;
-    for (const candidate of this.#others) {
-      candidate.silentSince = now;
-      this.#askIn(candidate, this.#spreadMs);
+    const { clock, order } = this.#options;
+    for (let next = this.#others[0]; next; next = this.#others[0]) {
+      const before = order.slice(0, next[0]?.index);
+      const areOut = before.every((_, index) => this.#isOut(this.#at(index), index));
+      if (!areOut && clock.now() - this.#askedAt < NEXT_ASKED_MS) return;
+      this.#askedAt = clock.now();
+      for (const candidate of next) {
+        candidate.silentSince = clock.now();
+        this.#askIn(candidate, this.#spreadMs);
+      }
+      this.#others.shift();
     }
-    this.#others = [];
   }
 
   /** Asks whom a relay names: of each only the newest, so that none can have this client dial at will. */
@@ -209,6 +226,7 @@ export class Search<Q extends Question> {
     if (named) this.#drop(named);
     candidate.namedAt = now;
     candidate.named = this.#add(where.place, index, depth + 1);
+    if (candidate.named) this.#askIn(candidate.named, this.#spreadMs);
   }
 
   /** Asks one no longer, nor whom it has named. */

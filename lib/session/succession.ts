@@ -190,6 +190,7 @@ export class Succession {
     const late = now - this.#tickedAt - TICK_MS;
     this.#tickedAt = now;
     if (late >= ASLEEP_MS) this.#forgivenMs = live()?.connection.silentMs ?? 0;
+    else this.#forgivenMs += late;
     this.#listen();
     if (now - this.#addressesAt >= ADDRESSES_MS) {
       this.#addressesAt = now;
@@ -372,9 +373,8 @@ export class Succession {
   #found(found: Found<Inquiry>): void {
     if (found.type === "host") return void this.#open();
     const { entry, question } = found;
-    const listed = this.#lists.newest?.entries.find((it) => keyOf(it) === keyOf(entry));
     this.#offerHop({
-      place: listed ?? { person: NO_PERSON, ...entry },
+      place: { person: NO_PERSON, ...entry },
       inquiry: question,
       keepsOld: false,
       mustProve: this.#host?.isAnswered ?? false,
@@ -404,14 +404,14 @@ export class Succession {
   }
 
   #ownHop(): Hop {
-    const hop = {
+    return {
       place: this.#own!.entry,
       inquiry: undefined,
       keepsOld: false,
       mustProve: false,
       isBack: false,
+      by: this.#lists.namer,
     };
-    return { ...hop, by: this.#lists.namer };
   }
 
   // --- Hosting ---

@@ -10,15 +10,16 @@ import { type Mover, MovingRoom, sleep } from "../support/moving_room.ts";
 import { NO_NETWORKS } from "../support/netns.ts";
 import { freePort, FROM_SOURCE, poll, type Program, World } from "../support/programs.ts";
 import type { Values } from "./forward.ts";
+import { CpuMeter } from "./meter.ts";
 
 /** Messages of all in a second: a gap is measured as exactly as they are close together. */
 const RATE = 60;
-/** The same in larger rooms, where each message has many receivers. */
-const CROWD_RATE = 8;
 const CROWDS: readonly number[] = [12, 64];
 const TEXTS = 200;
 const TEXT_GAP_MS = 20;
 const STARTS = 5;
+/** Lists have reached everybody within this. */
+const LISTS_MS = 3000;
 const PATIENCE_MS = 300_000;
 
 type End = (room: MovingRoom, host: Mover) => Promise<void>;
@@ -39,15 +40,15 @@ export async function measureMoves(values: Values): Promise<void> {
   values["move.server_p50_ms"] = await measureTexts(false);
   values["move.start_ms"] = await measureStart();
   for (const people of CROWDS) {
-    values[`move.${people}_quit_s`] = await measureMove(people, ENDS.quit!, values);
-    values[`move.${people}_alone_s`] = await measureHandshakes(people - 1);
+    await measureCrowd(people, values);
+    await measureHandshakes(people - 1, values);
   }
 }
 
 async function measureMove(people: number, end: End, values: Values): Promise<number> {
   await using room = await MovingRoom.make({ people });
   const [host, ...rest] = room.people as [Mover, ...Mover[]];
-  room.talk(rest, (CROWDS.includes(people) ? CROWD_RATE : RATE) / people);
+  room.talk(rest, RATE / people);
   await sleep(1000);
   const from = performance.now() - 500;
   await end(room, host);
@@ -55,13 +56,56 @@ async function measureMove(people: number, end: End, values: Values): Promise<nu
   await room.assemble(rest);
   await sleep(1000);
   room.hush();
-  const { longest, lost, doubled } = await room.report(rest, from);
+  return await judge(room, rest, from, values);
+}
+
+/** Waits until everything has arrived. @returns The longest time from writing to showing, in s. */
+async function judge(
+  room: MovingRoom,
+  people: readonly Mover[],
+  from: number,
+  values: Values,
+): Promise<number> {
+  const { longest, lost, doubled } = await room.report(people, from);
   values["move.lost"] = (values["move.lost"] ?? 0) + lost.length + doubled.length;
   return longest;
 }
 
-/** From the first connection to a server that was killed and is there again, until everybody has everybody: s. */
-async function measureHandshakes(people: number): Promise<number> {
+/**
+ * In one room a host quits, the next one is killed, and the one after that is cut off. As it goes, everybody writes
+ * once: the last of that is shown when everybody has everybody again.
+ */
+export async function measureCrowd(people: number, values: Values): Promise<void> {
+  await using room = await MovingRoom.make({ people });
+  const meters = new Map(room.people.map((it) => [it, new CpuMeter(it.program.pid)]));
+  let all = room.people;
+  for (const [name, end] of Object.entries(ENDS)) {
+    const host = all.find(({ program }) => program.all("moved").at(-1)?.own) ?? all[0]!;
+    await poll(
+      async () => await namedBy(host) > 1,
+      () => `two who stand by, named by ${host.program.describe()}`,
+      PATIENCE_MS,
+    );
+    await sleep(LISTS_MS);
+    all = all.filter((it) => it !== host);
+    const readAll = () => all.reduce((sum, it) => sum + meters.get(it)!.read(), 0);
+    const [from, cpu] = [performance.now(), readAll()];
+    await end(room, host);
+    for (const mover of all) room.say(mover);
+    await room.leaves(all, host);
+    values[`move.${people}_${name}_s`] = await judge(room, all, from, values);
+    values[`move.${people}_${name}_cpu_s`] = (readAll() - cpu) / 1e6;
+  }
+}
+
+/** How many stand by, as a host's newest list has it. */
+async function namedBy(host: Mover): Promise<number> {
+  const { entries, at } = await host.list() ?? { entries: [], at: 0 };
+  return entries.length - at - 1;
+}
+
+/** From the first connection to a server that was killed and is there again, until everybody has everybody. */
+export async function measureHandshakes(people: number, values: Values): Promise<void> {
   await using world = await World.open(FROM_SOURCE);
   const server = await world.server(["--max-clients", "256"]);
   const clients: Program[] = [];
@@ -80,11 +124,15 @@ async function measureHandshakes(people: number): Promise<number> {
   };
   await until("joined", clients, people - 1, true);
   await server.kill();
-  await world.server(["--max-clients", "256"], { port: server.port });
+  const again = await world.server(["--max-clients", "256"], { port: server.port });
+  const meters = [again, ...clients].map(({ pid }) => new CpuMeter(pid));
+  const readAll = () => meters.reduce((sum, meter) => sum + meter.read(), 0);
+  const cpu = readAll();
   await until("connected", clients, 2, false);
   const start = performance.now();
   await until("joined", clients, 2 * (people - 1), true);
-  return (performance.now() - start) / 1000;
+  values[`move.${people + 1}_alone_s`] = (performance.now() - start) / 1000;
+  values[`move.${people + 1}_alone_cpu_s`] = (readAll() - cpu) / 1e6;
 }
 
 /** From writing to showing between two of three programs, at a host with a stand-by or at a server: ms, p50. */

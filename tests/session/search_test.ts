@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { type Entry, type Place, STATE, type Whereabouts } from "../../lib/protocol/succession.ts";
 import type { InquiryListener } from "../../lib/session/inquiry.ts";
 import { keyOf, PassedOver } from "../../lib/session/passed_over.ts";
-import { type Found, OTHERS_MS, OUT_MS, type Question, Search } from "../../lib/session/search.ts";
+import {
+  type Found,
+  NEXT_ASKED_MS,
+  OUT_MS,
+  type Question,
+  Search,
+} from "../../lib/session/search.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 const HERE: Whereabouts = { state: STATE.HERE, others: 0 };
@@ -146,26 +152,31 @@ Deno.test("Search: the first stand-by hosts at once after CLOSE(7), else when th
   await expect(forgot, "host", 0);
 });
 
-Deno.test("Search: others than the host and the first are asked once both are out, or after a second", async () => {
+Deno.test("Search: the host and the first are asked at once, each other a second later, or once all before it are out", async () => {
   const asked = (rig: Rig) => rig.asked.map(({ place }) => place.port - 1000);
   const rig = new Rig({ earlier: [7] });
   rig.says(1, LOST);
-  await rig.clock.advance(OTHERS_MS - 100);
-  assert.deepEqual(asked(rig), [0, 1]);
-  await rig.clock.advance(200);
-  assert.deepEqual(asked(rig), [0, 1, 2, 3, 7]);
+  for (const expected of [[0, 1], [2], [3], [7]]) {
+    await rig.clock.advance(NEXT_ASKED_MS - 50);
+    assert.deepEqual(asked(rig), expected);
+    rig.asked.length = 0;
+    await rig.clock.advance(50);
+  }
   const gone = new Rig({ hostClosed: true });
   gone.says(1, "refused");
   await gone.clock.advance(200); // it has refused twice
+  assert.deepEqual(asked(gone), [1, 1, 2]);
+  gone.says(2, UNKNOWN);
+  await gone.clock.advance(0);
   assert.deepEqual(asked(gone), [1, 1, 2, 3]);
 });
 
-Deno.test("Search: silent ones are waited for together, not one after the other", async () => {
+Deno.test("Search: each silent one after the first costs a second, as it is asked so much later", async () => {
   await expect(new Rig({ own: 2 }), "host", OUT_MS);
-  await expect(new Rig({ own: 7, count: 8 }), "host", OTHERS_MS + OUT_MS);
+  await expect(new Rig({ own: 7, count: 8 }), "host", 5 * NEXT_ASKED_MS + OUT_MS);
   const guest = new Rig({});
   guest.says(3, HERE);
-  await expect(guest, "join 3", OTHERS_MS + OUT_MS);
+  await expect(guest, "join 3", NEXT_ASKED_MS + OUT_MS);
 });
 
 Deno.test("Search: the first 'here' is not taken while one before it may host", async () => {
@@ -183,7 +194,7 @@ Deno.test("Search: 'here' counts at the latest after 10 s", async () => {
   rig.says(0, at(9));
   rig.says(1, LOST);
   rig.says(2, HERE);
-  await expect(rig, "join 2", OTHERS_MS + 10_000);
+  await expect(rig, "join 2", NEXT_ASKED_MS + 10_000);
 });
 
 Deno.test("Search: 'here' waits until the host has been silent for a second", async () => {
@@ -273,6 +284,13 @@ Deno.test("Search: ten quick tries, then slower ones up to 2 s, after 5 minutes 
   const before = rig.count(1);
   await rig.clock.advance(60_000);
   assert.equal(rig.count(1) - before, 6);
+});
+
+Deno.test("Search: a process that has too little of the processor counts its own time", async () => {
+  const rig = new Rig({ own: 1 });
+  for (let i = 0; i < 6; i++) await rig.clock.sleep(900); // each tick is 0.8 s late
+  assert.equal(rig.result, undefined);
+  await expect(rig, "host", OUT_MS - 600);
 });
 
 Deno.test("Search: after a sleep every silence begins anew", async () => {

@@ -88,6 +88,10 @@ export class Mover {
    */
   startedAt = 0;
   #seen = 0;
+  /** The fingerprints of the people whom its program shows, and of the relay that it is at, as of so many events. */
+  readonly #present = new Set<unknown>();
+  #host: string | undefined;
+  #looked = 0;
 
   constructor(
     readonly name: string,
@@ -108,7 +112,9 @@ export class Mover {
     { password, announce = false }: Pick<MovingRoomOptions, "password" | "announce">,
   ): Promise<void> {
     const home = await this.world.home(this.name);
-    this.#seen = 0;
+    this.#seen = this.#looked = 0;
+    this.#present.clear();
+    this.#host = undefined;
     this.startedAt = performance.now();
     this.program = this.world.start("client", {
       args: ["--json", "--nick", this.name, ...(this.isForeign ? ["--home", home] : []), ...args],
@@ -118,10 +124,26 @@ export class Mover {
     }, this.name);
   }
 
+  #look(): void {
+    const { events } = this.program;
+    for (const { event, fingerprint } of events.slice(this.#looked)) {
+      if (event === "joined") this.#present.add(fingerprint);
+      else if (event === "left") this.#present.delete(fingerprint);
+      else if (event === "connected") this.#host = fingerprint as string;
+    }
+    this.#looked = events.length;
+  }
+
   /** The fingerprint of the relay that it is at. */
   get host(): string | undefined {
-    return this.program.events.findLast(({ event }) => event === "connected")
-      ?.fingerprint as string;
+    this.#look();
+    return this.#host;
+  }
+
+  /** Whether it shows somebody. */
+  sees(fingerprint: string): boolean {
+    this.#look();
+    return this.#present.has(fingerprint);
   }
 
   /** The newest list that it has kept. */
@@ -150,7 +172,8 @@ export class MovingRoom implements AsyncDisposable {
   readonly #options: MovingRoomOptions;
   readonly #messages = new Map<string, Message>();
   #counter = 0;
-  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  #watching: ReturnType<typeof setInterval> | undefined;
+  readonly #talks: ReturnType<typeof setInterval>[] = [];
 
   private constructor(network: Network, movers: readonly Mover[], options: MovingRoomOptions) {
     this.#network = network;
@@ -198,7 +221,7 @@ export class MovingRoom implements AsyncDisposable {
       await room[Symbol.asyncDispose]();
       throw error;
     }
-    room.#timers.push(setInterval(() => room.#watch(), WATCH_MS));
+    room.#watching = setInterval(() => room.#watch(), WATCH_MS);
     return room;
   }
 
@@ -223,14 +246,8 @@ export class MovingRoom implements AsyncDisposable {
   /** Waits until some people, by default all, are in one room. */
   async assemble(people: readonly Mover[] = this.people): Promise<void> {
     const fingerprints = await Promise.all(people.map(({ name }) => fingerprintOf(name)));
-    const isComplete = ({ program }: Mover, i: number) => {
-      const present = new Set<unknown>();
-      for (const { event, fingerprint } of program.events) {
-        if (event === "joined") present.add(fingerprint);
-        if (event === "left") present.delete(fingerprint);
-      }
-      return fingerprints.every((it, j) => i === j || present.has(it));
-    };
+    const isComplete = (mover: Mover, i: number) =>
+      fingerprints.every((it, j) => i === j || mover.sees(it));
     await poll(
       () => people.every(isComplete) && new Set(people.map(({ host }) => host)).size === 1,
       () => people.map(({ program }) => program.describe()).join("\n"),
@@ -251,12 +268,13 @@ export class MovingRoom implements AsyncDisposable {
   talk(people: readonly Mover[] = this.people, rate = RATE): void {
     for (const mover of people) mover.isTalking = true;
     const timer = setInterval(() => {
-      for (const mover of people) if (mover.isTalking) this.#say(mover);
+      for (const mover of people) if (mover.isTalking) this.say(mover);
     }, 1000 / rate);
-    this.#timers.push(timer);
+    this.#talks.push(timer);
   }
 
-  #say(mover: Mover): void {
+  /** Says the next message. */
+  say(mover: Mover): void {
     const text = `${mover.name} ${++this.#counter}`;
     this.#messages.set(text, { from: mover.name, at: performance.now(), shown: new Map() });
     mover.program.chat(text).catch(() => {}); // it was killed meanwhile
@@ -265,6 +283,7 @@ export class MovingRoom implements AsyncDisposable {
   /** Nobody talks any more. */
   hush(): void {
     for (const mover of this.people) mover.isTalking = false;
+    for (const timer of this.#talks.splice(0)) clearInterval(timer);
   }
 
   #watch(): void {
@@ -329,7 +348,8 @@ export class MovingRoom implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
+    this.hush();
+    clearInterval(this.#watching);
     const all = [...this.people, ...(this.outsider ? [this.outsider] : [])];
     for (const { program } of all) program?.signal("SIGCONT");
     for (const { world } of all) await world?.[Symbol.asyncDispose]();

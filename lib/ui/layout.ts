@@ -220,7 +220,7 @@ function layoutMessage(entry: MessageEntry, grouped: boolean, context: LayoutCon
     rows.push(nickRow({ at, mark }, nick, trust, context));
     first = { mark };
   }
-  const { pieces, bytesBeyond } = layoutBody(entry, head, context);
+  const { pieces, behind, bytesBeyond } = layoutBody(entry, head, context);
   const hang = hangOf(context);
   const { rows: lines, rest } = text.wrap(pieces, { room, hang, maxRows: context.maxRows });
   for (const [index, line] of lines.entries()) {
@@ -228,9 +228,11 @@ function layoutMessage(entry: MessageEntry, grouped: boolean, context: LayoutCon
     rows.push(joinRow(index === 0 && hang > 0 ? [] : left, line));
   }
   const bytes = bytesBeyond(rest);
-  if (bytes > 0) {
-    const more = text.fit(`${showSize(bytes)} more, /show ${entry.seq}`, room, theme.dim);
-    rows.push(below(text.sign("…", "."), more, context));
+  if (rest > 0 || bytes > 0) {
+    const more = bytes > 0 ? `${showSize(bytes)} more, /show ${entry.seq}` : "";
+    const shown = [{ text: more, style: theme.dim }, ...behind]
+      .flatMap(({ text: words, style }) => text.segments(words, style));
+    rows.push(below(text.sign("…", "."), text.cut(shown, room), context));
   }
   if (entry.reactions.size > 0 && !entry.retracted) {
     rows.push(layoutReactions(entry, room, context));
@@ -270,12 +272,15 @@ export function shownNick(nick: string, text: Typesetter): string {
   return isRightToLeft(cleaned) ? cleaned + LEFT_TO_RIGHT_MARK.text : cleaned;
 }
 
-/** The text with what stands before and behind it. */
+/**
+ * The text with what stands before it, and `behind` it: a part of `pieces` unless the text is too long for them.
+ * `bytesBeyond` tells how much of the text is not shown when `rest` units of `pieces` are not.
+ */
 function layoutBody(
   entry: MessageEntry,
   head: readonly Piece[],
   context: LayoutContext,
-): { pieces: Piece[]; bytesBeyond(rest: number): number } {
+): { pieces: Piece[]; behind: Piece[]; bytesBeyond(rest: number): number } {
   const { theme, text, now } = context;
   const pieces = [...head];
   if (entry.hearsay) {
@@ -285,7 +290,7 @@ function layoutBody(
   if (entry.past) pieces.push({ text: `(${text.cleanLine(entry.past)}) `, style: theme.dim });
   if (entry.replaced) {
     pieces.push({ text: "has come from its author since", style: theme.dim });
-    return { pieces, bytesBeyond: () => 0 };
+    return { pieces, behind: [], bytesBeyond: () => 0 };
   }
   if (entry.late !== undefined) {
     pieces.push({ text: `(written ${shownMoment(entry.late, new Date(now))}) `, style: theme.dim });
@@ -295,7 +300,7 @@ function layoutBody(
   }
   if (entry.retracted) {
     pieces.push({ text: "taken back", style: theme.dim });
-    return { pieces, bytesBeyond: () => 0 };
+    return { pieces, behind: [], bytesBeyond: () => 0 };
   }
   const units = UNITS_A_COLUMN * context.maxRows * context.width;
   const start = startOf(entry.text, units);
@@ -310,6 +315,7 @@ function layoutBody(
   if (isWhole) pieces.push(...behind);
   return {
     pieces,
+    behind,
     bytesBeyond(rest) {
       // What stands behind the text is no part of it.
       const unseen = Math.max(0, rest - behind.reduce((sum, piece) => sum + piece.text.length, 0));

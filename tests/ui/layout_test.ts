@@ -245,6 +245,19 @@ Deno.test("a message that is too long ends with what is missing", () => {
     "…8.1 kB more, /show 7",
   );
   equal(layOut(message("a\nb\nc"), { maxRows: 2 })[2], "            … 1 B more, /show 7");
+  // What became of it is seen whatever is left out.
+  const failed = {
+    own: true,
+    edited: true,
+    delivery: { state: "failed", missing: ["bob"] },
+  } as const;
+  const fate = " (edited) ✗ not received by bob";
+  equal(
+    layOut(message("a\nb\nc", failed), { maxRows: 2 })[2],
+    `            … 1 B more, /show 7${fate}`,
+  );
+  equal(layOut(message("x".repeat(8192), failed)).at(-1)?.endsWith(fate), true);
+  equal(layOut(message("x".repeat(60), failed), { maxRows: 1 })[1], `            … ${fate}`);
 });
 
 Deno.test("an answer is shown whole, another notice within its rows", () => {

@@ -168,7 +168,7 @@ export class ChatFrame {
 
   /** @param room Columns for the conversations; undefined if they stand in the side column. */
   #statusLeft(room: number | undefined): Row {
-    const { list, shown, hint, choice, find, progress, nick, isAway } = this.#state;
+    const { list, shown, hint, choice, find, progress, nick } = this.#state;
     const { theme, text } = this.#look;
     const words = (words: string, style = theme.bar) =>
       text.segments(` ${text.clean(words)}`, style);
@@ -188,11 +188,12 @@ export class ChatFrame {
     if (progress !== "") return words(progress);
     const tabs = room === undefined ? [] : layoutTabs(list, shown, room, this.#look);
     if (tabs.length > 0) return tabs;
-    return words(shownNick(nick, text) + (isAway ? " (away)" : ""));
+    return text.segments(` ${shownNick(nick, text)}`, theme.bar);
   }
 
   #statusRight(columns: number): Row {
-    const { shown: { kind, connection, retryAt }, view, choice, find, isQuiet, now } = this.#state;
+    const { shown: { kind, connection, retryAt }, view, choice, find, now } = this.#state;
+    const { isAway, isQuiet } = this.#state;
     const { theme, text } = this.#look;
     const words = (shown: string, style: string) => text.segments(` ${shown} `, style);
     if (choice !== undefined) return [];
@@ -211,7 +212,8 @@ export class ChatFrame {
         ? words(`${arrow}${view.missed} new below ${text.sign("·", "-")} Esc`, theme.barStrong)
         : words(`${arrow}Esc to the newest`, theme.barDim);
     }
-    if (isQuiet) return words("dnd", theme.barStrong);
+    const absence = [...(isAway ? ["away"] : []), ...(isQuiet ? ["dnd"] : [])].join(", ");
+    if (absence !== "") return words(absence, theme.barStrong);
     if (columns < MIN_COLUMNS_WITH_HELP) return [];
     return words(`F1 keys ${text.sign("·", "-")} /help`, theme.barDim);
   }

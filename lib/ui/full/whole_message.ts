@@ -40,5 +40,7 @@ export function layoutWhole(entry: MessageEntry, context: LayoutContext): Row[] 
 }
 
 function isCut(entry: MessageEntry, context: LayoutContext): boolean {
-  return layoutEntry(entry, false, context).length < layoutWhole(entry, context).length;
+  const [cut, whole] = [layoutEntry(entry, false, context), layoutWhole(entry, context)]
+    .map((rows) => rows.flat().map(({ text }) => text).join(""));
+  return cut !== whole;
 }

@@ -98,6 +98,16 @@ Deno.test("a room at 80 columns", () => {
   equal(rows.at(-1), "lobby ›");
 });
 
+Deno.test("the status row shows the user's nick, and that they are away or told of nothing", () => {
+  const { chat, status } = rig();
+  const session = { nick: "דורה", away: "" };
+  Object.assign(chat, { context: { session } });
+  chat.conversations.list.slice(1).forEach((it) => chat.conversations.close(it));
+  match(status(), /^ דורה +F1 keys/);
+  session.away = "lunch";
+  match(status(), /^ דורה +away$/);
+});
+
 Deno.test("a wide window has the side column, and Alt-S takes it away", () => {
   const { screen, press } = rig({ columns: 120, rows: 40 });
   const side = () => screen().slice(1, 13).map((row) => /^.*│/.exec(row)![0]);

@@ -19,6 +19,9 @@ export interface CompletionContext {
   paths(path: string): string[];
 }
 
+/** What most people react with. */
+export const REACTIONS: readonly string[] = ["👍", "❤️", "😂", "🎉", "👀", "✅"];
+
 /** What Tab may put in place of `line.slice(start, end)`. */
 interface CommandCompletion {
   /** Where the word before the cursor begins, in UTF-16 units. */
@@ -26,7 +29,7 @@ interface CommandCompletion {
   /** The cursor, or one further if the only candidate ends with the space that follows the cursor. */
   end: number;
   /** The likeliest first; empty if nothing can be completed. */
-  candidates: string[];
+  candidates: readonly string[];
 }
 
 /**
@@ -70,6 +73,7 @@ function completeCommand(words: readonly string[], context: CompletionContext): 
   const usage = usageOf(name);
   if (usage === undefined) return [];
   const typed = words.at(-1)!;
+  if (usage.endsWith("EMOJI")) return startingWith(typed, REACTIONS);
   const kinds = usage.replace(/[\[\]]/g, "").split(" ");
   // A text goes on to the end of the line, and may name people.
   const kind = kinds[words.length - 2] ?? (kinds.at(-1) === "text" ? "text" : "");

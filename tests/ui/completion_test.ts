@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../../lib/base/errors.ts";
 import { commandNames, parseInput } from "../../lib/ui/commands.ts";
-import { complete, type CompletionContext } from "../../lib/ui/completion.ts";
+import { complete, type CompletionContext, REACTIONS } from "../../lib/ui/completion.ts";
 
 const CONTEXT: CompletionContext = {
   nicks: [],
@@ -46,7 +46,8 @@ Deno.test("complete() offers commands, nicks and arguments", () => {
     ["/verify bob yes |", "", []],
     ["/ignore bob a|", "a", []],
     ["/nick b|", "b", []],
-    ["/react |", "", []],
+    ["/react |", "", [...REACTIONS]],
+    ["/react 2 👍|", "👍", ["👍"]],
     ["/quote 2 an|", "an", ["Anna ", "anne "]],
     ["/ban b|", "b", ["bob "]],
     ["/ban bob |", "", []],

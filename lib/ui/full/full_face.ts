@@ -8,6 +8,7 @@ import type { Clock } from "../../base/clock.ts";
 import { graphemes } from "../../base/text.ts";
 import type { ChatClient } from "../chat_client.ts";
 import { isCommand } from "../commands.ts";
+import { REACTIONS } from "../completion.ts";
 import type { Change, Conversation } from "../conversation.ts";
 import type { ScreenSettings } from "../settings.ts";
 import {
@@ -104,7 +105,7 @@ export class FullFace {
     this.input = new InputLine({
       maxBytes,
       ...(sent && { sent }),
-      complete: (line, cursor) => client.complete(line, cursor),
+      complete: (line, cursor) => this.#complete(line, cursor),
       rewrite: (line) => client.beginReply(line),
       onLine: (line) => this.#submit(line),
       onInterrupt: () => options.quit(),
@@ -353,7 +354,7 @@ export class FullFace {
     const task = isCommand(line) ? undefined : this.#task;
     const conversation = this.#shown;
     if (!this.#perform(task, conversation, line)) return false;
-    if (task !== undefined) this.#task = undefined;
+    if (task !== undefined) this.#endTask();
     this.#options.submitted?.(line, conversation);
     if (client.conversations.shown === conversation) this.#view().follow();
     return true;
@@ -376,13 +377,19 @@ export class FullFace {
   #beginTask(task: Task): void {
     this.#choice = undefined;
     this.#task = task;
-    if (task.what === "edit") this.input.replace(task.entry.text);
+    if (task.what !== "answer") this.input.interrupt(task.what === "edit" ? task.entry.text : "");
+    if (task.what === "react") this.input.take({ type: "key", name: "tab" });
     this.#view().follow();
   }
 
+  #complete(line: string, cursor: number): ReturnType<FaceClient["complete"]> {
+    if (this.#task?.what !== "react") return this.#options.client.complete(line, cursor);
+    return { start: 0, end: cursor, candidates: cursor === 0 ? REACTIONS : [] };
+  }
+
   #endTask(): void {
-    if (this.#task?.what === "edit") this.input.replace("");
     this.#task = undefined;
+    this.input.resume();
   }
 
   #onChange(change: Change): void {

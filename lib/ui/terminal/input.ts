@@ -95,6 +95,8 @@ export class InputLine {
   readonly #sent: SentLines;
   readonly #drafts = new BoundedMap<string, Draft>(MAX_DRAFTS);
   #draft: Draft;
+  /** What is typed on after {@linkcode resume}. */
+  #aside: Draft | undefined;
   #menu: CompletionMenu | undefined;
   #search: RecallSearch | undefined;
   /** The size that a refused paste would have given, until the next key. */
@@ -137,10 +139,20 @@ export class InputLine {
     return this.#question !== undefined || this.#held !== undefined || this.#ahead !== undefined;
   }
 
-  /** Puts another text into the line; undo brings back the present one. */
-  replace(text: string): void {
+  /** Puts what is typed aside for another text, until {@linkcode resume} or {@linkcode turnTo}. */
+  interrupt(text: string): void {
     this.#leaveModes();
+    this.#aside ??= this.#draft;
+    this.#draft = this.#newDraft(this.#draft.place);
     this.#draft.buffer.set(text);
+  }
+
+  /** Goes on with what was put aside, if anything was. */
+  resume(): void {
+    if (this.#aside === undefined) return;
+    this.#leaveModes();
+    this.#draft = this.#aside;
+    this.#aside = undefined;
   }
 
   /**
@@ -150,6 +162,7 @@ export class InputLine {
    */
   turnTo(recipient: string, isPrivate: boolean): void {
     this.#leaveModes();
+    this.#aside = undefined;
     // What was typed before there was anybody to write to is for the first room.
     const fresh = this.#drafts.size === 0 && !isPrivate
       ? this.#draft

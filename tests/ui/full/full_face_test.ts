@@ -312,7 +312,7 @@ Deno.test("an answer is dropped by Esc or Ctrl-C before the text is", () => {
 });
 
 Deno.test("a message is changed, taken back after a second d, copied", () => {
-  const { chat, press, line, status, did } = rig();
+  const { chat, press, line, screen, status, did } = rig();
   const noted: unknown[] = [];
   chat.note = (...args: unknown[]) => noted.push(args.slice(1)) > 0;
   const own = chat.lobby.entries.at(-1);
@@ -327,10 +327,25 @@ Deno.test("a message is changed, taken back after a second d, copied", () => {
   deepEqual(noted.pop(), [own, "retraction", ""]);
   press("<M-r>+👍<enter>");
   deepEqual(noted.pop(), [own, "reaction", "👍"]);
+  press("<M-r>+");
+  ok(screen().some((row) => /👍.*🎉/.test(row)), "what most people react with");
+  press("<tab><tab><enter><enter>");
+  deepEqual(noted.pop(), [own, "reaction", "❤️"]);
   press("<M-r>c");
   deepEqual(did, ["copy Reading it now, thank you."]);
   press("<M-r><up><up>e");
   match(status(), /only your own messages can be changed/);
+});
+
+Deno.test("what was typed before a message is changed or reacted to comes back behind it", () => {
+  const { chat, press, line } = rig();
+  chat.note = () => true;
+  for (const keys of ["e!<enter>", "e<escape>", "+👍<enter>", "+<escape><escape>"]) {
+    press(`a dra<M-r>${keys}`);
+    equal(line(), "lobby › a dra", keys);
+    press("<C-_>");
+    equal(line(), "lobby ›", keys);
+  }
 });
 
 Deno.test("candidates stand above the status, the chosen one in the line", () => {

@@ -35,6 +35,8 @@ export interface Person {
   /** Empty if present. */
   readonly away: string;
   readonly here: boolean;
+  /** They are not here, and get all the same what is written to them. */
+  readonly lost?: boolean;
   readonly ignored: boolean;
 }
 

@@ -94,7 +94,8 @@ export class Rooms {
     const persons = this.#conversations.list.filter(({ kind }) => kind === "person");
     for (const conversation of persons) {
       const fingerprint = personOf(conversation)!;
-      const route = this.routeTo(fingerprint) ?? this.#list[0];
+      const reaching = this.routeTo(fingerprint);
+      const route = reaching ?? this.#list[0];
       const [person] = this.#list.flatMap((room) => findIn(room, fingerprint) ?? []);
       conversation.title = person?.nick ?? conversation.title;
       conversation.connection = route?.conversation.connection ?? "connecting";
@@ -105,6 +106,7 @@ export class Rooms {
         trust: route?.feed.trustOf(fingerprint) ?? "new",
         away: "",
         here: false,
+        lost: reaching !== undefined,
         ignored: this.#ignored.has(fingerprint),
       };
       this.#conversations.setPeople(conversation, [person ?? gone]);

@@ -4,6 +4,7 @@ import axe from "npm:axe-core@4.14.1";
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { Browser, findBrowser, type Page, type PageOptions } from "../support/browser.ts";
 import { poll } from "../support/program.ts";
+import { PAGE_FILES } from "../../lib/ui/web/page_files.ts";
 import { WebDemo } from "../support/web_demo.ts";
 
 const program = await findBrowser();
@@ -149,6 +150,35 @@ test(
     await fifth.until(`${gate}.textContent.includes('Four pages')`);
   },
 );
+
+test("a browser that lacks what the page needs is told so", async (_page, demo, browser) => {
+  const text =
+    "[...document.body.children].map((e) => e.checkVisibility() ? e.innerText : '').join('')";
+  // One that is too old cannot even read the scripts.
+  await using old = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => {
+      const file = PAGE_FILES.get(new URL(request.url).pathname);
+      if (file === undefined) return new Response(null, { status: 404 });
+      const isScript = file.type.startsWith("text/javascript");
+      const body = isScript ? "new syntax!" : file.text.replaceAll("light-dark(", "unknown(");
+      return new Response(body, { headers: { "content-type": file.type } });
+    },
+  );
+  const first = await browser.open(`http://127.0.0.1:${old.addr.port}/`);
+  await first.until(`(${text}).includes("too old")`);
+  const second = await browser.open("about:blank");
+  const source = `Object.defineProperty(window, "localStorage", {
+    get() {
+      throw new DOMException("", "SecurityError");
+    },
+  })`;
+  await second.send("Page.addScriptToEvaluateOnNewDocument", { source });
+  await second.send("Page.navigate", { url: demo.link });
+  await second.until(`(${text}).includes("keeps nothing")`);
+  ok(!(await second.eval<string>(text)).includes("too old"));
+  deepEqual(second.problems, []);
+});
 
 test("what comes never turns it elsewhere, nor changes what is written", async (page, demo) => {
   await page.eval(`${TEXT}.focus()`);
@@ -430,6 +460,81 @@ test("of many pictures those are fetched that are looked at", async (page, demo)
   await page.press("End");
   deepEqual(page.problems, []);
 });
+
+test("an open card is as its person is, and keeps the focus", async (page, demo) => {
+  const { lobby, model } = demo;
+  const card = "document.getElementById('dialog').textContent";
+  await page.click('[data-place^="person:SHA256:CCC"]');
+  await page.click("#bar .title");
+  await page.until(`${card}.includes('Away: lunch until one') && ${card}.includes('Ban for')`);
+  await page.eval(
+    "[...document.querySelectorAll('dialog button')].find((b) => b.textContent === 'Ignore').focus()",
+  );
+  model.setPeople(
+    lobby,
+    lobby.people.map((one) => one.nick === "carl" ? { ...one, away: "" } : one),
+  );
+  const release = model.list.find(({ title }) => title === "release")!;
+  const carls = [release, ...model.list.filter(({ kind }) => kind === "person")];
+  for (const each of carls) {
+    model.setPeople(
+      each,
+      lobby.people.filter(({ nick }) => nick === "carl"),
+    );
+  }
+  await page.until(`${card}.includes('Here now')`);
+  equal(await page.eval("document.activeElement.textContent"), "Ignore");
+  const gone = { ...lobby.people.find(({ nick }) => nick === "carl")!, here: false };
+  for (const each of [lobby, release]) {
+    model.setPeople(each, each.people.filter(({ nick }) => nick !== "carl"));
+  }
+  for (const each of carls.slice(1)) model.setPeople(each, [gone]);
+  await page.until(
+    `${card}.includes('Not here') && !${card}.includes('Ban for')`,
+  );
+  equal(await page.eval(`${TEXT}.disabled`), true);
+  for (const each of carls.slice(1)) model.setPeople(each, [{ ...gone, lost: true }]);
+  await page.until(`${card}.includes('waits for them') && !${TEXT}.disabled`);
+  await page.click("dialog .shut");
+
+  await page.click('[data-place="room:lobby"]');
+  await page.click("#bar .title");
+  const rows = "document.querySelectorAll('dialog .here li').length";
+  await page.until(`${rows} === 5`);
+  await page.eval("document.querySelector('dialog input').focus()");
+  await page.type("half a topic");
+  model.setPeople(lobby, lobby.people.slice(0, 2));
+  await page.until(`${rows} === 2`);
+  ok((await page.eval<string>("document.activeElement.value")).includes("half a topic"));
+  ok((await page.eval<string>(card)).includes("Message of the day"));
+  deepEqual(page.problems, []);
+});
+
+test(
+  "where nobody is one may invite, and a room one is no more in can be joined again",
+  async (page, demo) => {
+    const { lobby, model } = demo;
+    const release = model.list.find(({ title }) => title === "release")!;
+    model.setPeople(release, release.people.slice(0, 1));
+    await page.click('[data-place="room:release"]');
+    await page.until(hasText("You are alone here"));
+    await page.click("#log .main");
+    await page.until("document.querySelector('dialog .qr')");
+    await page.click("dialog .shut");
+    model.setPeople(release, lobby.people.slice(0, 2));
+    await page.until(hasText("Nothing has been said yet"));
+    release.connection = "left";
+    model.changedList();
+    await page.until(`${TEXT}.disabled`);
+    await page.eval(
+      "[...document.querySelectorAll('#bar button')].find((b) => b.textContent === 'Join again').click()",
+    );
+    await poll(
+      () => demo.asked.some(({ line }) => line === "/join release") || undefined,
+      () => "/join",
+    );
+  },
+);
 
 // Whoever sees, hears or touches it.
 

@@ -342,6 +342,8 @@ export class WebDemo implements AsyncDisposable {
         return { command, lines: [] };
       case "names":
         return { command, lines: conversation.people.map(({ nick }) => nick) };
+      case "join":
+        return { command, conversation: conversation.id };
       case "part":
         this.model.close(conversation);
         return { command };

@@ -98,9 +98,14 @@ Deno.test("ChatClient writes to people over the room they wrote from, else where
   assert.equal(route(), "lobby");
   lobby!.people = [];
   emit("lobby", { event: "left", nick: "bob", fingerprint: "SHA256:bob", why: "left" });
-  assert.equal(find("bob").people[0]!.here, false);
+  const place = () => find("bob").people.map(({ here, lost }) => ({ here, lost }));
+  assert.deepEqual(place(), [{ here: false, lost: false }]);
   assert.equal(submit("hi"), false, "the text stays in the line");
   assert.equal(find("bob").entries.at(-1)!.text, "bob is not here");
+  lobby!.lost = ["SHA256:bob"];
+  emit("lobby", { event: "left", nick: "bob", fingerprint: "SHA256:bob", why: "lost" });
+  assert.deepEqual(place(), [{ here: false, lost: true }]);
+  assert.equal(submit("hi"), true);
 });
 
 Deno.test("ChatClient follows the nick of a person, and never another key that takes it", () => {

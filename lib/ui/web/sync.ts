@@ -75,8 +75,8 @@ function fileOf(entry: FileEntry): Record<string, unknown> {
   };
 }
 
-function personOf({ fingerprint, nick, trust, away, here, ignored }: Person) {
-  return { fingerprint, nick, trust, away, here, ignored };
+function personOf({ fingerprint, nick, trust, away, here, lost, ignored }: Person) {
+  return { fingerprint, nick, trust, away, here, lost, ignored };
 }
 
 /** Knows what changed, and in what order. */

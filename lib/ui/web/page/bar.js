@@ -10,6 +10,9 @@ import { fingerprintOf } from "./state.js";
 
 /** @typedef {import("./parts.js").Page} Page */
 
+/** Of somebody who is lost. */
+export const LOST = "Not here: what you write waits for them";
+
 /** @param {Page} page */
 export function makeBar(page) {
   const [bar, strip] = [$("bar"), $("strip")];
@@ -32,12 +35,12 @@ export function makeBar(page) {
       case "connecting":
         return sub("Connecting…");
       case "left":
-        return sub("You have left");
+        return sub("You are not in this room any more");
     }
     if (kind === "client") return sub("What this program has to say");
     if (kind === "person") {
       if (person?.trust === "conflict") return sub("Another key than before", "span.sub.bad");
-      if (!person?.here) return sub("Not here");
+      if (!person?.here) return sub(person?.lost ? LOST : "Not here");
       return sub(person.away ? `Away: ${person.away}` : "Only the two of you can read this");
     }
     const others = people.filter(({ here, trust }) => here && trust !== "self").length;
@@ -82,12 +85,18 @@ export function makeBar(page) {
         icon(isConflict ? "conflict" : "shield"),
         h("span.label", {}, person.trust === "verified" ? "Verified" : "Compare digits"),
       ),
-      kind === "room" && h(
-        "button.quiet",
-        { type: "button", click: page.invite },
-        icon("invite"),
-        h("span.label", {}, "Invite"),
-      ),
+      kind === "room" &&
+      (connection === "left"
+        ? h("button.quiet", {
+          type: "button",
+          click: () => page.run(`/join ${title}`),
+        }, "Join again")
+        : h(
+          "button.quiet",
+          { type: "button", click: page.invite },
+          icon("invite"),
+          h("span.label", {}, "Invite"),
+        )),
       kind === "room" && iconButton("more", "Topic, people, notifications", page.showPlaceCard),
     ]));
   }

@@ -5,6 +5,7 @@
 // @ts-check
 /** Cards: a person and their digits, a room, oneself, an invitation. */
 
+import { LOST } from "./bar.js";
 import { $, button, clean, face, h, iconButton, qr, sign } from "./dom.js";
 import { copyButton } from "./message.js";
 import { fingerprintOf, personId } from "./state.js";
@@ -27,11 +28,14 @@ const BANS = { "an hour": "1h", "a day": "1d", "ever": "" };
 /** The cards. @param {Page} page */
 export function makeCards(page) {
   const dialog = $("dialog");
-  /** Whether the server takes orders of this user; undefined: not asked. @type {boolean | undefined} */
-  let isOperator;
+  /** Whether the server of a conversation takes orders of this user; absent: not asked. @type {Map<string, boolean>} */
+  const operates = new Map();
+  /** What the open card shows that may change, and what shows it anew. @type {{ of(): unknown, was: string, draw(): void } | undefined} */
+  let live;
 
   /** @param {Child | Child[]} title @param {...(Child | Child[])} content */
   function open(title, ...content) {
+    live = undefined;
     dialog.replaceChildren(...clean([
       iconButton("close", "Close", () => dialog.close(), { "class": "plain shut" }),
       h("h2", { id: "dialog-title", tabindex: -1, autofocus: true }, title),
@@ -43,6 +47,25 @@ export function makeCards(page) {
   dialog.addEventListener("click", (/** @type {Event} */ event) => {
     if (event.target === dialog) dialog.close();
   });
+
+  /** Keeps the open card as things are. @param {() => unknown} of @param {() => void} draw */
+  function follow(of, draw) {
+    live = { of, draw, was: JSON.stringify(of()) };
+  }
+
+  function refresh() {
+    if (page.state.here.connection !== "online") operates.delete(page.state.place);
+    if (!live || !dialog.open) return;
+    const now = JSON.stringify(live.of());
+    if (now === live.was) return;
+    live.was = now;
+    const focused = document.activeElement;
+    live.draw();
+    if (document.activeElement === focused) return;
+    /** @type {HTMLElement[]} */
+    const all = [...dialog.querySelectorAll("button, input, select")];
+    all.find(({ textContent }) => textContent === focused?.textContent)?.focus();
+  }
 
   /** Runs a command; what was refused is said in the card. @param {string} line */
   async function run(line) {
@@ -92,26 +115,28 @@ export function makeCards(page) {
     );
   }
 
+  const isOperator = () => operates.get(page.state.place) === true;
+
   async function checkOperator() {
-    if (isOperator !== undefined) return;
+    const { place } = page.state;
+    if (operates.has(place)) return;
     const { ok, status } = await page.command("/bans");
-    isOperator = ok && status === 0;
+    operates.set(place, ok && status === 0);
+    refresh();
   }
 
   /** @param {string} fingerprint */
-  async function showPerson(fingerprint) {
+  function showPerson(fingerprint) {
     const person = page.state.person(fingerprint);
     if (!person) return;
     if (person.trust === "self") return showSelf();
     drawPerson(person);
-    if (isOperator !== undefined) return;
-    await checkOperator();
-    if (isOperator && dialog.open) drawPerson(page.state.person(fingerprint) ?? person);
+    checkOperator();
   }
 
   /** @param {Person} person */
   function drawPerson(person) {
-    const { fingerprint, nick, trust, away, here, ignored } = person;
+    const { fingerprint, nick, trust, away, here, lost, ignored } = person;
     const id = personId(fingerprint);
     const isHere = page.state.place === id;
     open(
@@ -119,7 +144,7 @@ export function makeCards(page) {
       h(
         "p",
         { dir: "auto" },
-        here ? away ? `Away: ${away}` : "Here now" : "Not here",
+        here ? away ? `Away: ${away}` : "Here now" : lost ? LOST : "Not here",
         ignored && " · ignored: their messages are hidden",
       ),
       h(`p.why.${trust}`, {}, WHY[trust]),
@@ -127,7 +152,8 @@ export function makeCards(page) {
       h(
         "div.buttons",
         {},
-        !isHere && here && button("Write", () => (dialog.close(), page.go(id)), "main"),
+        !isHere && (here || lost) &&
+          button("Write", () => (dialog.close(), page.go(id)), "main"),
         here &&
           button(trust === "verified" ? "Show digits" : "Compare digits", () => verify(person)),
         trust === "conflict" && here &&
@@ -138,7 +164,7 @@ export function makeCards(page) {
         isHere && page.state.open.includes(id) &&
           button("Close conversation", () => runAndClose("/close")),
       ),
-      isOperator && here && [
+      isOperator() && here && [
         h("h3", {}, "As an operator"),
         h(
           "div.buttons",
@@ -146,7 +172,7 @@ export function makeCards(page) {
           button("Remove", () => runAndClose(`/kick ${fingerprint}`), "quiet.bad"),
           Object.entries(BANS).map(([words, length]) =>
             button(
-              words === "ever" ? "Ban" : `Ban for ${words}`,
+              `Ban for ${words}`,
               () => runAndClose(`/ban ${fingerprint} ${length}`.trimEnd()),
               "quiet.bad",
             )
@@ -154,6 +180,8 @@ export function makeCards(page) {
         ),
       ],
     );
+    const now = () => page.state.person(fingerprint) ?? { ...person, here: false, lost: false };
+    follow(() => [now(), page.state.open.includes(id), isOperator()], () => drawPerson(now()));
   }
 
   /** @param {Person} person */
@@ -263,8 +291,10 @@ export function makeCards(page) {
   }
 
   function showRoom() {
-    const { id, title, topic, notify, people } = page.state.here;
+    const { id, title, topic, notify } = page.state.here;
     if (!id.startsWith("room:")) return;
+    const here = h("ul.here");
+    const orders = h("div");
     const modes = { all: "all messages", mentions: "what names you", nothing: "nothing" };
     open(
       title,
@@ -290,37 +320,8 @@ export function makeCards(page) {
         ),
       ),
       h("h3", {}, "Here"),
-      h(
-        "ul.here",
-        {},
-        people.map(({ fingerprint, nick, trust, away }) =>
-          h(
-            "li",
-            {},
-            h(
-              "button.row",
-              { type: "button", click: () => showPerson(fingerprint) },
-              face(fingerprint, nick),
-              h(
-                "span.who",
-                {},
-                h("span.line", {}, h("bdi.name", {}, nick), sign(trust)),
-                away && h("span.away", { dir: "auto" }, away),
-              ),
-            ),
-          )
-        ),
-      ),
-      isOperator && [
-        h("h3", {}, "As an operator"),
-        field(
-          "Announce to everybody on the server",
-          "",
-          "Announce",
-          (text) => runAndClose(`/announce ${text}`),
-        ),
-        field("Message of the day", "", "Set", (text) => runAndClose(`/motd ${text}`)),
-      ],
+      here,
+      orders,
       h(
         "div.buttons",
         {},
@@ -331,8 +332,43 @@ export function makeCards(page) {
         ),
       ),
     );
-    if (isOperator === undefined) checkOperator();
+    const draw = () => {
+      here.replaceChildren(...page.state.of(id).people.map(personRow));
+      if (isOperator() && !orders.hasChildNodes()) orders.append(...serverFields());
+    };
+    draw();
+    follow(() => [page.state.of(id).people, isOperator()], draw);
+    checkOperator();
   }
+
+  /** @param {Person} person */
+  const personRow = ({ fingerprint, nick, trust, away }) =>
+    h(
+      "li",
+      {},
+      h(
+        "button.row",
+        { type: "button", click: () => showPerson(fingerprint) },
+        face(fingerprint, nick),
+        h(
+          "span.who",
+          {},
+          h("span.line", {}, h("bdi.name", {}, nick), sign(trust)),
+          away && h("span.away", { dir: "auto" }, away),
+        ),
+      ),
+    );
+
+  const serverFields = () => [
+    h("h3", {}, "As an operator"),
+    field(
+      "Announce to everybody on the server",
+      "",
+      "Announce",
+      (text) => runAndClose(`/announce ${text}`),
+    ),
+    field("Message of the day", "", "Set", (text) => runAndClose(`/motd ${text}`)),
+  ];
 
   function showSelf() {
     const { nick, away, fingerprint } = page.state.self;
@@ -377,10 +413,9 @@ export function makeCards(page) {
     join,
     showRoom,
     showSelf,
-    /** What was known of a server before an outage may be true no more. */
-    forgetServer() {
-      isOperator = undefined;
-    },
+    refresh,
+    /** What was known of servers before an outage may be true no more. */
+    forgetServers: () => operates.clear(),
     /** The card of the conversation that is shown. */
     showPlace() {
       const fingerprint = fingerprintOf(page.state.place);

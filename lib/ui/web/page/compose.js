@@ -243,7 +243,7 @@ export function makeComposer(page) {
         ? ""
         : person?.trust === "conflict"
         ? "Compare the digits first"
-        : !person?.here
+        : !person?.here && !person?.lost
         ? `${title} is not here`
         : "";
       text.placeholder = problem ||

@@ -51,7 +51,7 @@ export function makeLog(page) {
       log.append(h("li.nothing", {}, button("Earlier messages", earlier)));
     }
     for (const entry of here.entries.slice(-shown)) append(entry);
-    if (day === undefined) log.append(nothing());
+    if (rows === 0) showNothing();
     showReceipts();
     follow();
     if (focused) bubbleOf(focused)?.focus({ preventScroll: true });
@@ -80,9 +80,26 @@ export function makeLog(page) {
     scroll.scrollTop = scroll.scrollHeight - fromEnd;
   }
 
+  /** What there is to say where nothing has been said; people come and go. */
+  function showNothing() {
+    const [old, fresh] = [log.querySelector(".nothing"), nothing()];
+    if (!old) log.append(fresh);
+    else if (old.textContent !== fresh.textContent) old.replaceWith(fresh);
+  }
+
   function nothing() {
     const person = page.state.person(fingerprintOf(page.state.place) ?? "");
-    if (!person) return h("li.nothing", {}, "Nothing has been said yet.");
+    if (!person) {
+      const { kind, connection, people } = page.state.here;
+      const isAlone = kind === "room" && connection === "online" && people.length <= 1;
+      const words = isAlone ? "You are alone here." : "Nothing has been said yet.";
+      return h(
+        "li.nothing",
+        {},
+        h("p", {}, words),
+        isAlone && button("Invite somebody", page.invite, "main"),
+      );
+    }
     const name = h("bdi", {}, person.nick);
     if (person.trust !== "conflict") {
       const words = [
@@ -276,6 +293,7 @@ export function makeLog(page) {
     /** Shows what changed here and there at once. */
     refresh() {
       if (isBehind) return showAll();
+      if (rows === 0) showNothing();
       showReceipts();
       follow();
     },

@@ -52,6 +52,14 @@ const page = {
     if (!ok && where === state.place) log.tell("error", message, hint);
   },
 
+  /** Runs a command, and shows what it answers. @param {string} line */
+  async run(line) {
+    const { place } = state;
+    const result = await page.command(line);
+    if (result.ok) page.answered(result, place);
+    else page.told(result, place);
+  },
+
   /** Shows the answer to a command where it was typed. @param {any} result @param {string} where */
   answered({ lines, command, room, conversation }, where) {
     if (where !== state.place) return;
@@ -193,6 +201,7 @@ function soon() {
     compose.show();
     log.refresh();
     list.show();
+    cards.refresh();
     showTitle();
   }, SHOW_MS);
 }
@@ -313,7 +322,7 @@ function showSocket(how) {
     uploads.cut();
     forgetComing();
   }
-  cards.forgetServer();
+  cards.forgetServers();
   if (how === "refused") {
     const lost = socket.unanswered.map(({ text, line }) => text ?? line).filter(Boolean);
     gate(
@@ -325,12 +334,23 @@ function showSocket(how) {
   }
 }
 
-function start() {
-  showTheme();
-  const isNew = "withResolvers" in Promise && CSS.supports("color", "light-dark(#000, #fff)");
-  if (!isNew) {
-    return gate("This browser is too old for this page. Any of the last two years will do.");
+/** Whether the browser keeps anything for a page. */
+function canKeep() {
+  try {
+    return Boolean(localStorage && sessionStorage);
+  } catch {
+    return false;
   }
+}
+
+function start() {
+  if (getComputedStyle($("old")).display !== "none") return; // it says why
+  if (!canKeep()) {
+    return gate(
+      "This browser keeps nothing for any page, which this one needs for its link. Allow it for 127.0.0.1, then open the link again.",
+    );
+  }
+  showTheme();
   const secret = takeSecret();
   if (secret === null) {
     return gate(

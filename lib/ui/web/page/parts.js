@@ -15,6 +15,7 @@
  * @property {(type: string, entry: { seq?: number }, more: Record<string, unknown>) => Promise<void>} ask Does something
  *   to an entry of the conversation that is shown.
  * @property {(line: string) => Promise<any>} command Runs a command in the conversation that is shown.
+ * @property {(line: string) => Promise<void>} run Runs a command, and shows what it answers.
  * @property {(result: any, where?: string) => void} told Says what was refused, where it was asked.
  * @property {(result: any, where: string) => void} answered Shows the answer to a command where it was typed.
  * @property {(lines: string | string[]) => void} say
@@ -29,7 +30,7 @@
  * @property {() => void} showSend
  * @property {() => void} openSearch
  * @property {() => void} showList
- * @property {(fingerprint: string) => Promise<void>} showPerson
+ * @property {(fingerprint: string) => void} showPerson
  * @property {(person: Person) => Promise<void>} verify
  * @property {() => void} invite
  * @property {() => void} join

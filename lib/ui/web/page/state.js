@@ -2,7 +2,7 @@
 /** What the program has told: a view of its conversations that can be thrown away. Pure: knows no document and no socket. */
 
 /** @typedef {"self" | "new" | "known" | "verified" | "conflict"} Trust */
-/** @typedef {{ fingerprint: string, nick: string, trust: Trust, away: string, here: boolean, ignored: boolean }} Person */
+/** @typedef {{ fingerprint: string, nick: string, trust: Trust, away: string, here: boolean, lost?: boolean, ignored: boolean }} Person */
 /** @typedef {{ state: "waiting" } | { state: "sent", have: number, of: number } | { state: "received", of: number } | { state: "failed", missing: string[] }} Delivery */
 /** @typedef {{ id: string, of?: string, own: boolean, nick: string, text: string }} Quote */
 /** @typedef {[emoji: string, by: { fingerprint: string, nick: string }[]][]} Reactions */

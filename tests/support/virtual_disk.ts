@@ -28,6 +28,8 @@ export class VirtualDisk implements Disk {
   /** Called before each access that is not only a look; may throw. */
   fail: (what: string, path: string) => void = () => {};
   hasLinks = true;
+  /** How many files are open. */
+  opened = 0;
   /** What is written is on the disk once this resolves. */
   synced = Promise.resolve();
   /** The time of what is created here, in ms since 1970. */
@@ -127,6 +129,8 @@ export class VirtualDisk implements Disk {
   #open(path: string, node: Node): OpenFile {
     let at = 0;
     let holds = false;
+    let isOpen = true;
+    this.opened++;
     return {
       read: (buffer) => {
         this.fail("readFrom", path);
@@ -160,6 +164,8 @@ export class VirtualDisk implements Disk {
       },
       close: () => {
         if (holds) node.held = false;
+        if (isOpen) this.opened--;
+        isOpen = false;
       },
     };
   }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { ProtocolError } from "../../base/errors.ts";
 import { type FileFrame, RESERVE_BYTES } from "../../protocol/file_frames.ts";
 import type { OpenFile } from "./disk.ts";
+import { EarlySync } from "./early_sync.ts";
 import { PART_SUFFIX } from "./name.ts";
 import { openPart, type Part } from "./part.ts";
 import {
@@ -26,6 +27,7 @@ const CHECK_BYTES = RESERVE_BYTES / 4;
 
 export class FileSink implements Sink {
   readonly #options: SinkOptions;
+  readonly #early: EarlySync;
   #part: Part | undefined;
   /** A finished file of that name and size, which may be the offered one. */
   #twin: string | undefined;
@@ -39,6 +41,7 @@ export class FileSink implements Sink {
 
   constructor(options: SinkOptions) {
     this.#options = options;
+    this.#early = new EarlySync(options.disk);
   }
 
   get position(): number {
@@ -102,13 +105,14 @@ export class FileSink implements Sink {
     this.#file.seek(from);
   }
 
-  #write(data: Uint8Array): void {
-    if (this.#file === undefined) throw new ProtocolError("unexpected");
+  #write(data: Uint8Array): void | Promise<void> {
+    if (this.#file === undefined || this.#part === undefined) throw new ProtocolError("unexpected");
     const { size } = this.#options.head;
     if (size === null) this.#expectReserve(data.length);
     else if (this.#position + data.length > size) throw new ProtocolError("too-large");
     this.#file.write(data);
     this.#position += data.length;
+    return this.#early.wrote(this.#part.path, data.length);
   }
 
   /** Nobody knows how much comes: the disk is never filled with it. */
@@ -128,6 +132,7 @@ export class FileSink implements Sink {
     if (this.#twin !== undefined && this.#have.have === total) return this.#twin;
     const [file, part] = [this.#file, this.#part];
     if (file === undefined || part === undefined) throw new ProtocolError("unexpected");
+    await this.#early.ended;
     await file.sync();
     if (!await pause()) return undefined;
     file.close();
@@ -148,6 +153,7 @@ export class FileSink implements Sink {
     const part = this.#part;
     this.#file?.close();
     this.#file = this.#part = undefined;
+    await Promise.allSettled([this.#early.ended]);
     await part?.discard();
   }
 }

@@ -16,6 +16,7 @@ import {
 } from "../../protocol/file_frames.ts";
 import { FileHash } from "../../protocol/file_hash.ts";
 import type { OpenFile } from "./disk.ts";
+import { EarlySync } from "./early_sync.ts";
 import { openPart, type Part, type PartEntry } from "./part.ts";
 import {
   expectRoom,
@@ -46,6 +47,7 @@ interface Present {
 
 export class FolderSink implements Sink {
   readonly #options: FolderOptions;
+  readonly #early: EarlySync;
   #part: Part | undefined;
   #have: Have = NOTHING;
   #tree = new Tree();
@@ -62,6 +64,7 @@ export class FolderSink implements Sink {
 
   constructor(options: FolderOptions) {
     this.#options = options;
+    this.#early = new EarlySync(options.disk);
   }
 
   get position(): number {
@@ -205,7 +208,7 @@ export class FolderSink implements Sink {
     return join(this.#part!.path, ...path);
   }
 
-  #write(data: Uint8Array): void {
+  #write(data: Uint8Array): void | Promise<void> {
     const present = this.#present;
     if (this.#file === undefined || present === undefined) throw new ProtocolError("unexpected");
     if (this.#position + data.length > present.start + present.entry.size) {
@@ -213,6 +216,7 @@ export class FolderSink implements Sink {
     }
     this.#file.write(data);
     this.#position += data.length;
+    return this.#early.wrote(this.#place(present.entry.path), data.length);
   }
 
   /** Ends the present entry, which must be complete. */
@@ -259,6 +263,7 @@ export class FolderSink implements Sink {
       part.entries.length === entries && encodeHex(hash.digest()) === head.listing;
     if (!isWhole) throw new ProtocolError("bad-field");
     const files = part.entries.filter(({ kind, skipped }) => kind === "file" && !skipped);
+    await this.#early.ended;
     await syncFiles(disk, files.map(({ path }) => this.#place(path)), pause);
     if (!await pause()) return undefined;
     for (const { kind, path, skipped, body } of part.entries.toReversed()) {
@@ -284,6 +289,7 @@ export class FolderSink implements Sink {
     const part = this.#part;
     this.#file?.close();
     this.#file = this.#present = this.#part = undefined;
+    await Promise.allSettled([this.#early.ended]);
     await part?.discard();
   }
 }

@@ -229,14 +229,17 @@ export abstract class Job {
     await this.#prepared;
     const slices = this.#slices = new Slices(this.options.clock);
     for (const frame of frames) {
-      if (slices.isOver) {
-        await slices.rest();
-        this.#heard = this.options.clock.now(); // what came meanwhile is not read yet
-      }
+      if (slices.isOver) await this.#meanwhile(slices.rest());
       if (!isWanted()) return;
       const taking = this.#receive(frame);
-      if (taking !== undefined) await taking.catch((error) => this.fail(error));
+      if (taking !== undefined) await this.#meanwhile(taking.catch((error) => this.fail(error)));
     }
+  }
+
+  /** What comes while this takes its time is not read yet: the other side is not silent. */
+  async #meanwhile(work: Promise<void>): Promise<void> {
+    await work;
+    this.#heard = this.options.clock.now();
   }
 
   /** @returns Nothing if that is done already, as it mostly is. */

@@ -77,8 +77,8 @@ export class ReceiveJob extends Job {
     if (this.#isFinishing) throw new ProtocolError("unexpected");
     if (frame.type === "done") return void this.#finish(frame.total);
     const taken = this.#sink.take(frame);
-    if (taken !== undefined) return taken.then(() => this.#begun());
-    this.#tell();
+    if (taken === undefined) return this.#tell();
+    return taken.then(() => frame.type === "go" ? this.#begun() : this.#tell());
   }
 
   /** What was there counts. */
@@ -105,6 +105,7 @@ export class ReceiveJob extends Job {
 
   /** Tells the sender how much is written, if it is time. */
   #tell(): void {
+    if (this.isOver) return;
     const { clock, report } = this.options;
     const { isDirect } = this;
     const { position } = this.#sink;
@@ -114,7 +115,7 @@ export class ReceiveJob extends Job {
     if (!isMuch && clock.now() - this.#toldAt < delay) {
       this.#toldLater ??= clock.after(delay, () => {
         this.#toldLater = undefined;
-        if (!this.isOver) this.#tell();
+        this.#tell();
       });
       return;
     }

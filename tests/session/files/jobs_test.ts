@@ -242,7 +242,7 @@ Deno.test("through the relay it goes as frames that are pulled", async () => {
   const rig = new Rig();
   await rig.begin();
   let outstanding = 0;
-  for (let turn = 0; turn < 1000 && !rig.receiver.isOver; turn++) {
+  for (let turn = 0; turn < 1000 && !rig.sender.isOver; turn++) {
     rig.sender.pull(4);
     const pieces = rig.sent.filter((report) => report.type === "pulled");
     rig.sent.length = 0;

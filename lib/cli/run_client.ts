@@ -22,7 +22,13 @@ import { describeError, UsageError } from "../base/errors.ts";
 import { stateFolder } from "../base/files.ts";
 import { flushOutput, LineOutput } from "../base/output.ts";
 import { loadKey } from "./key_file.ts";
-import { colorDepth, isUtf8Locale, TERMINAL_VARIABLES, terminalKind } from "../ui/terminal/mod.ts";
+import {
+  colorDepth,
+  isUtf8Locale,
+  linked,
+  TERMINAL_VARIABLES,
+  terminalKind,
+} from "../ui/terminal/mod.ts";
 import { nickFromLogin } from "../protocol/names.ts";
 import { dropPermissions, EXIT_FAILURE, onEndSignal } from "./process.ts";
 import { DEFAULT_ROOM } from "./programs.ts";
@@ -183,6 +189,8 @@ async function makePage(
     save: (patch) => keeper.keep(patch),
     ask: askOn(onTerminal),
     print: (line) => output.writeLine(line),
+    linked: (address) =>
+      Deno.stdout.isTerminal() ? linked(address, terminalKind(env, Deno.build.os)) : address,
     onQuit: () => ending.end(0),
     finished: ending.asked.then((code) => code === 0),
   });

@@ -70,6 +70,12 @@ function noticeCode(env: Environment, name: string, term: string): NoticeCode {
   return "9";
 }
 
+/** A web address as a link that the terminal opens (OSC 8), or as it is. @param address ASCII without control characters. */
+export function linked(address: string, kind: TerminalKind): string {
+  if (kind.isSimple) return address;
+  return `\x1b]8;;${address}${ST}${address}\x1b]8;;${ST}`;
+}
+
 /** The text that rings the bell; tmux marks the window, and xterm the title bar. */
 export const RING: string = BEL;
 

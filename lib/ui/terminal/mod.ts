@@ -6,6 +6,7 @@
 
 export {
   desktopNotice,
+  linked,
   RING,
   TERMINAL_VARIABLES,
   type TerminalKind,

@@ -47,6 +47,8 @@ export interface WebFaceOptions {
   ask: Face["ask"];
   /** Prints a line on standard output. */
   print(line: string): void;
+  /** Makes an address in a line one that can be clicked, where that is possible. */
+  linked(address: string): string;
   /** The user leaves. */
   onQuit(): void;
   /** Resolves when the chat is over; see {@linkcode Face.run}. */
@@ -114,7 +116,7 @@ export class WebFace implements Face {
   attach(context: FaceContext): void {
     this.#client.attach(context);
     this.#sync.compareSelf();
-    const { clock, port, print } = this.#options;
+    const { clock, port, print, linked } = this.#options;
     const web = this.#web = new Web({
       clock,
       port,
@@ -124,7 +126,7 @@ export class WebFace implements Face {
       left: (page) => this.#forget(page),
     });
     if (web.isElsewhere) print(`port ${port} is taken: the page is on port ${web.port}`);
-    print(`open in a browser on this computer: ${web.link}`);
+    print(`open in a browser on this computer: ${linked(web.link)}`);
     print(`from elsewhere: ssh -L ${web.port}:127.0.0.1:${web.port} THIS-COMPUTER, then the same`);
   }
 

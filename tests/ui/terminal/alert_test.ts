@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   desktopNotice,
+  linked,
   TERMINAL_VARIABLES,
   terminalKind,
   windowTitle,
@@ -93,4 +94,15 @@ Deno.test("windowTitle() sets the title where there is one", () => {
   assert.equal(title({ TERM: "tmux-256color", TMUX: "x" }), "\x1b]2;(3) Hearth\x1b\\");
   assert.equal(title({ TERM: "linux" }), "");
   assert.equal(title({ TERM: "vt220" }), "");
+});
+
+Deno.test("linked() makes an address one to click, where the codes are not printed", () => {
+  const address = "http://127.0.0.1:1/#x";
+  assert.equal(
+    linked(address, kindOf({ TERM: "xterm-256color" })),
+    `\x1b]8;;${address}\x1b\\${address}\x1b]8;;\x1b\\`,
+  );
+  for (const TERM of ["linux", "dumb", ""]) {
+    assert.equal(linked(address, kindOf({ TERM })), address);
+  }
 });

@@ -70,6 +70,7 @@ async function open() {
     save: () => {},
     ask: () => Promise.resolve(undefined),
     print: (line) => printed.push(line),
+    linked: (address) => `${address} `,
     onQuit: () => hasQuit = true,
     finished: Promise.resolve(true),
   });
@@ -113,7 +114,7 @@ function seqOf(page: TestPage, text: string): number {
 
 Deno.test("WebFace shows its link, and how to get it over SSH", async () => {
   await using rig = await open();
-  match(rig.printed[0]!, /^open in a browser on this computer: http:\/\/127\.0\.0\.1:\d+\/#\S+$/);
+  match(rig.printed[0]!, /^open in a browser on this computer: http:\/\/127\.0\.0\.1:\d+\/#\S+ $/);
   match(rig.printed[1]!, /^from elsewhere: ssh -L (\d+):127\.0\.0\.1:\1 /);
 });
 

@@ -167,7 +167,7 @@ export function makeCards(page) {
       isOperator() && here && [
         h("h3", {}, "As an operator"),
         h(
-          "div.buttons",
+          "div.buttons.pairs",
           {},
           button("Remove", () => runAndClose(`/kick ${fingerprint}`), "quiet.bad"),
           Object.entries(BANS).map(([words, length]) =>

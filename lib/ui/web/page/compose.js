@@ -238,7 +238,7 @@ export function makeComposer(page) {
       const problem = kind === "client"
         ? "Commands can be typed here"
         : connection === "left"
-        ? "You have left this room"
+        ? "You are not in this room any more"
         : kind !== "person"
         ? ""
         : person?.trust === "conflict"

@@ -134,7 +134,7 @@ export function makeList(page) {
           ),
           others.length > 0 &&
             section(isPrivate.size > 0 ? "Also here" : "Here", others.map(personRow)),
-          alone && h("p.empty", {}, "Nobody else yet. Invite somebody."),
+          alone && h("p.empty", {}, "Nobody else yet"),
           open.some(({ kind }) => kind === "client") && section(
             "This program",
             open.filter(({ kind }) => kind === "client").map(roomRow),
@@ -179,7 +179,7 @@ const CONNECTIONS = {
   connecting: "connecting…",
   offline: "no connection",
   searching: "looking for its host…",
-  left: "you have left",
+  left: "you are not in it any more",
 };
 
 /** What was said last. @param {import("./state.js").Entry[]} entries @param {boolean} isNamed */

@@ -140,5 +140,9 @@ function set(name: string, value: string, screen: Screen): Answer {
   const names = SETTING_NAMES.filter((each) => name === "" || each === lower);
   // An unknown name gets the error of a change.
   if (names.length === 0) parseSetting(lower, value);
-  return { lines: alignCells(names.map((each) => describeSetting(each, screen.settings))) };
+  const rows = names.map((each) => describeSetting(each, screen.settings));
+  if (name !== "") return { lines: alignCells(rows) };
+  // All of it in rows that are not wrapped on most terminals.
+  const table = alignCells(rows.map(([each, is, _, help]) => [each, is, help]));
+  return { lines: [...table, "/set NAME shows what else each may be"] };
 }

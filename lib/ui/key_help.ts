@@ -63,6 +63,7 @@ const KEY_HELP: readonly KeySection[] = [
         does: "to the oldest; to the newest, as Esc does",
         isFullOnly: true,
       },
+      { keys: ["Alt-U"], does: "to the first message that is new", isFullOnly: true },
       {
         keys: ["Ctrl-F"],
         does: "at the end of the line: find in this conversation",

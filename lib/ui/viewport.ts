@@ -115,12 +115,20 @@ export class Viewport {
     this.scroll(0, height);
   }
 
-  /** Brings an entry to the middle, unless all of it is on the screen. */
-  reveal(seq: number, height: number, context: LayoutContext, firstNew: number | undefined): void {
+  /** Brings an entry to the middle, unless all of it is on the screen; or its first row as far up as there is more. */
+  reveal(
+    seq: number,
+    { height, context }: { readonly height: number; readonly context: LayoutContext },
+    { firstNew, atTop = false }: { firstNew: number | undefined; atTop?: boolean },
+  ): void {
     const index = this.#find(seq);
     if (index < 0) return;
     const shown = new Set(this.rows(height, context, firstNew));
     const own = this.#rowsAt(index);
+    if (atTop) {
+      this.#anchor = { seq, below: own.length - 1 };
+      return this.scroll(1 - height, height);
+    }
     if (own.every((row) => shown.has(row))) return;
     this.#anchor = { seq, below: 0 };
     this.scroll(-Math.max(0, Math.floor((height - own.length) / 2)), height);

@@ -155,9 +155,13 @@ Deno.test("an entry that has changed is laid out anew", () => {
 Deno.test("revealing brings an entry into view, and moves nothing if it is", () => {
   const { view, seen, conversation } = rig(Array.from({ length: 30 }, () => 1));
   seen(5);
-  view.reveal(conversation.entries[28]!.seq, 5, CONTEXT, undefined);
+  view.reveal(conversation.entries[28]!.seq, { height: 5, context: CONTEXT }, {
+    firstNew: undefined,
+  });
   ok(view.isFollowing);
-  view.reveal(conversation.entries[10]!.seq, 5, CONTEXT, undefined);
+  view.reveal(conversation.entries[10]!.seq, { height: 5, context: CONTEXT }, {
+    firstNew: undefined,
+  });
   deepEqual(seen(5), ["8.0", "9.0", "10.0", "11.0", "12.0"]);
 });
 

@@ -291,6 +291,8 @@ export class FullFace {
         return this.#step(1);
       case "M-a":
         return conversations.showUnread();
+      case "M-u":
+        return this.#reveal(this.#firstNew(), true);
       case "M-s":
         this.#isSideTurned = !this.#isSideTurned;
         return;
@@ -441,10 +443,9 @@ export class FullFace {
     if (this.#body !== undefined) this.#view().scrollToStart(this.#body.height);
   }
 
-  #reveal(seq: number | undefined): void {
+  #reveal(seq: number | undefined, atTop = false): void {
     if (seq === undefined || this.#body === undefined) return;
-    const { height, context } = this.#body;
-    this.#view().reveal(seq, height, context, this.#firstNew());
+    this.#view().reveal(seq, this.#body, { firstNew: this.#firstNew(), atTop });
   }
 
   #firstNew(): number | undefined {

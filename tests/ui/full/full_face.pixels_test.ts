@@ -26,14 +26,12 @@ const COMMAND = [
 /** What is done before each comparison. */
 const STEPS: readonly (readonly [what: string, act: (terminal: XTerminal) => Promise<void>])[] = [
   ["hostile texts", async (terminal) => {
-    await terminal.type("/hostile");
-    await terminal.press("Return");
+    await enter(terminal, "/hostile");
   }],
   ["scrolling", (terminal) => terminal.press("Prior", "Prior", "shift+Up", "shift+Up", "Next")],
   ["a flood while somebody types", async (terminal) => {
     await terminal.press("Escape");
-    await terminal.type("/flood 400");
-    await terminal.press("Return");
+    await enter(terminal, "/flood 400");
     await terminal.type("typed in the flood");
     await terminal.titled("[typed in the flood] still");
     await terminal.press("ctrl+u");
@@ -57,6 +55,13 @@ for (const name of TERMINAL_NAMES) {
       }
     },
   });
+}
+
+/** What is typed next waits until the line was taken: read together, two lines would be a paste. */
+async function enter(terminal: XTerminal, line: string): Promise<void> {
+  await terminal.type(line);
+  await terminal.press("Return");
+  await terminal.titled("[] ");
 }
 
 /** A title tells when everything before it was painted: only the terminal's own drawing is still to be awaited. */

@@ -282,6 +282,22 @@ Deno.test("Ctrl-F finds, goes on, and back", () => {
   equal(line(), "lobby ›");
 });
 
+Deno.test("Alt-U goes to the first message that is new, or nowhere", () => {
+  const { chat, press, screen } = rig();
+  chat.conversations.look(false);
+  for (let i = 1; i <= 50; i++) chat.say(chat.lobby, { ...chat.lobby.people[1]! }, `news ${i}`);
+  chat.conversations.look(true);
+  press("<M-u>");
+  match(screen()[1]!, /^─+ new ─+$/);
+  match(screen()[2]!, /news 1$/);
+  press("<escape>");
+  match(screen().at(-3)!, /news 50$/);
+  chat.conversations.look(false);
+  chat.conversations.look(true);
+  press("<M-u>");
+  match(screen().at(-3)!, /news 50$/);
+});
+
 Deno.test("Ctrl-F inside of the text goes to the right", () => {
   const { press, line, frame } = rig();
   press("ab<home><C-f>");

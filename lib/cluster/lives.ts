@@ -36,6 +36,8 @@ interface Other {
   revision: number;
   /** When that was last renewed, as seen from here. */
   renewedAt: number;
+  /** It was there before this relay, which has to be like it. */
+  readonly isOlder: boolean;
   /** It was renewed since it was first seen, so that it does live. */
   isRenewed: boolean;
   /** Since when nobody listens to its inbox. */
@@ -82,6 +84,8 @@ export class Lives {
   readonly #asked = new Set<string>();
   /** Of the own lease; undefined before it is written. */
   #revision: number | undefined;
+  /** The watch has told the own lease: who is new from then on came later. */
+  #isSeen = false;
   /** Since when the leases of others are watched without a break. */
   #watchedSince = Infinity;
   /** Since when the own lease could not be renewed; Infinity once that was told. */
@@ -135,7 +139,8 @@ export class Lives {
 
   /** Whether this relay has its lease, and every other that has one was seen to renew it. */
   get isSure(): boolean {
-    return this.hasLease && this.#others.values().every(({ isRenewed }) => isRenewed);
+    return this.hasLease && this.#isSeen &&
+      this.#others.values().every(({ isRenewed }) => isRenewed);
   }
 
   /** Begins to renew the own lease, and to look after the others. Call it once the watch has caught up. */
@@ -253,7 +258,10 @@ export class Lives {
   #takeOwn({ value, revision }: Entry): void {
     if (this.#isClosed) return; // this relay has taken its lease away itself
     const isGone = value === undefined && this.#revision !== undefined && revision > this.#revision;
-    if (isGone) this.#options.onFenced();
+    if (isGone) return this.#options.onFenced();
+    if (this.#isSeen || value === undefined) return;
+    this.#isSeen = true;
+    this.#options.onNews();
   }
 
   #takeLease(relay: string, entry: Entry): void {
@@ -266,6 +274,7 @@ export class Lives {
       this.#others.set(relay, {
         revision,
         renewedAt: now,
+        isOlder: !this.#isSeen,
         isRenewed: false,
         nobodySince: undefined,
         isAbsent: false,
@@ -292,9 +301,12 @@ export class Lives {
     }
   }
 
-  /** Compares what this relay is with one that has just renewed its lease. */
-  #compare({ lease, isRenewed }: Other): void {
-    if (isRenewed) return;
+  /**
+   * Compares what this relay is with one that has just renewed its lease, and was there before. Nobody who comes later, and
+   * no lease that the carrier shows again, ends a relay that has begun its work.
+   */
+  #compare({ lease, isOlder, isRenewed }: Other): void {
+    if (isRenewed || !isOlder) return;
     const { clock, facts, onFault } = this.#options;
     const place = lease.address === "" ? "another server" : lease.address;
     if (!equalBytes(lease.facts, facts)) {

@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { decodeHex, encodeUtf8 } from "../../lib/base/bytes.ts";
 import { UsageError } from "../../lib/base/errors.ts";
+import type { Entry } from "../../lib/cluster/bus.ts";
 import { encodeFrame, REASON } from "../../lib/protocol/frames.ts";
 import { decodeWhereabouts, STATE } from "../../lib/protocol/succession.ts";
 import { NO_SHARE } from "../../lib/protocol/password.ts";
@@ -282,6 +283,37 @@ Deno.test("a relay with another password or capacity is refused, and one whose c
   const old = rig.make({ clock: late as never });
   await rejects(rig.passes(old.cluster.start()), /clock of this computer/);
   equal(old.faults.length, 1);
+});
+
+Deno.test("of two that start at once and differ, the later one is refused", async () => {
+  const rig = new ClusterRig();
+  const [one, other] = [rig.make({ capacity: 64 }), rig.make({ capacity: 65 })];
+  const started = await rig.passes(
+    Promise.allSettled([one.cluster.start(), other.cluster.start()]),
+  );
+  deepEqual(started.map(({ status }) => status), ["fulfilled", "rejected"]);
+  await rig.clock.advance(10_000);
+  deepEqual([one.faults.length, other.faults.length], [0, 1]);
+});
+
+Deno.test("leases of before that the carrier shows again end nobody", async () => {
+  const rig = new ClusterRig();
+  const former = await rig.start({ capacity: 32 });
+  const [{ key }] = rig.server.entries.filter(({ key }) => key.startsWith("l.")) as [Entry];
+  const values = [rig.server.find(key).value];
+  await rig.clock.advance(3_000);
+  values.push(rig.server.find(key).value);
+  await rig.passes(former.rig.relay.stop());
+  await rig.passes(former.cluster.stop());
+  await rig.clock.advance(120_000);
+  const one = await rig.start({ capacity: 64 });
+  for (const value of values) {
+    rig.server.put(key, value);
+    await rig.clock.advance(1_000);
+  }
+  await rig.clock.advance(10_000);
+  deepEqual(one.faults, []);
+  equal(one.cluster.state.relays, 1);
 });
 
 Deno.test("relays that were killed together do not keep the next ones from starting", async () => {

@@ -582,6 +582,7 @@ class ClusterWorld implements ClientWorld {
 
   /** Everybody leaves, then the relays stop: nothing may be left. */
   async #finish(): Promise<void> {
+    if (this.#server.hasReusedNonce) this.fail("two messages were sealed with one nonce");
     for (const client of this.#clients) client.stop();
     await this.#pass(5_000);
     const stopped = Promise.all(this.#nodes.map((_, index) => this.#stopRelay(index)));

@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { Bytes } from "../../lib/base/bytes.ts";
+import { type Bytes, encodeHex, equalBytes } from "../../lib/base/bytes.ts";
 import type { Clock, Timer } from "../../lib/base/clock.ts";
 import type { Bus, BusHandlers, Entry, Written } from "../../lib/cluster/bus.ts";
+import { HEADER_BYTES } from "../../lib/cluster/link.ts";
 
 /** How bad the network between the relays and the server is; a good one does none of it. */
 export interface Weather {
@@ -48,6 +49,10 @@ export class BusServer {
   readonly #buses = new Set<MemoryBus>();
   /** It answers nobody. */
   #isDown = false;
+  /** Every message by where it went and its header, which is what its nonce follows from. */
+  readonly #sealed = new Map<string, Bytes>();
+  /** Two different messages were sealed with one nonce. */
+  hasReusedNonce = false;
   /** Markers that are to go. */
   readonly #timers = new Set<Timer>();
 
@@ -101,6 +106,14 @@ export class BusServer {
 
   remove(bus: MemoryBus): void {
     this.#buses.delete(bus);
+  }
+
+  /** Looks that no two messages are sealed with one nonce. */
+  check(inbox: string, message: Bytes): void {
+    const place = inbox + encodeHex(message.subarray(0, HEADER_BYTES));
+    const known = this.#sealed.get(place);
+    if (known && !equalBytes(known, message)) this.hasReusedNonce = true;
+    this.#sealed.set(place, message);
   }
 
   /** Who listens to an inbox. */
@@ -231,6 +244,7 @@ export class MemoryBus implements Bus {
   publish(inbox: string, message: Bytes): void {
     if (!this.#isUp) return;
     this.published++;
+    this.#server.check(inbox, message);
     const { weather } = this.#server;
     const times = weather.loses() ? 0 : weather.repeats() ? 2 : 1;
     for (let i = 0; i < times; i++) this.#server.listener(inbox)?.arrives(message);

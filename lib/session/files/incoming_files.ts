@@ -6,6 +6,7 @@
 
 import { basename, dirname } from "node:path";
 import { encodeUtf8 } from "../../base/bytes.ts";
+import type { Timer } from "../../base/clock.ts";
 import { UsageError } from "../../base/errors.ts";
 import { encodeFileFrame } from "../../protocol/file_frames.ts";
 import type { AnswerCode, Offer, Piece, Where } from "../../protocol/file_messages.ts";
@@ -25,6 +26,8 @@ export const MAX_OFFERS = 64;
 const MAX_STANDING = 1024;
 /** Transfers that come in at once; the others wait, §10. */
 export const MAX_IN = 4;
+/** A transfer of which nothing comes for so long holds no place, §10: its sender may never begin. */
+export const STALLED_MS = 60_000;
 /** Offers that are remembered after their end, so that one that is told again is not shown again. */
 const MAX_ENDED = 256;
 const FIRST_RETRY_MS = 1000;
@@ -55,6 +58,8 @@ export class IncomingFiles {
   /** By person and id. */
   readonly #offers = new Map<string, IncomingOffer>();
   readonly #byJob = new Map<number, IncomingOffer>();
+  /** Until it is looked again whether there is a place for those that wait. */
+  #looking: Timer | undefined;
 
   constructor(options: IncomingOptions) {
     this.#options = options;
@@ -121,6 +126,7 @@ export class IncomingFiles {
       folder: this.#options.folder(),
       executable: false,
       isRunning: false,
+      cameAt: undefined,
       feed: this.#makeFeed(transfer),
       retryMs: FIRST_RETRY_MS,
       end: undefined,
@@ -218,11 +224,22 @@ export class IncomingFiles {
 
   /** Starts what waits, in order, one of each person. */
   #startNext(): void {
+    const { clock } = this.#options.context;
     const isWaiting = ({ state, transfer }: IncomingOffer) =>
       state === "accepted" && transfer.state !== "paused";
-    for (const incoming of takeTurns(this.#byJob.values(), { limit: MAX_IN, isWaiting })) {
+    const isStalled = ({ cameAt }: IncomingOffer) =>
+      cameAt !== undefined && clock.now() - cameAt >= STALLED_MS;
+    const next = takeTurns(this.#byJob.values(), { limit: MAX_IN, isWaiting, isStalled });
+    for (const incoming of next) {
+      incoming.cameAt = undefined;
       void this.#run(incoming);
     }
+    const waits = Array.from(this.#byJob.values()).some((it) => isWaiting(it) && !it.isRunning);
+    if (!waits || this.#looking !== undefined) return;
+    this.#looking = clock.after(STALLED_MS, () => {
+      this.#looking = undefined;
+      this.#startNext();
+    });
   }
 
   /** Looks for what is there, says so, and where we listen. */
@@ -237,6 +254,7 @@ export class IncomingFiles {
     const have = await context.jobs.receive(transfer.options.job, order);
     if (incoming.look !== look) return; // another one has begun
     incoming.look = undefined;
+    incoming.cameAt ??= context.clock.now();
     if (have === undefined || !incoming.isRunning) return;
     const { turn } = transfer;
     transfer.progress(have.have);
@@ -392,6 +410,7 @@ export class IncomingFiles {
   }
 
   #progress(incoming: IncomingOffer, position: number): void {
+    if (position > incoming.transfer.position) incoming.cameAt = this.#options.context.clock.now();
     incoming.transfer.progress(position);
     if (position > 0) incoming.retryMs = FIRST_RETRY_MS;
   }

@@ -9,6 +9,7 @@ import { decodeHex, encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { encodeFileFrame, type FileFrame } from "../../../lib/protocol/file_frames.ts";
 import type { FileMessage } from "../../../lib/protocol/file_messages.ts";
 import { cipherReady } from "../../../lib/protocol/records.ts";
+import { STALLED_MS } from "../../../lib/session/files/incoming_files.ts";
 import { FileRoom } from "../../support/file_people.ts";
 import { VirtualDisk } from "../../support/virtual_disk.ts";
 
@@ -97,6 +98,46 @@ Deno.test("after a restart nothing else comes under the id of what was accepted"
   room.send("eve", "bob", fakeOffer(id));
   await room.settle();
   assert.equal(again.last("offer"), undefined, "the same goes on by itself");
+});
+
+Deno.test("who is accepted and sends nothing holds a place for a minute; what comes later comes all the same", async () => {
+  const { room, anna, bob } = rig();
+  const idOf = (i: number) => `${i}`.repeat(32);
+  for (let i = 1; i <= 4; i++) {
+    room.join(`eve${i}`);
+    room.send(`eve${i}`, "bob", fakeOffer(idOf(i), { size: BYTES.length }));
+    await room.settle();
+    bob.transfers.accept(undefined, ACCEPT);
+  }
+  await room.settle();
+  await anna.transfers.offer("/out/a.bin", { to: "bob" });
+  await room.settle();
+  bob.transfers.accept(undefined, ACCEPT);
+  await room.settle();
+  const stateOfAnna = () => bob.transfers.rows().find(({ person }) => person === "anna")?.state;
+  assert.equal(stateOfAnna(), "waiting");
+  const from = (i: number, frame: FileFrame) =>
+    room.send(`eve${i}`, "bob", { type: "piece", id: idOf(i), frame: encodeFileFrame(frame) });
+  // One of them sends something in time, the others at most say that they are there.
+  for (let i = 1; i <= 3; i++) from(i, { type: "go", from: 0 });
+  await room.clock.advance(STALLED_MS - 1000);
+  for (let i = 1; i <= 3; i++) from(i, { type: "alive" });
+  from(1, { type: "data", data: BYTES.subarray(0, 1000) });
+  await room.settle();
+  assert.equal(stateOfAnna(), "waiting");
+  await room.clock.advance(1000);
+  await room.until(() => bob.last("received") !== undefined);
+  assert.equal(bob.last("received")!.fingerprint, "anna");
+  assert.deepEqual(bob.disk.nodes.get("/in/a.bin")!.bytes, BYTES);
+
+  // Whoever began too late may go on, and holds a place again.
+  for (let at = 0; at < BYTES.length; at += 10_000) {
+    from(2, { type: "data", data: BYTES.subarray(at, at + 10_000) });
+    await room.settle();
+  }
+  from(2, { type: "done", total: BYTES.length });
+  await room.until(() => bob.told.filter((event) => event === "received").length === 2);
+  assert.equal(bob.last("received")!.fingerprint, "eve2");
 });
 
 Deno.test("the id of an offer is nobody else's: a second person's is declined", async () => {

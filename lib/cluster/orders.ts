@@ -176,7 +176,7 @@ export class SharedOrders {
   }
 }
 
-function read(plain: Uint8Array): Orders {
+function read(plain: Bytes): Orders {
   const { bans, motd } = decodeOrders(plain);
   return {
     bans: new Map(bans.map(({ fingerprint, end }) => [encodeFingerprint(fingerprint), end * 1000])),

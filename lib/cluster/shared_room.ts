@@ -400,17 +400,19 @@ export class SharedRoom {
     if (this.#locals.size === 0) this.#hideAll();
   }
 
-  #show({ sid, fingerprint, relay }: RosterEntry): void {
+  #show({ sid, relay, ...entry }: RosterEntry): void {
+    const fingerprint = entry.fingerprint.slice(); // outlives the roster, whose memory it shares
     const shown = { sid, fingerprint, relay };
     this.#shown.set(sid, shown);
     this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }));
     this.#around.appeared(this, shown);
   }
 
-  #admit({ sid, fingerprint, relay }: RosterEntry): void {
+  #admit({ sid, relay }: RosterEntry): void {
     const local = this.#locals.get(sid);
     const application = local?.application;
     if (!local || !application) return; // it has left, and is about to be taken out
+    const { fingerprint } = local.member;
     const others = [...this.#shown.values()];
     // The others first: it may have sent something already.
     this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }));

@@ -7,7 +7,6 @@
 import {
   type Bytes,
   concat,
-  copyBytes,
   decodeHex,
   decodeUtf8,
   encodeHex,
@@ -85,13 +84,13 @@ export interface Orders {
   readonly motd: string;
 }
 
-/** Reads a byte string from its start. */
+/** Reads a byte string from its start; what it reads shares the memory. */
 class Reader {
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Bytes;
   #offset = 1;
 
   /** @throws {ProtocolError} `bad-field` if it is of another version. */
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Bytes) {
     this.#bytes = bytes;
     if (bytes[0] !== VERSION) throw new ProtocolError("bad-field");
   }
@@ -100,7 +99,7 @@ class Reader {
     const start = this.#offset;
     this.#offset += length;
     if (this.#offset > this.#bytes.length) throw new ProtocolError("bad-length");
-    return copyBytes(this.#bytes, start, length);
+    return this.#bytes.subarray(start, this.#offset);
   }
 
   hex(length: number): string {
@@ -149,8 +148,13 @@ export function encodeRoster({ entries, gone }: RosterValue): Bytes {
   );
 }
 
-/** @throws {ProtocolError} It is no roster, or of another version. */
-export function decodeRoster(plain: Uint8Array): RosterValue {
+/**
+ * Decodes a roster, whose byte strings share `plain`: every relay decodes the roster of every room at every change, and
+ * copies of 100 short ones cost 50 to 400 µs where all the rest costs 13.
+ *
+ * @throws {ProtocolError} It is no roster, or of another version.
+ */
+export function decodeRoster(plain: Bytes): RosterValue {
   const reader = new Reader(plain);
   const count = reader.u16();
   if (count > MAX_CAPACITY || plain.length < count * ENTRY_BYTES) {
@@ -198,7 +202,7 @@ export function encodeLease({ time, facts, members, address }: Lease): Bytes {
 }
 
 /** @throws {ProtocolError} It is no lease, or of another version. */
-export function decodeLease(plain: Uint8Array): Lease {
+export function decodeLease(plain: Bytes): Lease {
   const reader = new Reader(plain);
   const time = reader.u64();
   const facts = reader.take(32);
@@ -224,7 +228,7 @@ export function encodeOrders({ bans, motd }: Orders): Bytes {
 }
 
 /** @throws {ProtocolError} They are none, or of another version. */
-export function decodeOrders(plain: Uint8Array): Orders {
+export function decodeOrders(plain: Bytes): Orders {
   const reader = new Reader(plain);
   const count = reader.u16();
   if (count > MAX_BANS || plain.length < count * BAN_BYTES) throw new ProtocolError("bad-field");

@@ -21,9 +21,8 @@ import type { Succession } from "./succession.ts";
 
 /** A connection that has lasted this long since its WELCOME resets the delay, §5. */
 const STABLE_MS = 30_000;
-/** A relay that says that the room is there answers JOIN within this time, §14; with a password it may take longer. */
-const WELCOME_MS = 5000;
-const LOCKED_WELCOME_MS = 10_000;
+/** A relay that says that the room is there answers JOIN within this time, §14, also when all join at once. */
+const WELCOME_MS = 10_000;
 /** The wait before the relay is joined again that this client was at, while others may be found, too. */
 const MAX_BACK_MS = 4000;
 /** Where a host that was found refuses with one of these, the next is tried, §14. */
@@ -338,8 +337,8 @@ export class Connector {
       ? this.#makeLink({ address: inquiry.way.address, named: place.relay, mustProve }, hop)
       : await this.#linkToOwn(hop);
     if (!link) return succession.failed(hop, { reason: "cut" });
-    const limit = mustProve || !link.isBare ? LOCKED_WELCOME_MS : WELCOME_MS;
-    const timer = clock.after(limit, () => link.drop());
+    // The own relay tells no lies: if it is slow, dropping it makes it slower.
+    const timer = inquiry && clock.after(WELCOME_MS, () => link.drop());
     if (inquiry) link.take(inquiry);
     const ended = await this.#settle(link);
     clock.cancel(timer);

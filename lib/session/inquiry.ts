@@ -28,6 +28,11 @@ import {
 
 /** From the first dial to SEEK, or the proof of a key. */
 export const INQUIRY_MS = 2500;
+/**
+ * The same in a search: when a room comes to a slow computer, all ask it at once, and who asked anew instead of waiting
+ * would keep it busy with what nobody waits for any more.
+ */
+export const SEARCH_INQUIRY_MS = 10_000;
 /** The next address is dialled this long after the one before, or when that has failed. */
 const NEXT_ADDRESS_MS = 100;
 /** An address that does not answer is given up after this. */
@@ -90,9 +95,15 @@ export class Inquiry {
   /**
    * @param target.expected The relay's fingerprint, 32 bytes; undefined to take any.
    * @param target.own Where the own relay is, said by a host that asks.
+   * @param target.limitMs From the first dial to SEEK.
    */
   constructor(
-    target: { ways: readonly Way[]; expected: Bytes | undefined; own: Place | undefined },
+    target: {
+      ways: readonly Way[];
+      expected: Bytes | undefined;
+      own: Place | undefined;
+      limitMs?: number;
+    },
     options: InquiryOptions,
     listener: InquiryListener,
   ) {
@@ -102,7 +113,8 @@ export class Inquiry {
       onFrame: (type, body) => this.#takeFrame(type, body),
       onEnd: (end) => this.#end(whyOf(end)),
     };
-    this.#timer = options.clock.after(INQUIRY_MS, () => this.#stop.abort(new ProtocolError("cut")));
+    const { limitMs = INQUIRY_MS } = target;
+    this.#timer = options.clock.after(limitMs, () => this.#stop.abort(new ProtocolError("cut")));
     void this.#ask(target);
   }
 

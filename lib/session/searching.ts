@@ -9,7 +9,7 @@ import { isLoopback } from "../base/ip.ts";
 import type { Entry, Place } from "../protocol/succession.ts";
 import { ANY_PORT } from "./first_lists.ts";
 import type { HeldLists } from "./held_lists.ts";
-import { Inquiry, type InquiryListener } from "./inquiry.ts";
+import { Inquiry, INQUIRY_MS, type InquiryListener, SEARCH_INQUIRY_MS } from "./inquiry.ts";
 import type { OwnPlace } from "./own_place.ts";
 import { keyOf, type PassedOver } from "./passed_over.ts";
 import { type Found, Search } from "./search.ts";
@@ -82,7 +82,8 @@ export class Searching {
       ...loss,
       members: [...members()].length,
       passedOver,
-      ask: (place, isHost, listener) => this.ask(place, listener, isHost),
+      ask: (place, isHost, listener) =>
+        this.ask(place, listener, { isHost, limitMs: SEARCH_INQUIRY_MS }),
     });
     void search.found.then((found) => {
       this.#parts.listen(); // something may have come at the last moment
@@ -147,8 +148,12 @@ export class Searching {
       : this.#options.lookAgain !== undefined;
   }
 
-  /** Asks a relay where the room is. @param isHost It is the host of the order. */
-  ask(place: Place, listener: InquiryListener, isHost = false): Inquiry {
+  /** Asks a relay where the room is. @param options.isHost It is the host of the order. */
+  ask(
+    place: Place,
+    listener: InquiryListener,
+    { isHost = false, limitMs = INQUIRY_MS } = {},
+  ): Inquiry {
     const { lists, own } = this.#parts;
     const { home } = this.#options;
     const host = this.#parts.host();
@@ -158,6 +163,7 @@ export class Searching {
     if (isHost && isLast) ways.unshift(host?.way ?? home);
     else if (place.port === ANY_PORT) ways.unshift(home);
     const asker = this.#parts.hosts() ? own!.entry : undefined;
-    return new Inquiry({ ways, expected: place.relay, own: asker }, this.#options, listener);
+    const target = { ways, expected: place.relay, own: asker, limitMs };
+    return new Inquiry(target, this.#options, listener);
   }
 }

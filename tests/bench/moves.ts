@@ -75,7 +75,7 @@ async function judge(
  * In one room a host quits, the next one is killed, and the one after that is cut off. As it goes, everybody writes
  * once: the last of that is shown when everybody has everybody again.
  */
-export async function measureCrowd(people: number, values: Values): Promise<void> {
+async function measureCrowd(people: number, values: Values): Promise<void> {
   await using room = await MovingRoom.make({ people });
   const meters = new Map(room.people.map((it) => [it, new CpuMeter(it.program.pid)]));
   let all = room.people;
@@ -105,7 +105,7 @@ async function namedBy(host: Mover): Promise<number> {
 }
 
 /** From the first connection to a server that was killed and is there again, until everybody has everybody. */
-export async function measureHandshakes(people: number, values: Values): Promise<void> {
+async function measureHandshakes(people: number, values: Values): Promise<void> {
   await using world = await World.open(FROM_SOURCE);
   const server = await world.server(["--max-clients", "256"]);
   const clients: Program[] = [];

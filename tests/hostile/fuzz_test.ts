@@ -35,6 +35,13 @@ import {
 } from "../../lib/protocol/frames.ts";
 import { checkNick, isReceivableNick, normalizeRoom, showNick } from "../../lib/protocol/names.ts";
 import { pad } from "../../lib/protocol/padding.ts";
+import {
+  decodeList,
+  decodeWhereabouts,
+  encodeList,
+  encodeWhereabouts,
+  STATE,
+} from "../../lib/protocol/succession.ts";
 import { Inbox } from "../../lib/session/inbox.ts";
 import { ViewLog } from "../../lib/session/view_log.ts";
 import { Stream } from "../../lib/session/streams.ts";
@@ -139,6 +146,24 @@ Deno.test("decodeMessage() on any bytes gives a message that encodes to the same
         if (message.type === "note" && !KNOWN_NOTES.includes(message.what)) return;
         if (message.type !== "extension") assert.deepEqual(encodeMessage(message), plaintext);
       });
+    }),
+    limits,
+  );
+});
+
+Deno.test("decodeWhereabouts() and decodeList() on any bytes give what encodes to the same bytes, or ProtocolError", () => {
+  const bytes = new Uint8Array(32).fill(7);
+  const place = { relay: bytes, port: 1, addresses: ["10.0.0.1", "fe80::1"] };
+  const entry = { ...place, person: bytes };
+  const bodies = [
+    encodeWhereabouts({ state: STATE.HERE, others: 3 }),
+    encodeWhereabouts({ state: STATE.AT_PLACE, place }),
+    encodeList({ serial: 7, at: 1, entries: [entry, entry, entry] }),
+  ];
+  fc.assert(
+    fc.property(mutated(bodies), (body) => {
+      expectWireErrors(() => assert.deepEqual(encodeWhereabouts(decodeWhereabouts(body)), body));
+      expectWireErrors(() => assert.deepEqual(encodeList(decodeList(body)), body));
     }),
     limits,
   );

@@ -186,6 +186,50 @@ Deno.test("Succession: a malformed list is ignored, and so is any but the host's
   });
 });
 
+Deno.test("Succession: a hostile host that names the wrong ones has nobody dial what is forbidden, nor dial at will", async () => {
+  await Village.use(async (village) => {
+    const [anna, bob, carl] = await gather(village, "anna", "bob", "carl", "DORA");
+    const dials = watchDials(village);
+    const { list } = anna!.session.succession!;
+    const nobody = (i: number, addresses: readonly string[]): Entry => (
+      { ...NOWHERE, person: bytes(i), relay: bytes(i), port: 40000 + i, addresses }
+    );
+    const lists = [
+      [
+        nobody(1, UNDIALLED.slice(0, 4)),
+        nobody(2, UNDIALLED.slice(4, 8)),
+        nobody(3, UNDIALLED.slice(8)),
+      ],
+      Array.from({ length: 8 }, (_, i) => nobody(i, NOWHERE.addresses)),
+    ];
+    for (const [i, entries] of lists.entries()) {
+      const said = {
+        serial: list!.serial + 1 + i,
+        at: 0,
+        entries: [list!.entries[0]!, ...entries],
+      };
+      const message = listMessage({ host: anna!.own!.key.fingerprint, room: ROOM }, said);
+      const signature = await anna!.own!.sign(CONTEXT_SUCCESSION, message);
+      say(anna!, { type: "succession", signature, list: said });
+      await village.advance(1000);
+      for (const person of [bob!, carl!]) assert.deepEqual(person.session.succession!.list, said);
+      village.plug(anna!, false);
+      await village.advance(20_000);
+      village.plug(anna!, true);
+      await village.until(() => isTogether(village));
+    }
+    const isNowhere = ([, address]: [string, string]) => NOWHERE.addresses.includes(address);
+    const forbidden = dials.filter((it) => UNDIALLED.includes(it[1]));
+    assert.deepEqual(forbidden, []);
+    // Of the eight at one address two count, in a search of 15 s.
+    const [strange] = ["bob", "carl", "DORA"].map((nick) =>
+      dials.filter((it) => it[0] === nick && isNowhere(it))
+    );
+    assert.ok(strange!.length > 0 && strange!.length <= 2 * 20, `${strange!.length}`);
+    await expectUndisturbed(village);
+  });
+});
+
 /** Relays of a first stand-by that lie when they are asked, and for how long that may hold the room up. */
 const ANSWERS: readonly [string, (liar: Villager, village: Village) => Whereabouts[]][] = [
   ["the room is nowhere", () => [{ state: STATE.AT_PLACE, place: NOWHERE }]],

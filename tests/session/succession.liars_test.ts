@@ -72,6 +72,24 @@ Deno.test("Succession: a first that claims to host is passed over, and the next 
   });
 });
 
+Deno.test("Succession: a first that takes people in and throws them out again is passed over", async () => {
+  await Village.use(async (village) => {
+    const [anna, bob, carl, DORA] = await gather(village, "anna", "bob", "carl", "DORA");
+    const relay = bob!.relay!;
+    relay.open(TAG, undefined);
+    village.kill(anna!);
+    const throwOut = () => {
+      relay.shut(TAG);
+      relay.open(TAG, undefined);
+      bob!.clock.after(500, throwOut);
+    };
+    throwOut();
+    DORA!.session.say("where?");
+    const took = await village.until(() => carl!.heard.includes("DORA: where?"));
+    assert.ok(took <= 30_000, `${took}`);
+  });
+});
+
 Deno.test("Succession: one that says 'lost' for ever costs 10 s a rank", async () => {
   await Village.use(async (village) => {
     const [anna, bob, carl] = await gather(village, "anna", "bob", "carl");

@@ -148,13 +148,16 @@ function list(context: CommandContext): Answer {
   const kept = context.screen?.settings.rooms ?? [];
   const others = kept.filter((name) => !open.some(({ room }) => room === name));
   return {
-    lines: alignCells([
-      ...open.map(({ room, connection, others }) => {
-        const company = others === 1 ? "one other" : `${others} others`;
-        return [room, STATES[connection] || company];
-      }),
-      ...others.map((room) => [room, "not open: /join opens it"]),
-    ]),
+    lines: [
+      ...alignCells([
+        ...open.map(({ room, connection, others }) => {
+          const company = others === 1 ? "one other" : `${others} others`;
+          return [room, STATES[connection] || company];
+        }),
+        ...others.map((room) => [room, "not open: /join opens it"]),
+      ]),
+      "nobody can list others: the server does not know the names of rooms",
+    ],
     values: { rooms: open },
   };
 }

@@ -63,6 +63,7 @@ Deno.test("/list lists the rooms that are open, and those that are kept", () => 
     "lobby  one other",
     "build  offline",
     "attic  not open: /join opens it",
+    "nobody can list others: the server does not know the names of rooms",
   ]);
   assert.equal((values!.rooms as unknown[]).length, 2);
 });

@@ -235,13 +235,13 @@ class Crowd {
     this.#set("join_cpu_ms", server / CROWD_MEMBERS / 1000);
     await sleep(QUIET_MS);
     this.#set("kb_each", (this.#residentKb - empty) / CROWD_MEMBERS);
-    this.#set("incomplete", await this.#incomplete());
+    await this.#look("incomplete", "closed");
   }
 
   /** Everybody talks; in one more room the time from sending to receipt is measured. */
   async talk(key: string, ports: readonly number[], seconds: number): Promise<void> {
     const probes = await this.bench.start(`probes-${key}`);
-    await probes.tell("connect", { count: MEMBERS, atOnce: 1, rooms: MEMBERS, ports });
+    await probes.tell("connect", { count: MEMBERS, atOnce: 1, rooms: false, ports });
     await sleep(HEARD_MS);
     const talking = { perSecond: CROWD_RATE, seconds: seconds + 2 };
     const { result, server } = await this.bench.cost(async () => {
@@ -260,22 +260,22 @@ class Crowd {
   async loseLast(): Promise<void> {
     const last = this.servers.at(-1)!;
     const ports = this.servers.slice(0, -1).map(({ port }) => port);
-    const goal = CROWD_MEMBERS / this.servers.length;
     const start = performance.now();
     await last.stop();
-    for (let back = 0; back < goal;) {
-      const counts = this.#generators.map((it) => it.tell("comeBack", { ports, tries: TRIES }));
-      back += (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
-    }
+    const back = { from: last.port, ports, tries: TRIES };
+    const counts = await Promise.all(this.#generators.map((it) => it.tell("comeBack", back)));
+    this.#set("back", counts.reduce((sum, count) => sum + count, 0));
     this.#set("back_s", (performance.now() - start) / 1000);
     await sleep(QUIET_MS);
-    this.#set("back_incomplete", await this.#incomplete());
+    await this.#look("back_incomplete", "back_closed");
   }
 
-  /** Members who do not see exactly the others of their room. */
-  async #incomplete(): Promise<number> {
-    const counts = this.#generators.map((it) => it.tell("incomplete", { others: MEMBERS - 1 }));
-    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  /** Members who do not see exactly the others of their room, and those whose server has closed them. */
+  async #look(incomplete: string, ended: string): Promise<void> {
+    const looks = this.#generators.map((it) => it.tell("look", { others: MEMBERS - 1 }));
+    const all = await Promise.all(looks);
+    this.#set(incomplete, all.reduce((sum, it) => sum + it.incomplete, 0));
+    this.#set(ended, all.reduce((sum, it) => sum + it.ended, 0));
   }
 
   async stop(): Promise<void> {

@@ -135,7 +135,7 @@ const CLUSTER: Table = {
     "four.p99_ms": "10 000 members on four servers, latency p99, ms",
     "four.spread_p50_ms": "10 000 members on four servers, a room on all four, latency p50, ms",
     "four.spread_p99_ms": "10 000 members on four servers, a room on all four, latency p99, ms",
-    "four.back_s": "one of four is killed, until its 2500 members are back, s",
+    "four.back_s": "one of four is killed, until its quarter is back, s",
   },
 };
 

@@ -102,12 +102,12 @@ async function connect({ count, atOnce, rooms, ports, tries = 1 }: Connecting): 
   return times;
 }
 
-/** Those whose connection has ended join again, at other servers. @returns How many they were. */
+/** All members of a server that has been killed join again, at others. @returns How many they are. */
 async function comeBack(
-  { ports, tries }: { ports: readonly number[]; tries: number },
+  { from, ports, tries }: { from: number; ports: readonly number[]; tries: number },
 ): Promise<number> {
-  const ended = [...members.entries()].filter(([, { hasEnded }]) => hasEnded);
-  const waiting = ended.values();
+  const lost = [...members.entries()].filter(([, member]) => joins.get(member)!.port === from);
+  const waiting = lost.values();
   const work = async () => {
     for (const [at, member] of waiting) {
       const join = { ...joins.get(member)!, port: ports[at % ports.length]! };
@@ -117,7 +117,7 @@ async function comeBack(
     }
   };
   await Promise.all(Array.from({ length: BACK_AT_ONCE }, work));
-  return ended.length;
+  return lost.length;
 }
 
 /** Says so many messages, by the last `senders` members in turn, with at most `window` that not all here have got. */
@@ -198,9 +198,10 @@ async function pace({ rate, seconds }: { rate: number; seconds: number }): Promi
   return readLatency(samples);
 }
 
-/** How many do not see exactly so many others. */
-function incomplete({ others }: { others: number }): number {
-  return members.filter((member) => member.hasEnded || member.others !== others).length;
+/** How many do not see exactly so many others, and how many have lost their server. */
+function look({ others }: { others: number }): { incomplete: number; ended: number } {
+  const ended = members.filter(({ hasEnded }) => hasEnded).length;
+  return { incomplete: members.filter((member) => member.others !== others).length, ended };
 }
 
 /** Members of all rooms speak in turn, so many times a second together. */
@@ -233,7 +234,7 @@ const actions = {
   expect,
   pace,
   chatter,
-  incomplete,
+  look,
   slow,
   leave,
 };

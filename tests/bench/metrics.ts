@@ -200,6 +200,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   "alone.join_cpu_ms": { title: "10 000 members on one server, CPU a join", unit: "ms" },
   "alone.kb_each": { title: "10 000 members on one server, resident each", unit: "kB" },
   "alone.incomplete": { title: "10 000 members on one server, who miss somebody", unit: "" },
+  "alone.closed": { title: "10 000 members on one server, who were closed", unit: "" },
   "alone.p50_ms": { title: "10 000 members on one server, latency p50", unit: "ms" },
   "alone.p99_ms": { title: "10 000 members on one server, latency p99", unit: "ms" },
   "alone.p_cpu_percent": { title: "10 000 members on one server, CPU, share of a core", unit: "%" },
@@ -207,6 +208,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   "four.join_cpu_ms": { title: "10 000 members on four servers, CPU a join", unit: "ms" },
   "four.kb_each": { title: "10 000 members on four servers, resident each", unit: "kB" },
   "four.incomplete": { title: "10 000 members on four servers, who miss somebody", unit: "" },
+  "four.closed": { title: "10 000 members on four servers, who were closed", unit: "" },
   "four.p50_ms": { title: "10 000 members on four servers, latency p50", unit: "ms" },
   "four.p99_ms": { title: "10 000 members on four servers, latency p99", unit: "ms" },
   "four.p_cpu_percent": {
@@ -216,11 +218,13 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   "four.spread_p50_ms": { title: "the same, a room that is on all four, latency p50", unit: "ms" },
   "four.spread_p99_ms": { title: "the same, a room that is on all four, latency p99", unit: "ms" },
   "four.spread_p_cpu_percent": { title: "the same, CPU, share of a core", unit: "%" },
-  "four.back_s": { title: "one of four is killed, until its 2500 members are back", unit: "s" },
+  "four.back": { title: "one of four is killed, its members", unit: "" },
+  "four.back_s": { title: "one of four is killed, until its members are back", unit: "s" },
   "four.back_incomplete": { title: "one of four is killed, who miss somebody then", unit: "" },
   "web.paint_ms": { title: "from the start of client --web to the page's first paint", unit: "ms" },
   "web.p50_ms": { title: "from Enter on a page to another page's frame, p50", unit: "ms" },
   "web.max_ms": { title: "from Enter on a page to another page's frame, max", unit: "ms" },
+  "four.back_closed": { title: "one of four is killed, who were closed elsewhere", unit: "" },
   "pipe.ms": { title: "10 000 lines through two clients in pipe mode", unit: "ms" },
 };
 

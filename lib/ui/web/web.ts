@@ -25,8 +25,10 @@ export const MAX_BYTES_MESSAGE = 4 + 256 * 1024;
 /** Requests of a page that have no answer yet. */
 export const MAX_ASKED = 64;
 /** Bytes that may wait in a page's socket before it is told more, and how long until it is looked at again. */
-const MAX_BUFFERED = 1024 * 1024;
-const BUFFERED_MS = 20;
+export const MAX_BUFFERED = 1024 * 1024;
+export const BUFFERED_MS = 20;
+/** Bytes that may wait in a page's socket when it asks for more. */
+export const MAX_UNREAD = 32 * 1024 * 1024;
 /** Without a sign of life for so long a socket is closed. */
 const IDLE_SECONDS = 30;
 /** How long the end waits for browsers. */
@@ -359,7 +361,8 @@ class Connection implements Page {
     if (typeof type !== "string" || typeof ref !== "string" || !/^[0-9a-f]{16}$/.test(ref)) {
       return this.close(CLOSE.malformed);
     }
-    if (this.#asked >= MAX_ASKED) return this.close(CLOSE.refused);
+    const isUnread = this.#socket.bufferedAmount > MAX_UNREAD;
+    if (this.#asked >= MAX_ASKED || isUnread) return this.close(CLOSE.refused);
     this.#asked++;
     const result = await this.#options.take({ ...message, type, ref }, this);
     this.#asked--;

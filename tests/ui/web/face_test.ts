@@ -1,7 +1,7 @@
 /** What a page asks for, and what the client does about it. */
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import type { SessionEvent } from "../../../lib/session/mod.ts";
-import { WebFace } from "../../../lib/ui/web/face.ts";
+import { MAX_REFS, MAX_RESULT_LENGTH, WebFace } from "../../../lib/ui/web/face.ts";
 import { MAX_GIVEN } from "../../../lib/ui/web/page_requests.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeServer, message, person, welcome } from "../../support/fake_rooms.ts";
@@ -159,6 +159,35 @@ Deno.test("a request sent twice acts once, and has the same result, from another
   const again = await other.ask("say", { conversation: LOBBY, text: "once" }, ref);
   deepEqual(again, first);
   equal(rig.calls().length, 1);
+});
+
+Deno.test("a request is known again until MAX_REFS others have come", async () => {
+  await using rig = await open();
+  const page = await rig.page();
+  const turn = (ref: string) => page.ask("command", { conversation: LOBBY, line: "/dnd" }, ref);
+  const others = async (count: number) => {
+    for (let n = 0; n < count; n++) await page.ask("command", { conversation: LOBBY, line: "/x" });
+  };
+  const ref = page.nextRef();
+  const first = await turn(ref);
+  await others(MAX_REFS - 1);
+  deepEqual(await turn(ref), first);
+  equal(page.told.get("self")?.quiet, true, "it acted once");
+  await others(1);
+  await turn(ref);
+  equal(page.told.get("self")?.quiet, false, "it is forgotten");
+});
+
+Deno.test("of a result that is too long to be remembered it is known whether it was one", async () => {
+  await using rig = await open();
+  const page = await rig.page();
+  const people = Array.from({ length: 200 }, (_, n) => person(`${n}`.padStart(20, "x")));
+  await rig.emit("lobby", ...rig.server.rooms.get("lobby")!.joins(...people));
+  const ref = page.nextRef();
+  const first = await page.ask("command", { conversation: LOBBY, line: "/names" }, ref);
+  ok(JSON.stringify(first).length > MAX_RESULT_LENGTH);
+  const again = await page.ask("command", { conversation: LOBBY, line: "/names" }, ref);
+  deepEqual(again, { ok: true, command: "names" });
 });
 
 Deno.test("edits, retractions and reactions are of the entry that is named", async () => {

@@ -3,13 +3,16 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { systemClock } from "../../../lib/base/clock.ts";
 import { PAGE_FILES } from "../../../lib/ui/web/page_files.ts";
 import {
+  BUFFERED_MS,
   CLOSE,
   MAX_ASKED,
+  MAX_BUFFERED,
   MAX_BYTES_MESSAGE,
   MAX_MESSAGE_LENGTH,
   MAX_PAGES,
   MAX_PROOF_LENGTH,
   MAX_UNPROVEN,
+  MAX_UNREAD,
   type Page,
   PROOF_MS,
   STOP_MS,
@@ -31,6 +34,8 @@ interface Rig extends AsyncDisposable {
   /** What is told, a message at a time. */
   readonly news: Told[];
   readonly pages: Set<Page>;
+  /** How many messages each page was told. */
+  readonly told: Map<Page, number>;
   /** Lets requests wait for their answers until it is called. */
   answer: (() => void) | undefined;
   open(): WebClient;
@@ -42,6 +47,7 @@ function start({ port = 0 } = {}): Rig {
   const asked: unknown[] = [];
   const news: Told[] = [];
   const pages = new Set<Page>();
+  const told = new Map<Page, number>();
   const clients: WebClient[] = [];
   const held = Promise.withResolvers<void>();
   let isHeld = false;
@@ -51,12 +57,16 @@ function start({ port = 0 } = {}): Rig {
     greet(page, have) {
       pages.add(page);
       let place = 0;
-      return { ready: { have }, next: () => news[place++] ?? (place--, undefined) };
+      const next = () => {
+        told.set(page, place);
+        return news[place++] ?? (place--, undefined);
+      };
+      return { ready: { have }, next };
     },
     async take(message) {
       asked.push(message);
       if (isHeld) await held.promise;
-      return { ok: true };
+      return { ok: true, text: message.type === "much" ? "x".repeat(256 * 1024) : undefined };
     },
     takeBytes: (bytes) => void asked.push(bytes),
     left: (page) => void pages.delete(page),
@@ -67,7 +77,7 @@ function start({ port = 0 } = {}): Rig {
     return client;
   };
   return {
-    ...{ web, clock, asked, news, pages, open },
+    ...{ web, clock, asked, news, pages, told, open },
     secret: new URL(web.link).hash.slice(1),
     get answer() {
       isHeld = true;
@@ -382,6 +392,78 @@ Deno.test("news goes to every page when they are woken", async () => {
   rig.web.wake();
   rig.web.wake();
   for (const client of clients) deepEqual(await client.receive(), { type: "x", rev: 1 });
+});
+
+/** A page that proves itself and then reads nothing until it is told to. */
+async function openDeaf({ web, secret }: Rig): Promise<Deno.TcpConn> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: web.port });
+  const own = `127.0.0.1:${web.port}`;
+  const lines = ["GET /socket HTTP/1.1", `host: ${own}`, ...upgrade(`http://${own}`), "", ""];
+  await connection.write(new TextEncoder().encode(lines.join("\r\n")));
+  const buffer = new Uint8Array(4096);
+  let read = "";
+  while (!/\}/.test(read)) {
+    read += new TextDecoder("latin1").decode(buffer.subarray(0, (await connection.read(buffer))!));
+  }
+  const { nonce } = JSON.parse(/\{.*\}/.exec(read)![0]);
+  const mac = await makeMac(secret, `page ${nonce} own`);
+  await connection.write(frame(proof({ mac })));
+  return connection;
+}
+
+/** A masked frame with a text of 126 to 65535 bytes; the mask is zero. */
+function frame(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new TextEncoder().encode(text.padEnd(126));
+  return Uint8Array.of(0x81, 0xfe, bytes.length >> 8, bytes.length, 0, 0, 0, 0, ...bytes);
+}
+
+Deno.test("a page that does not read is told no more than MAX_BUFFERED, and delays no other", async () => {
+  await using rig = start();
+  using deaf = await openDeaf(rig);
+  await until(() => rig.pages.size === 1, LIMIT_MS);
+  const [page] = rig.pages;
+  const reader = await rig.prove();
+  const [count, length] = [1000, 64 * 1024];
+  for (let rev = 0; rev < count; rev++) rig.news.push({ type: "x", rev, text: "x".repeat(length) });
+  rig.web.wake();
+  const received = (async () => {
+    for (let rev = 0; rev < count; rev++) equal((await reader.receive()).rev, rev);
+    return true;
+  })();
+  let isOver = false;
+  void received.then(() => isOver = true);
+  const pass = () => rig.clock.advance(BUFFERED_MS);
+  const passUntil = async (isDue: () => boolean) => {
+    await until(() => (void pass(), isDue()), LIMIT_MS);
+  };
+  await passUntil(() => isOver);
+  for (let n = 0; n < 50; n++) await pass();
+  // Beside the socket's own buffer, the system has some at either end.
+  const told = rig.told.get(page!)! * length;
+  ok(told >= MAX_BUFFERED && told <= MAX_BUFFERED + 24 * 1024 * 1024, `${told}`);
+  equal(page!.isReady, false);
+  const { readable } = deaf;
+  let bytes = 0;
+  void readable.pipeTo(new WritableStream({ write: (part) => void (bytes += part.length) })).catch(
+    () => {},
+  );
+  await passUntil(() => bytes >= count * length);
+  equal(rig.told.get(page!), count);
+  equal(page!.isReady, true);
+});
+
+Deno.test("a page that asks and does not read is closed", async () => {
+  await using rig = start();
+  using deaf = await openDeaf(rig);
+  await until(() => rig.pages.size === 1, LIMIT_MS);
+  const most = 4 * MAX_UNREAD / (256 * 1024);
+  for (let n = 0; n < most && rig.pages.size > 0; n++) {
+    const ref = n.toString(16).padStart(16, "0");
+    await deaf.write(frame(JSON.stringify({ type: "much", ref })));
+    await until(() => rig.asked.length > n || rig.pages.size === 0, LIMIT_MS);
+  }
+  equal(rig.pages.size, 0);
+  ok(rig.asked.length * 256 * 1024 > MAX_UNREAD);
 });
 
 Deno.test("a page that is gone is said to have left, once", async () => {

@@ -15,13 +15,22 @@ export function split(text) {
     let [whole, block, code, link] = match;
     if (link !== undefined) whole = link = trimLink(link);
     if (match.index > at) parts.push({ kind: "text", text: text.slice(at, match.index) });
-    if (block !== undefined) parts.push({ kind: "block", text: block.replace(/\n$/, "") });
-    else if (code !== undefined) parts.push({ kind: "code", text: code });
+    if (block !== undefined) {
+      parts.push({ kind: "block", text: showTurns(block.replace(/\n$/, "")) });
+    } else if (code !== undefined) parts.push({ kind: "code", text: showTurns(code) });
     else if (link !== undefined) parts.push({ kind: "link", text: link });
     at = match.index + whole.length;
   }
   if (at < text.length) parts.push({ kind: "text", text: text.slice(at) });
   return parts;
+}
+
+/** Code is run as it stands, not as characters that turn its direction let it look. @param {string} code */
+function showTurns(code) {
+  return code.replaceAll(
+    /[\u202a-\u202e\u2066-\u2069]/g,
+    (turn) => `⟨${turn.charCodeAt(0).toString(16).toUpperCase()}⟩`,
+  );
 }
 
 /** The full stop after a sentence, and a bracket that it did not open, are not of the address. @param {string} link */

@@ -53,6 +53,14 @@ Deno.test("split() finds code, and leaves what is in it alone", () => {
   deepEqual(parts(""), []);
 });
 
+Deno.test("split() shows what would let code look other than it is", () => {
+  deepEqual(split("`a\u202Eb` \u202Ec\n```\nif (x /*\u2066 y\u2069*/)\n```"), [
+    { kind: "code", text: "a⟨202E⟩b" },
+    { kind: "text", text: " \u202Ec\n" },
+    { kind: "block", text: "if (x /*⟨2066⟩ y⟨2069⟩*/)" },
+  ]);
+});
+
 Deno.test("split() loses no character of a text without code", () => {
   const text = 'a http://b.example/(c), <d> & "e"\n\u2066f\u2069 https://g.example!';
   equal(split(text).map(({ text }) => text).join(""), text);

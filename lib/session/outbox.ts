@@ -28,6 +28,10 @@ interface Entry {
   readonly acceptedAt: number;
   /** By fingerprint. */
   readonly deliveries: Map<string, Delivery>;
+  /** Of how many people, but for ourselves, the delivery is pending: each of many ACKs asks for it. */
+  pending: number;
+  /** How many streams hold it. */
+  held: number;
   reported: boolean;
   /** It is older than KEPT_MS, and for whom it is kept was reported. */
   keptReported: boolean;
@@ -101,6 +105,8 @@ export class Outbox {
       message,
       acceptedAt,
       deliveries,
+      pending: 0,
+      held: 0,
       reported: false,
       keptReported: false,
     };
@@ -109,6 +115,7 @@ export class Outbox {
     for (const { fingerprint, streams } of receivers) {
       const isOwn = fingerprint === this.#options.own;
       deliveries.set(fingerprint, { state: "pending", held: 0, isOwn });
+      if (!isOwn) entry.pending++;
       for (const stream of streams) this.#push(stream, entry, false);
     }
     if (deliveries.values().every(({ isOwn }) => isOwn)) {
@@ -143,6 +150,7 @@ export class Outbox {
   #push(stream: Stream, entry: Entry, moved: boolean): void {
     const { message, acceptedAt } = entry;
     entry.deliveries.get(stream.fingerprint)!.held++;
+    entry.held++;
     stream.add({ message, moved, acceptedAt });
     this.#limit(stream);
   }
@@ -224,19 +232,17 @@ export class Outbox {
       const delivery = entry?.deliveries.get(stream.fingerprint);
       if (!entry || !delivery) continue;
       delivery.held--;
-      if (delivery.state === "pending") {
-        if (state === "acked") delivery.state = "acked";
-        else if (delivery.held === 0) this.#fail(entry, stream.fingerprint, state);
+      entry.held--;
+      if (delivery.state === "pending" && (state === "acked" || delivery.held === 0)) {
+        delivery.state = state;
+        if (!delivery.isOwn) entry.pending--;
+        if (!delivery.isOwn && state !== "acked") this.#fail(entry, stream.fingerprint, state);
       }
       this.#settle(entry);
     }
   }
 
-  #fail(entry: Entry, fingerprint: string, why: GivenUp): void {
-    const { message } = entry;
-    const delivery = entry.deliveries.get(fingerprint)!;
-    delivery.state = why;
-    if (delivery.isOwn) return;
+  #fail({ message }: Entry, fingerprint: string, why: GivenUp): void {
     if (why === "failed") this.#failures++;
     if (message.type !== "chat") return;
     const others = this.#givenUp.get(message);
@@ -255,8 +261,7 @@ export class Outbox {
         this.#options.delivered(message, others.map(([fingerprint]) => fingerprint));
       }
     }
-    const isHeld = deliveries.values().some(({ held }) => held > 0);
-    if (!isHeld && this.#entries.delete(message)) this.#bytes -= message.bytes;
+    if (entry.held === 0 && this.#entries.delete(message)) this.#bytes -= message.bytes;
   }
 
   #report(): void {
@@ -276,8 +281,8 @@ function missingOf({ deliveries }: Entry): string[] {
   return [...deliveries].filter(([, delivery]) => isMissing(delivery)).map(([person]) => person);
 }
 
-function isPending({ deliveries }: Entry): boolean {
-  return deliveries.values().some(isMissing);
+function isPending({ pending }: Entry): boolean {
+  return pending > 0;
 }
 
 /** The one with the oldest message first. */

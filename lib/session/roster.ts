@@ -149,6 +149,14 @@ interface OwnName {
   readonly sid: string;
 }
 
+/** The names last computed, and what from. */
+interface Names {
+  readonly own: OwnName;
+  /** Everybody who is shown, with the nick as sent. */
+  readonly from: readonly { readonly member: RosterMember; readonly nick: string }[];
+  readonly of: Map<RosterMember, string>;
+}
+
 /** The members of the last roster. */
 export class Roster {
   /** By sid, in the order in which they joined. */
@@ -157,8 +165,7 @@ export class Roster {
   readonly expected = new Set<RosterMember>();
   #knownPeers: KnownPeers;
   #own: () => OwnName;
-  /** The names last computed, and what from. */
-  #names: { readonly from: string; readonly of: Map<RosterMember, string> } | undefined;
+  #names: Names | undefined;
 
   constructor(knownPeers: KnownPeers, own: () => OwnName) {
     this.#knownPeers = knownPeers;
@@ -255,30 +262,39 @@ export class Roster {
     return [...this.members.values()].filter(({ name }) => name === fingerprint);
   }
 
-  /** The names of all who are shown, §9. */
+  /** The names of all who are shown, §9. They are asked for with every message, but seldom change. */
   shownNicks(): Map<RosterMember, string> {
-    const all = [...this.members.values(), ...this.expected];
-    const shown = all.filter((member) => member.shown && member.id);
     const own = this.#own();
-    // Other terminals of the user share the user's name.
-    const isOwn = ({ name, nick }: RosterMember) =>
-      name === own.fingerprint && foldNick(nick!) === foldNick(own.nick);
-    const others = shown.filter((member) => !isOwn(member));
-    const named = [
-      own,
-      ...others.map(({ nick, name, sid }) => ({ nick: nick!, fingerprint: name, sid })),
-    ];
-    // They are asked for with every message, but seldom change; to compare takes a hundredth of the time.
-    const from = named.map(({ nick, fingerprint, sid }) => `${sid}${fingerprint}${nick}`).join(
-      "\n",
-    );
-    const isSame = this.#names?.from === from &&
-      this.#names.of.size === shown.length &&
-      shown.every((member) => this.#names!.of.has(member));
-    if (!isSame) {
-      const names = new Map(showNicks(named).slice(1).map((name, i) => [others[i]!, name]));
-      this.#names = { from, of: new Map(shown.map((each) => [each, names.get(each) ?? own.nick])) };
+    if (!this.#names || !this.#isCurrent(this.#names, own)) {
+      const from = [...this.#shown()].map((member) => ({ member, nick: member.nick! }));
+      this.#names = { own, from, of: nameAll(from, own) };
     }
-    return this.#names!.of;
+    return this.#names.of;
   }
+
+  *#shown(): Iterable<RosterMember> {
+    for (const member of this.members.values()) if (member.shown && member.id) yield member;
+    for (const member of this.expected) if (member.shown && member.id) yield member;
+  }
+
+  #isCurrent({ own, from }: Names, now: OwnName): boolean {
+    if (own.nick !== now.nick || own.sid !== now.sid) return false;
+    let count = 0;
+    for (const member of this.#shown()) {
+      const before = from[count++];
+      if (before?.member !== member || before.nick !== member.nick) return false;
+    }
+    return count === from.length;
+  }
+}
+
+/** The names of all who are shown, §9: other terminals of the user share the user's name. */
+function nameAll(from: Names["from"], own: OwnName): Map<RosterMember, string> {
+  const isOwn = ({ member, nick }: Names["from"][number]) =>
+    member.name === own.fingerprint && foldNick(nick) === foldNick(own.nick);
+  const others = from.filter((each) => !isOwn(each));
+  const named = others.map(({ member: { name, sid }, nick }) => ({ nick, fingerprint: name, sid }));
+  const names = showNicks([own, ...named]).slice(1);
+  const byMember = new Map(names.map((name, i) => [others[i]!.member, name]));
+  return new Map(from.map(({ member }) => [member, byMember.get(member) ?? own.nick]));
 }

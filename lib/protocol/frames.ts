@@ -183,8 +183,20 @@ function encodeRouted({ type, sid, kind, tag, payload }: RoutedFrame): Bytes {
   return setHeader(bytes, type === "send" ? FRAME.SEND : FRAME.RECV);
 }
 
-function encodeEntry({ sid, tag, box }: CastEntry): Uint8Array[] {
-  return [decodeHex(sid), decodeHex(tag), box];
+/** Optimized as well: it has an entry for each member. */
+function encodeCast(entries: readonly CastEntry[], common: Uint8Array): Bytes {
+  const start = FRAME_HEADER_BYTES + CAST_HEADER_BYTES;
+  const bytes = new Uint8Array(start + entries.length * CAST_ENTRY_BYTES + common.length);
+  bytes[FRAME_HEADER_BYTES] = entries.length;
+  let offset = start;
+  for (const { sid, tag, box } of entries) {
+    bytes.subarray(offset).setFromHex(sid);
+    bytes.subarray(offset + SID_BYTES).setFromHex(tag);
+    bytes.set(box, offset + CAST_ENTRY_BYTES - BOX_BYTES);
+    offset += CAST_ENTRY_BYTES;
+  }
+  bytes.set(common, offset);
+  return setHeader(bytes, FRAME.CAST);
 }
 
 function u16(value: number): Bytes {
@@ -224,14 +236,15 @@ export function encodeFrame(value: Frame): Bytes {
     case "notice":
       return frame(FRAME.NOTICE, Uint8Array.of(value.what), encodeUtf8(value.text));
     case "cast":
+      return encodeCast(value.entries, value.common);
+    case "part":
       return frame(
-        FRAME.CAST,
-        Uint8Array.of(value.entries.length),
-        ...value.entries.flatMap(encodeEntry),
+        FRAME.PART,
+        decodeHex(value.sid),
+        decodeHex(value.tag),
+        value.box,
         value.common,
       );
-    case "part":
-      return frame(FRAME.PART, ...encodeEntry(value), value.common);
     case "welcome":
       return frame(
         FRAME.WELCOME,

@@ -363,7 +363,8 @@ export class MemberEvents {
   /** Shows the nicks that had to wait; call it about once a second. */
   tick(): void {
     for (const member of this.#options.roster.members.values()) {
-      if (member.announced && member.nextNick !== undefined) this.rename(member, member.nextNick);
+      const { announced, nick, nextNick } = member;
+      if (announced && nextNick !== undefined && nextNick !== nick) this.rename(member, nextNick);
     }
   }
 

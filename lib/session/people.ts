@@ -239,7 +239,8 @@ export class People {
   /** Applies the time limits; call it about once a second. */
   tick(): void {
     for (const stream of this.#streams.values()) {
-      const lostMs = this.now() - (stream.lostAt ?? Infinity);
+      if (stream.lostAt === undefined) continue;
+      const lostMs = this.now() - stream.lostAt;
       if (lostMs < KEPT_MS || lostMs < this.#options.keptMs(this.get(stream.fingerprint))) continue;
       stream.lostAt = undefined;
     }

@@ -8,19 +8,10 @@
 import { BoundedMap } from "../base/bounded_map.ts";
 import { type Bytes, decodeUtf8, encodeHex, encodeUtf8 } from "../base/bytes.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "../base/clock.ts";
-import {
-  CAST_ENTRY_BYTES,
-  CAST_HEADER_BYTES,
-  FRAME,
-  REASON,
-  SID_BYTES,
-  VERB,
-  WHY,
-} from "../protocol/frames.ts";
+import { VERB } from "../protocol/frames.ts";
 import { FLUSH_MS } from "../protocol/limits.ts";
 import { cipherReady } from "../protocol/records.ts";
 import type { Application, Registry, RelaySide, Resident } from "../relay/mod.ts";
-import { costOf, type SendCredit } from "../transport/mod.ts";
 import type { Bus, BusHandlers, Entry } from "./bus.ts";
 import type {
   ClusterCounts,
@@ -28,21 +19,11 @@ import type {
   ClusterOptions,
   ClusterState,
 } from "./cluster_options.ts";
-import {
-  encodeForwardedHead,
-  encodeLeft,
-  encodeOrder,
-  ENTRY,
-  type EntryVisitor,
-  forEachEntry,
-  forEachPosition,
-} from "./entries.ts";
-import { Held } from "./held.ts";
-import { ClusterKeys, isForeign, RELAY_BYTES } from "./keys.ts";
-import { IncomingLink, type Opened, OutgoingLink, readSender } from "./link.ts";
+import { encodeLeft, encodeOrder } from "./entries.ts";
+import { Forwarding, type LocalMember } from "./forwarding.ts";
+import { ClusterKeys, RELAY_BYTES } from "./keys.ts";
 import { Lives } from "./lives.ts";
 import { ORDERS_KEY, SharedOrders } from "./orders.ts";
-import { type Remote, RemoteSource } from "./remote.ts";
 import { SharedRoom, type Surroundings } from "./shared_room.ts";
 import { digestFacts } from "./values.ts";
 
@@ -68,14 +49,9 @@ export class Cluster implements Registry {
   /** By key. */
   readonly #rooms = new Map<string, SharedRoom>();
   /** Of those who are here, by sid. */
-  readonly #locals = new Map<string, { readonly member: Resident; readonly room: SharedRoom }>();
-  readonly #remotes = new Map<string, Remote>();
-  readonly #sources = new Map<string, RemoteSource>();
+  readonly #locals = new Map<string, LocalMember>();
   readonly #gone = new BoundedMap<string, true>(MAX_GONE_SIDS);
-  /** By R of the other relay. */
-  readonly #outgoing = new Map<string, OutgoingLink>();
-  readonly #incoming = new Map<string, IncomingLink>();
-  readonly #held: Held;
+  readonly #forwarding: Forwarding;
   readonly #orders: SharedOrders;
   /** The relay, once it is there. */
   #side: RelaySide | undefined;
@@ -106,12 +82,8 @@ export class Cluster implements Registry {
     this.#random = options.random ?? systemRandom;
     this.#defer = options.defer ?? queueMicrotask;
     this.#keys = new ClusterKeys(options.secret);
-    this.#held = new Held(
-      this.#clock,
-      (pair, { body, from }) =>
-        this.#credit(pair.slice(0, SID_BYTES * 2), from, costOf(FRAME.RECV, body.length)),
-    );
     this.#lives = this.#makeLives(digestFacts(options.capacity, options.joinKey));
+    this.#forwarding = this.#makeForwarding();
     this.#around = this.#makeSurroundings();
     this.#orders = new SharedOrders({
       bus: this.#bus,
@@ -130,8 +102,8 @@ export class Cluster implements Registry {
       relays: leases.length + 1,
       members: leases.reduce((sum, { members }) => sum + members, this.#locals.size),
       rooms: this.#rooms.values().filter(({ size }) => size > 0).toArray().length,
-      undelivered: this.#outgoing.values().reduce((sum, { undelivered }) => sum + undelivered, 0),
-      held: this.#outgoing.values().reduce((sum, { held }) => sum + held, 0),
+      undelivered: this.#forwarding.undelivered,
+      held: this.#forwarding.held,
       counts: { ...this.#counts },
     };
   }
@@ -156,14 +128,13 @@ export class Cluster implements Registry {
     const end = this.#clock.now() + FLUSH_MS;
     const isDone = () => this.#rooms.values().every(({ hasOwn }) => !hasOwn);
     while (this.#bus.isUp && !isDone() && this.#clock.now() < end) await this.#pause(LOOK_MS);
-    for (const link of this.#outgoing.values()) link.flush();
+    this.#forwarding.flush();
     await this.#lives.resign();
     await this.#bus.flush();
     this.#isClosed = true;
-    this.#held.clear();
     this.#orders.close();
     for (const room of this.#rooms.values()) room.close();
-    for (const link of this.#outgoing.values()) link.close();
+    this.#forwarding.forgetAll();
     await this.#bus.close();
   }
 
@@ -217,17 +188,10 @@ export class Cluster implements Registry {
       this.#counts.fenced++;
       this.#report({ event: "fenced" });
     }
-    this.#forgetOthers();
+    this.#forwarding.forgetAll();
     this.#lives.restart(encodeHex(this.#random(RELAY_BYTES)));
     for (const room of [...this.#rooms.values()]) room.fence();
     this.#bus.moveInbox(this.#lives.relay);
-  }
-
-  #forgetOthers(): void {
-    for (const link of this.#outgoing.values()) link.close();
-    this.#outgoing.clear();
-    this.#incoming.clear();
-    this.#held.clear();
   }
 
   /** The bus is away for too long: this relay goes on alone, with those who are here. */
@@ -236,7 +200,7 @@ export class Cluster implements Registry {
     this.#counts.alone++;
     this.#report({ event: "alone" });
     this.#isAlone = true;
-    this.#forgetOthers();
+    this.#forwarding.forgetAll();
     this.#lives.isolate(encodeHex(this.#random(RELAY_BYTES)));
     for (const room of [...this.#rooms.values()]) room.isolate();
     this.#bus.moveInbox(this.#lives.relay);
@@ -259,16 +223,14 @@ export class Cluster implements Registry {
 
   #bury(relay: string, name: string | undefined): void {
     if (name !== undefined) this.#report({ event: "relay-dead", relay: name });
-    this.#outgoing.get(relay)?.close();
-    this.#outgoing.delete(relay);
-    this.#incoming.delete(relay);
+    this.#forwarding.forget(relay);
     this.#pumpAll();
   }
 
   // --- What the bus tells ---
 
   readonly #handlers: BusHandlers = {
-    onMessage: (message) => this.#receive(message),
+    onMessage: (message) => this.#forwarding.receive(message),
     onNobody: (inbox) => this.#lives.nobody(inbox),
     onEntry: (entry) => this.#takeEntry(entry),
     onWatchBegun: () => void (this.#found = new Set()),
@@ -277,7 +239,7 @@ export class Cluster implements Registry {
       this.#report({ event: "bus-up" });
       this.#found = new Set(); // until the watch has caught up
       this.#lives.up();
-      for (const link of this.#outgoing.values()) link.reconnected();
+      this.#forwarding.reconnected();
       this.#pumpAll();
     },
     onDown: () => this.#report({ event: "bus-down" }),
@@ -300,6 +262,20 @@ export class Cluster implements Registry {
     if (this.#hasCaughtUp) return;
     this.#hasCaughtUp = true;
     this.#lives.start();
+  }
+
+  #makeForwarding(): Forwarding {
+    return new Forwarding({
+      bus: this.#bus,
+      clock: this.#clock,
+      keys: this.#keys,
+      defer: this.#defer,
+      lives: this.#lives,
+      locals: this.#locals,
+      counts: this.#counts,
+      gone: this.#gone,
+      onOrder: (verb, argument) => this.#obey(verb, argument),
+    });
   }
 
   // --- Rooms ---
@@ -328,18 +304,9 @@ export class Cluster implements Registry {
       forgetGone: (sids) => {
         for (const sid of sids) this.#gone.delete(sid);
       },
-      appeared: (room, { sid, relay }) => {
-        this.#remotes.set(sid, { room, relay });
-        this.#retry(sid);
-      },
-      vanished: (sid) => {
-        this.#remotes.delete(sid);
-        this.#sources.delete(sid);
-      },
-      left: (sid, why, relays) => {
-        const left = encodeLeft(sid, why);
-        for (const relay of relays) this.#linkTo(relay)?.tell(left);
-      },
+      appeared: (room, { sid, relay }) => this.#forwarding.appeared(sid, { room, relay }),
+      vanished: (sid) => this.#forwarding.vanished(sid),
+      left: (sid, why, relays) => this.#forwarding.tell(relays, encodeLeft(sid, why)),
       wrote: (type) => void this.#counts[type]++,
       settled: (room) => {
         if (room.isIdle && this.#rooms.get(room.key) === room) this.#rooms.delete(room.key);
@@ -368,7 +335,7 @@ export class Cluster implements Registry {
     room.join(member, {
       admit: (others) => {
         application.admit(others);
-        this.#retry(sid);
+        this.#forwarding.retry(sid);
       },
       refuse: (reason) => {
         this.#locals.delete(sid);
@@ -384,6 +351,14 @@ export class Cluster implements Registry {
     room?.leave(member, why);
   }
 
+  send(from: Resident, body: Uint8Array): void {
+    this.#forwarding.send(from, body);
+  }
+
+  cast(from: Resident, entries: readonly Uint8Array[], common: Uint8Array): void {
+    this.#forwarding.cast(from, entries, common);
+  }
+
   // --- Operators ---
 
   serve(relay: RelaySide): void {
@@ -392,7 +367,7 @@ export class Cluster implements Registry {
   }
 
   kick(fingerprint: Uint8Array): boolean {
-    this.#tellAll(encodeOrder(VERB.KICK, fingerprint)); // for applicants
+    this.#forwarding.tell(this.#lives.others, encodeOrder(VERB.KICK, fingerprint)); // for applicants
     return [...this.#rooms.values()].filter((room) => room.kick(fingerprint)).length > 0;
   }
 
@@ -405,11 +380,7 @@ export class Cluster implements Registry {
   }
 
   announce(text: string): void {
-    this.#tellAll(encodeOrder(VERB.ANNOUNCE, encodeUtf8(text)));
-  }
-
-  #tellAll(entry: Bytes): void {
-    for (const relay of this.#lives.others) this.#linkTo(relay)?.tell(entry);
+    this.#forwarding.tell(this.#lives.others, encodeOrder(VERB.ANNOUNCE, encodeUtf8(text)));
   }
 
   /** An operator elsewhere has said something, of which the bucket says nothing. */
@@ -417,199 +388,4 @@ export class Cluster implements Registry {
     if (verb === VERB.KICK) this.#side?.remove(argument);
     else if (verb === VERB.ANNOUNCE) this.#side?.announce(decodeUtf8(argument));
   }
-
-  // --- To other relays ---
-
-  #linkTo(relay: string): OutgoingLink | undefined {
-    const known = this.#outgoing.get(relay);
-    if (known || relay === this.#lives.relay || this.#lives.isDead(relay)) return known;
-    const link = new OutgoingLink({
-      bus: this.#bus,
-      clock: this.#clock,
-      keys: this.#keys,
-      from: this.#lives.relay,
-      to: relay,
-      defer: this.#defer,
-      onLost: (credits) => this.#endSenders(credits),
-    });
-    this.#outgoing.set(relay, link);
-    return link;
-  }
-
-  /** What these have sent is lost: they come again, and send it again. */
-  #endSenders(credits: ReadonlySet<SendCredit>): void {
-    for (const { member } of [...this.#locals.values()]) {
-      if (!credits.has(member.source.credit)) continue;
-      member.why = WHY.LOST;
-      void member.connection.close(REASON.SHUTTING_DOWN);
-    }
-  }
-
-  send(from: Resident, body: Uint8Array): void {
-    const { sid } = from;
-    const remote = this.#remoteFor(sid, body);
-    const link = remote && this.#linkTo(remote.relay);
-    if (!link) return;
-    const { source } = from;
-    this.#counts.sent++;
-    link.forward([encodeForwardedHead(ENTRY.SEND, source.sid, body.length), body], sid, {
-      credit: source.credit,
-      bytes: costOf(FRAME.RECV, body.length),
-    });
-  }
-
-  /** The member elsewhere whose sid `bytes` begins with, if it is in the room of a member here. */
-  #remoteFor(from: string, bytes: Uint8Array): Remote | undefined {
-    const remote = this.#remotes.get(encodeHex(bytes.subarray(0, SID_BYTES)));
-    return remote && remote.room === this.#locals.get(from)?.room ? remote : undefined;
-  }
-
-  cast(from: Resident, entries: readonly Uint8Array[], common: Uint8Array): void {
-    const { sid, source } = from;
-    const byRelay = new Map<string, Map<Remote, Uint8Array>>(); // §5: one PART for each member
-    for (const entry of entries) {
-      const remote = this.#remoteFor(sid, entry);
-      if (!remote) continue;
-      const parts = byRelay.get(remote.relay) ?? new Map<Remote, Uint8Array>();
-      if (!parts.has(remote)) parts.set(remote, entry);
-      byRelay.set(remote.relay, parts);
-    }
-    const cost = costOf(FRAME.PART, CAST_ENTRY_BYTES + common.length);
-    for (const [relay, parts] of byRelay) {
-      const link = this.#linkTo(relay);
-      if (!link) continue;
-      const length = CAST_HEADER_BYTES + parts.size * CAST_ENTRY_BYTES + common.length;
-      const head = encodeForwardedHead(ENTRY.CAST, source.sid, length);
-      this.#counts.sent += parts.size;
-      link.forward([head, Uint8Array.of(parts.size), ...parts.values(), common], sid, {
-        credit: source.credit,
-        bytes: parts.size * cost,
-      });
-    }
-  }
-
-  // --- From other relays ---
-
-  #receive(message: Bytes): void {
-    const from = readSender(message);
-    const { relay } = this.#lives;
-    if (from === undefined || from === relay || this.#lives.isDead(from)) return;
-    const incoming = this.#incoming.get(from) ??
-      new IncomingLink({ keys: this.#keys, from, to: relay });
-    const opened = incoming.open(message);
-    if (!opened) return;
-    this.#incoming.set(from, incoming);
-    this.#counts.messages++;
-    try {
-      this.#takeMessage(from, incoming, opened);
-    } catch (error) {
-      if (!isForeign(error)) throw error;
-      this.#counts.malformed++;
-    }
-  }
-
-  #takeMessage(from: string, incoming: IncomingLink, { entries, verdict, at }: Opened): void {
-    const link = this.#linkTo(from)!;
-    const hasMore = forEachPosition(entries, (type, position) => {
-      if (type === ENTRY.GOT) link.takeGot(position);
-      else link.takeLost(position);
-    });
-    if (verdict === "early") {
-      this.#counts.gaps++;
-      const missing = incoming.missing(at, this.#clock.now());
-      if (missing) link.lost(missing);
-      return;
-    }
-    let when: "now" | "soon" | "anyway" = hasMore ? "soon" : "anyway";
-    if (verdict === "next") {
-      forEachEntry(entries, this.#visitorOf(from, () => void (when = "now")));
-      if (incoming.owesGot) when = "now";
-    }
-    link.got(incoming.position, when);
-  }
-
-  #visitorOf(from: string, onAsk: () => void): EntryVisitor {
-    return {
-      forwarded: (type, source, body) => {
-        const sid = encodeHex(source);
-        if (type === ENTRY.CAST) this.#deliverCast(sid, from, body);
-        else if (this.#held.has(pairOf(sid, body))) this.#hold(sid, from, body);
-        else this.#deliver(sid, from, body);
-      },
-      left: (sid, why) => this.#takeLeft(encodeHex(sid), why, from),
-      credit: (source, bytes) => this.#outgoing.get(from)?.takeCredit(encodeHex(source), bytes),
-      order: (verb, argument) => this.#obey(verb, argument),
-      ask: onAsk,
-    };
-  }
-
-  #takeLeft(sid: string, why: number, from: string): void {
-    const remote = this.#remotes.get(sid);
-    if (remote) remote.room.takeLeft(sid, why, from);
-    else if (!this.#locals.has(sid)) this.#gone.set(sid, true);
-  }
-
-  #source(sid: string, from: string): RemoteSource {
-    const known = this.#sources.get(sid);
-    if (known) return known;
-    const source = new RemoteSource(sid, (debt) => this.#outgoing.get(from)?.owe(debt));
-    if (this.#remotes.has(sid)) this.#sources.set(sid, source);
-    return source;
-  }
-
-  /** Gives back what is charged for something that is dropped. */
-  #credit(sid: string, from: string, cost: number): void {
-    this.#source(sid, from).take(cost, () => {});
-  }
-
-  /** Somebody is known now, or here. */
-  #retry(sid: string): void {
-    for (const pair of this.#held.pairsOf(sid)) {
-      const source = pair.slice(0, SID_BYTES * 2);
-      for (const { body, from } of this.#held.take(pair)) this.#deliver(source, from, body);
-    }
-  }
-
-  #hold(sid: string, from: string, body: Uint8Array): void {
-    this.#held.add(pairOf(sid, body), { body: body.slice(), from });
-  }
-
-  /** A SEND of a member of another relay. */
-  #deliver(sid: string, from: string, body: Uint8Array): void {
-    const remote = this.#remotes.get(sid);
-    if (!remote && !this.#gone.has(sid)) return this.#hold(sid, from, body);
-    const to = this.#localFor(remote, from, body);
-    if (to && !to.room.isMember(to.member.sid)) return this.#hold(sid, from, body);
-    const source = this.#source(sid, from);
-    source.take(costOf(FRAME.RECV, body.length), () => to?.member.connection.forward(body, source));
-    this.#counts.received++;
-  }
-
-  /** The member here whose sid `bytes` begins with, if the sender is where it says, and in the same room. */
-  #localFor(remote: Remote | undefined, from: string, bytes: Uint8Array) {
-    if (remote?.relay !== from) return undefined;
-    const to = this.#locals.get(encodeHex(bytes.subarray(0, SID_BYTES)));
-    return to?.room === remote.room ? to : undefined;
-  }
-
-  /** A CAST, which does not wait: who does not know its sender has no channel with them. */
-  #deliverCast(sid: string, from: string, body: Uint8Array): void {
-    const remote = this.#remotes.get(sid);
-    const source = this.#source(sid, from);
-    const end = CAST_HEADER_BYTES + body[0]! * CAST_ENTRY_BYTES;
-    const common = body.slice(end); // shared by all queues that it waits in
-    const cost = costOf(FRAME.PART, CAST_ENTRY_BYTES + common.length);
-    for (let offset = CAST_HEADER_BYTES; offset < end; offset += CAST_ENTRY_BYTES) {
-      const entry = body.subarray(offset, offset + CAST_ENTRY_BYTES);
-      const to = this.#localFor(remote, from, entry);
-      const member = to?.room.isMember(to.member.sid) ? to.member : undefined;
-      source.take(cost, () => member?.connection.forwardPart({ entry, common }, source));
-      this.#counts.received++;
-    }
-  }
-}
-
-/** From whom to whom a SEND is, as {@linkcode Held} has it. */
-function pairOf(source: string, body: Uint8Array): string {
-  return source + encodeHex(body.subarray(0, SID_BYTES));
 }

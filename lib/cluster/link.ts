@@ -1,32 +1,21 @@
 /**
- * One direction between two relays of a cluster. Messages are numbered and sealed, and kept until the other side has taken
+ * The direction to another relay of a cluster. Messages are numbered and sealed, and kept until the other side has taken
  * them: what the bus loses is sent again, so that nothing is lost between two relays that live. What is under way is
  * bounded, and charged to the members who sent it (PROTOCOL.md §10).
- *
- * A message is `u8 1 || from R(16) || epoch(8) || u48 seq || AEAD(entries)`.
  *
  * @module
  */
 
-import { type Bytes, decodeHex, encodeHex, MAX_COUNTER, readU64, writeU64 } from "../base/bytes.ts";
+import { type Bytes, writeU64 } from "../base/bytes.ts";
 import type { Clock, Timer } from "../base/clock.ts";
-import {
-  decryptInPlace,
-  encryptInPlace,
-  KEY_NONCE_BYTES,
-  TAG_BYTES,
-} from "../protocol/crypto/aead.ts";
+import { encryptInPlace, KEY_NONCE_BYTES, TAG_BYTES } from "../protocol/crypto/aead.ts";
 import { MAX_QUEUE_AGE_MS, MAX_QUEUED_FRAMES, MAX_UNDELIVERED_BYTES } from "../protocol/limits.ts";
 import type { SendCredit } from "../transport/mod.ts";
 import type { Bus } from "./bus.ts";
 import { encodeCredit, encodePosition, ENTRY, type Position, POSITION_BYTES } from "./entries.ts";
-import { type ClusterKeys, readU48, RELAY_BYTES, writeU48 } from "./keys.ts";
+import type { ClusterKeys } from "./keys.ts";
+import { HEADER_BYTES, writeHeader } from "./link_message.ts";
 
-const VERSION = 1;
-const EPOCH_AT = 1 + RELAY_BYTES;
-const SEQ_AT = EPOCH_AT + 8;
-/** Bytes of a message before its entries. */
-export const HEADER_BYTES: number = SEQ_AT + 6;
 /** Bytes of a message at most. */
 const MAX_MESSAGE_BYTES = 60 * 1024;
 /** Bytes of entries that were sent and not taken, before nobody sends more to that relay. */
@@ -38,8 +27,6 @@ const HOLD_BYTES = MAX_UNDELIVERED_BYTES + 1;
 /** Credit is given back when it is so much, or after a while. */
 const CREDIT_BYTES = 64 * 1024;
 const CREDIT_MS = 500;
-/** So much is taken before a GOT says so, if nothing else is to be sent. */
-const GOT_BYTES = 1024 * 1024;
 /** What is not taken after so long is asked for. */
 const ASK_MS = 1_000;
 /** Between two repetitions of the same. */
@@ -245,10 +232,7 @@ export class OutgoingLink {
     const controls = this.#takeControls();
     const length = controls.reduce((sum, part) => sum + part.length, this.#end);
     const message = new Uint8Array(HEADER_BYTES + length + TAG_BYTES);
-    message[0] = VERSION;
-    message.set(decodeHex(from), 1);
-    writeU64(message, EPOCH_AT, this.#epoch);
-    writeU48(message, SEQ_AT, this.#seq);
+    writeHeader(message, from, { epoch: this.#epoch, seq: this.#seq });
     let offset = HEADER_BYTES;
     for (const part of [...controls, this.#entries.subarray(0, this.#end)]) {
       message.set(part, offset);
@@ -397,108 +381,5 @@ export class OutgoingLink {
     this.#options.clock.cancel(this.#timer);
     this.#drop();
     this.#debts.clear();
-  }
-}
-
-/** What an incoming message has to do with the ones before. */
-export type Verdict =
-  /** It is the next one: its entries count. */
-  | "next"
-  /** It came before: only its positions count. */
-  | "again"
-  /** Others are missing before it: only its positions count. */
-  | "early";
-
-/** A message of another relay. */
-export interface Opened {
-  readonly entries: Uint8Array;
-  readonly verdict: Verdict;
-  /** Which message of the link it is. */
-  readonly at: Position;
-}
-
-/** The direction from another relay. */
-export class IncomingLink {
-  readonly #options: { readonly keys: ClusterKeys; readonly from: string; readonly to: string };
-  /** The one that has begun; 0 before the first. */
-  #epoch = 0;
-  #next = 0;
-  /** The last that a key was made for. */
-  #keyEpoch = 0;
-  readonly #keyNonce = new Uint8Array(KEY_NONCE_BYTES);
-  #lostAt = -Infinity;
-  /** Bytes since the last GOT. */
-  #taken = 0;
-
-  /** @param options.from R of the other relay, in hex. */
-  constructor(options: { keys: ClusterKeys; from: string; to: string }) {
-    this.#options = options;
-  }
-
-  /** Up to where everything was taken. */
-  get position(): Position {
-    return { epoch: this.#epoch, seq: this.#next };
-  }
-
-  /**
-   * Opens a message in place.
-   *
-   * @returns Its entries; undefined if it is of an epoch that is over, or not of that relay.
-   */
-  open(message: Uint8Array): Opened | undefined {
-    const epoch = readEpoch(message);
-    if (epoch === undefined || epoch < this.#epoch || epoch === 0) return undefined;
-    const seq = readU48(message, SEQ_AT);
-    if (epoch !== this.#keyEpoch) {
-      const { keys, from, to } = this.#options;
-      this.#keyNonce.set(keys.linkKey(from, to, epoch));
-      this.#keyEpoch = epoch;
-    }
-    writeU64(this.#keyNonce, KEY_NONCE_BYTES - 8, seq);
-    const sealed = message.subarray(HEADER_BYTES);
-    const ad = message.subarray(0, HEADER_BYTES);
-    if (!decryptInPlace(sealed, { keyNonce: this.#keyNonce, ad })) return undefined;
-    const entries = sealed.subarray(0, sealed.length - TAG_BYTES);
-    return { entries, verdict: this.#judge(epoch, seq, entries), at: { epoch, seq } };
-  }
-
-  #judge(epoch: number, seq: number, entries: Uint8Array): Verdict {
-    if (epoch > this.#epoch) {
-      if (seq !== 0 || entries[0] !== ENTRY.BEGIN) return "early";
-      this.#epoch = epoch;
-      this.#next = 0;
-    }
-    if (seq !== this.#next) return seq < this.#next ? "again" : "early";
-    this.#next++;
-    this.#taken += entries.length;
-    return "next";
-  }
-
-  /** Whether enough was taken since the last GOT for another one. */
-  get owesGot(): boolean {
-    if (this.#taken < GOT_BYTES) return false;
-    this.#taken = 0;
-    return true;
-  }
-
-  /** What to say of a message that came too early; undefined if it was said just now. */
-  missing({ epoch }: Position, now: number): Position | undefined {
-    if (now - this.#lostAt < REPEAT_MS) return undefined;
-    this.#lostAt = now;
-    return { epoch, seq: epoch === this.#epoch ? this.#next : 0 };
-  }
-}
-
-/** R of the relay that a message claims to come from, in hex; undefined if it is no message. */
-export function readSender(message: Uint8Array): string | undefined {
-  if (message[0] !== VERSION || message.length < HEADER_BYTES + TAG_BYTES) return undefined;
-  return encodeHex(message.subarray(1, EPOCH_AT));
-}
-
-function readEpoch(message: Uint8Array): number | undefined {
-  try {
-    return readU64(message, EPOCH_AT, MAX_COUNTER);
-  } catch {
-    return undefined; // above what any relay counts to
   }
 }

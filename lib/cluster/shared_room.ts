@@ -7,27 +7,20 @@
 
 import { BoundedMap } from "../base/bounded_map.ts";
 import { type Bytes, equalBytes } from "../base/bytes.ts";
-import type { Clock, Timer } from "../base/clock.ts";
-import { encodeFrame, REASON, WHY } from "../protocol/frames.ts";
-import type { Application, Attendee, Resident } from "../relay/mod.ts";
+import type { Timer } from "../base/clock.ts";
+import { REASON } from "../protocol/frames.ts";
+import type { Application, Resident } from "../relay/mod.ts";
+import { Audience, type Outside, type Shown } from "./audience.ts";
 import type { Bus, Entry, Written } from "./bus.ts";
 import { Island } from "./island.ts";
 import { isForeign } from "./keys.ts";
 import { isSame, type Local, type Plan, planRoster } from "./roster_plan.ts";
-import {
-  decodeRoster,
-  encodeRoster,
-  type Gone,
-  type RosterEntry,
-  type RosterValue,
-} from "./values.ts";
+import { decodeRoster, encodeRoster, type RosterValue } from "./values.ts";
 
 /** After a conflict the watch tells what is there, or else it is asked for. */
 const WATCH_MS = 50;
 /** Between two questions that get no answer. */
 const PAUSE_MS = 200;
-/** The last words of somebody who left another relay are on their way for so long at most. */
-const LAST_WORDS_MS = 1_000;
 /** A room in which nobody is left is purged. */
 const EMPTY_MS = 5_000;
 /** Members who have left and may still be in the roster. */
@@ -35,38 +28,22 @@ const MAX_DEPARTED = 1024;
 
 const NOBODY: RosterValue = { entries: [], gone: [] };
 
-/** A member of which the ones here know. */
-interface Shown extends Attendee {
-  /** R of its relay. */
-  readonly relay: string;
-}
-
 /** What a room needs of its cluster; relays by R in hex, members by sid in hex. */
-export interface Surroundings {
+export interface Surroundings extends Outside {
   readonly bus: Bus;
-  readonly clock: Clock;
   readonly capacity: number;
-  /** R of this relay. */
-  readonly relay: string;
   /** Whether this relay may write rosters now. */
   readonly mayWrite: boolean;
   defer(action: () => void): void;
   seal(key: string, plain: Bytes): Bytes;
   open(key: string, value: Uint8Array): { readonly plain: Bytes };
-  isAlive(relay: string): boolean;
   isDead(relay: string): boolean;
   /** Finds out about a relay of which nothing is known. */
   ask(relay: string): void;
-  /** Whether somebody has left: they never come back. */
-  hasGone(sid: string): boolean;
-  setGone(sid: string): void;
   /** Nobody is here any more who was told that these have left. */
   forgetGone(sids: readonly string[]): void;
   /** A member of another relay is in the room, for those who are here. */
   appeared(room: SharedRoom, member: Shown): void;
-  vanished(sid: string): void;
-  /** Somebody who was here has left. */
-  left(sid: string, why: number, relays: ReadonlySet<string>): void;
   /** A compare-and-set was answered. */
   wrote(type: "written" | "conflict" | "unknown"): void;
   /** The room may have changed, and may be forgotten. */
@@ -87,40 +64,36 @@ export class SharedRoom {
   #isThere = false;
   /** The value is not of this cluster. */
   #isDamaged = false;
-  readonly #locals = new Map<string, Local>();
-  /** Everybody of whom those here know, themselves included, in the order they joined. */
-  readonly #shown = new Map<string, Shown>();
+  readonly #audience: Audience;
   /** Why those left who were here. */
   readonly #departed = new BoundedMap<string, number>(MAX_DEPARTED);
   /** Members of other relays whom an operator here has removed, by sid. */
   readonly #kicked = new Set<string>();
-  /** Whose LEFT is on its way, and until when it is waited for. */
-  readonly #awaited = new Map<string, number>();
   /** What the room is while this relay is alone. */
   #island: Island | undefined;
   #isWriting = false;
-  #timer: Timer | undefined;
   #emptyTimer: Timer | undefined;
   #changed: (() => void) | undefined;
 
   constructor(key: string, around: Surroundings) {
     this.key = key;
     this.#around = around;
+    this.#audience = new Audience(this, around);
   }
 
   /** The roster that counts here. */
-  get #roster(): RosterValue {
+  get roster(): RosterValue {
     return this.#island?.roster ?? this.#known;
   }
 
   /** How many members the roster has. */
   get size(): number {
-    return this.#roster.entries.length;
+    return this.roster.entries.length;
   }
 
   /** Nothing is left to remember. */
   get isIdle(): boolean {
-    return !this.#isThere && this.#locals.size === 0 && !this.#isWriting;
+    return !this.#isThere && this.#audience.locals.size === 0 && !this.#isWriting;
   }
 
   /** Whether the roster names somebody of this relay. */
@@ -128,65 +101,41 @@ export class SharedRoom {
     return this.#known.entries.some(({ relay }) => relay === this.#around.relay);
   }
 
+  /** A member of another relay is shown to those here. */
+  appeared(member: Shown): void {
+    this.#around.appeared(this, member);
+  }
+
   /** Whether somebody is a member here. */
   isMember(sid: string): boolean {
-    return this.#locals.get(sid)?.application === undefined && this.#locals.has(sid);
+    return this.#audience.isMember(sid);
   }
 
   // --- Those who are here ---
 
   /** Somebody here wants to be a member. */
   join(member: Resident, application: Application): void {
-    for (const [sid, local] of this.#locals) {
-      if (!local.application || !isSame(local.member, member)) continue;
-      this.#locals.delete(sid);
-      local.application.refuse(REASON.REPLACED);
-    }
-    const before = this.#roster.entries.find((entry) => isSame(entry, member))?.sid;
-    this.#locals.set(member.sid, { member, application, before });
+    const before = this.roster.entries.find((entry) => isSame(entry, member))?.sid;
+    this.#audience.add({ member, application, before });
     this.pump();
   }
 
   /** Somebody here has gone. */
   leave(member: Resident, why: number): void {
-    const { sid } = member;
-    if (!this.#locals.delete(sid)) return;
-    this.#departed.set(sid, why);
-    if (this.#shown.delete(sid)) {
-      this.#around.setGone(sid);
-      if (!member.room.isClosing) this.#broadcast(encodeFrame({ type: "left", sid, why }));
-      this.#tellRelays(sid, why);
-    }
-    if (this.#locals.size === 0) this.#hideAll();
+    if (!this.#audience.isHere(member.sid)) return;
+    this.#departed.set(member.sid, why);
+    this.#audience.leave(member, why);
     this.pump();
-  }
-
-  /** Others wait for this, which comes behind what that member sent last. */
-  #tellRelays(sid: string, why: number): void {
-    this.#around.left(sid, why, new Set(this.#shown.values().map(({ relay }) => relay)));
-  }
-
-  #hideAll(): void {
-    for (const sid of this.#shown.keys()) this.#around.vanished(sid);
-    this.#shown.clear();
-    this.#awaited.clear();
-    this.#around.clock.cancel(this.#timer);
-    this.#timer = undefined;
   }
 
   /** Another relay says that a member of its own has left. */
   takeLeft(sid: string, why: number, relay: string): void {
-    const shown = this.#shown.get(sid);
-    if (shown?.relay !== relay) return;
-    this.#remove(shown, why);
-    this.#apply();
+    this.#audience.takeLeft(sid, why, relay);
   }
 
   /** Removes an identity from all other relays. @returns Whether it is in the roster. */
   kick(fingerprint: Uint8Array): boolean {
-    const found = this.#roster.entries.filter((entry) =>
-      equalBytes(entry.fingerprint, fingerprint)
-    );
+    const found = this.roster.entries.filter((entry) => equalBytes(entry.fingerprint, fingerprint));
     for (const { sid, relay } of found) {
       if (relay !== this.#around.relay) this.#kicked.add(sid);
     }
@@ -197,8 +146,7 @@ export class SharedRoom {
   /** This relay was taken for dead, and has another name: everybody here has to come again, unless it is alone. */
   fence(): void {
     if (this.#island) return this.#rename(this.#island);
-    for (const local of [...this.#locals.values()]) this.#end(local, WHY.LOST);
-    this.#hideAll();
+    this.#audience.endAll();
   }
 
   // --- A relay that is alone ---
@@ -209,30 +157,20 @@ export class SharedRoom {
     this.#island.mayReturn = false;
     this.#rename(this.#island);
     this.#changed?.();
-    this.#apply();
+    this.#audience.apply();
     this.pump();
   }
 
   #makeIsland(): Island {
-    const [members, parted]: [RosterEntry[], string[]] = [[], []];
-    for (const [sid, { relay }] of this.#shown) {
-      const member = this.#locals.get(sid)?.member;
-      if (!member) parted.push(sid);
-      else {
-        const { fingerprint, instance } = member;
-        members.push({ sid, fingerprint, instance, relay });
-      }
-    }
-    return new Island({ ...this.#known, revision: this.#expected }, { members, parted });
+    return new Island(
+      { ...this.#known, revision: this.#expected },
+      this.#audience.split(),
+    );
   }
 
   #rename(island: Island): void {
-    const { relay } = this.#around;
-    island.rename(relay);
-    for (const { sid } of island.roster.entries) {
-      const shown = this.#shown.get(sid);
-      if (shown) this.#shown.set(sid, { ...shown, relay });
-    }
+    island.rename(this.#around.relay);
+    this.#audience.rename();
   }
 
   /** Whether those here have to come again when the relay is no longer alone. */
@@ -250,12 +188,9 @@ export class SharedRoom {
   /** Those here come again, with sids of whom nobody was told that they have LEFT. */
   #yield({ parted }: Island): void {
     this.#island = undefined;
-    for (const local of [...this.#locals.values()]) {
-      if (!local.application) this.#end(local, WHY.LOST);
-    }
-    this.#hideAll();
+    this.#audience.endMembers();
     this.#around.forgetGone(parted);
-    this.#apply();
+    this.#audience.apply();
   }
 
   /** Writes the room as it is here, unless it has changed elsewhere. */
@@ -267,24 +202,10 @@ export class SharedRoom {
     if (written.type !== "written") return await this.#ask();
     if (!island.mayReturn) return; // it is alone again
     this.#island = undefined;
-    if (written.revision <= this.#revision) return this.#apply(); // the watch was quicker
+    if (written.revision <= this.#revision) return this.#audience.apply(); // the watch was quicker
     this.#isThere = true;
     this.#isDamaged = false;
     this.#set(roster, written.revision);
-  }
-
-  /** Ends a connection here. */
-  #end({ member, application }: Local, why: number): void {
-    this.#locals.delete(member.sid);
-    if (application) return application.refuse(reasonOf(why));
-    member.why = why;
-    void member.connection.close(reasonOf(why));
-  }
-
-  #broadcast(frame: Uint8Array): void {
-    for (const { member, application } of this.#locals.values()) {
-      if (!application) member.connection.send(frame);
-    }
   }
 
   // --- The roster ---
@@ -340,101 +261,23 @@ export class SharedRoom {
       ? this.#around.clock.after(EMPTY_MS, () => void this.#purge())
       : undefined;
     this.#changed?.();
-    this.#apply();
-  }
-
-  /** Tells those here what is new. */
-  #apply(): void {
-    if (this.#locals.size === 0) return;
-    const { hasGone, relay: own } = this.#around;
-    const target = this.#roster.entries.filter(({ sid }) => !hasGone(sid));
-    const present = new Set(target.map(({ sid }) => sid));
-    const missing = [...this.#shown.values()].filter(({ sid }) => !present.has(sid));
-    if (this.#awaitsLastWords(missing)) return;
-    for (const shown of missing) {
-      const gone = this.#goneOf(shown.sid);
-      this.#remove(shown, gone?.why ?? WHY.LOST);
-      if (gone?.by === own && shown.relay === own) this.#tellRelays(shown.sid, gone.why);
-    }
-    for (const { sid, why } of this.#roster.gone) {
-      const local = this.#locals.get(sid); // an applicant that was in the roster, unheard of here
-      if (local) this.#end(local, why);
-    }
-    for (const entry of target) {
-      if (this.#shown.has(entry.sid)) continue;
-      if (entry.relay === own) this.#admit(entry);
-      else this.#show(entry);
-    }
-  }
-
-  #goneOf(sid: string): Gone | undefined {
-    return this.#roster.gone.find((gone) => gone.sid === sid);
-  }
-
-  /** Whether a LEFT over a link is still to come, which follows what that member sent last. */
-  #awaitsLastWords(missing: readonly Shown[]): boolean {
-    const { clock, isAlive, relay: own } = this.#around;
-    const now = clock.now();
-    let until = -Infinity;
-    for (const { sid, relay } of missing) {
-      const isOnItsWay = relay !== own && isAlive(relay) && this.#goneOf(sid)?.by === relay;
-      if (!isOnItsWay) continue;
-      const end = this.#awaited.get(sid) ?? now + LAST_WORDS_MS;
-      this.#awaited.set(sid, end);
-      until = Math.max(until, end);
-    }
-    clock.cancel(this.#timer);
-    this.#timer = undefined;
-    if (until > now) this.#timer = clock.after(until - now, () => this.#apply());
-    return until > now;
-  }
-
-  #remove({ sid, relay }: Shown, why: number): void {
-    this.#shown.delete(sid);
-    this.#awaited.delete(sid);
-    this.#around.setGone(sid);
-    const local = this.#locals.get(sid);
-    if (local) this.#end(local, why);
-    else if (relay !== this.#around.relay) this.#around.vanished(sid);
-    this.#broadcast(encodeFrame({ type: "left", sid, why }));
-    if (this.#locals.size === 0) this.#hideAll();
-  }
-
-  #show({ sid, relay, ...entry }: RosterEntry): void {
-    const fingerprint = entry.fingerprint.slice(); // outlives the roster, whose memory it shares
-    const shown = { sid, fingerprint, relay };
-    this.#shown.set(sid, shown);
-    this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }));
-    this.#around.appeared(this, shown);
-  }
-
-  #admit({ sid, relay }: RosterEntry): void {
-    const local = this.#locals.get(sid);
-    const application = local?.application;
-    if (!local || !application) return; // it has left, and is about to be taken out
-    const { fingerprint } = local.member;
-    const others = [...this.#shown.values()];
-    // The others first: it may have sent something already.
-    this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }));
-    this.#shown.set(sid, { sid, fingerprint, relay });
-    local.application = undefined;
-    application.admit(others);
+    this.#audience.apply();
   }
 
   // --- Writing ---
 
   #plan(): Plan {
     const { relay, capacity, isAlive, isDead, ask } = this.#around;
-    const plan = planRoster(this.#roster, {
+    const plan = planRoster(this.roster, {
       relay,
       capacity,
       isDead,
-      locals: this.#locals,
+      locals: this.#audience.locals,
       departed: this.#departed,
       kicked: this.#kicked,
     });
     for (const entry of plan.entries) if (!isAlive(entry.relay)) ask(entry.relay);
-    const isRepaired = this.#isDamaged && !this.#island && this.#locals.size > 0;
+    const isRepaired = this.#isDamaged && !this.#island && this.#audience.locals.size > 0;
     return { ...plan, isChanged: plan.isChanged || isRepaired };
   }
 
@@ -482,7 +325,7 @@ export class SharedRoom {
     const island = this.#island;
     if (island) {
       island.roster = { entries: plan.entries, gone: plan.gone };
-      this.#apply();
+      this.#audience.apply();
       return this.#refuseAll(plan.full, REASON.FULL);
     }
     const mayPurge = plan.entries.length === 0 && plan.isOwn;
@@ -514,12 +357,7 @@ export class SharedRoom {
   }
 
   #refuseAll(locals: readonly Local[], reason: number): void {
-    for (const { member: { sid } } of locals) {
-      const application = this.#locals.get(sid)?.application;
-      if (!application) continue;
-      this.#locals.delete(sid);
-      application.refuse(reason);
-    }
+    for (const { member: { sid } } of locals) this.#audience.refuse(sid, reason);
   }
 
   /** Somebody else has written: the watch is about to tell what. */
@@ -564,14 +402,8 @@ export class SharedRoom {
   /** Forgets everything. */
   close(): void {
     const { clock } = this.#around;
-    clock.cancel(this.#timer);
+    this.#audience.close();
     clock.cancel(this.#emptyTimer);
     this.#changed?.();
   }
-}
-
-/** The reason of the CLOSE for a member that another relay has taken out. */
-function reasonOf(why: number): number {
-  if (why === WHY.REPLACED) return REASON.REPLACED;
-  return why === WHY.REMOVED ? REASON.REMOVED : REASON.SHUTTING_DOWN;
 }

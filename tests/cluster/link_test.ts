@@ -9,7 +9,9 @@ import {
   forEachPosition,
 } from "../../lib/cluster/entries.ts";
 import { ClusterKeys } from "../../lib/cluster/keys.ts";
-import { IncomingLink, OutgoingLink, readSender } from "../../lib/cluster/link.ts";
+import { IncomingLink } from "../../lib/cluster/incoming_link.ts";
+import { OutgoingLink } from "../../lib/cluster/link.ts";
+import { readSender } from "../../lib/cluster/link_message.ts";
 import { cipherReady } from "../../lib/protocol/records.ts";
 import { SendCredit } from "../../lib/transport/send_credit.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";

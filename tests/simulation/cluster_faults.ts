@@ -7,9 +7,12 @@
 import { type Edit, makeMutant, type Mutant } from "./mutants.ts";
 
 const ROOM = "lib/cluster/shared_room.ts";
+const AUDIENCE = "lib/cluster/audience.ts";
 const PLAN = "lib/cluster/roster_plan.ts";
 const CLUSTER = "lib/cluster/cluster.ts";
 const LINK = "lib/cluster/link.ts";
+const INCOMING = "lib/cluster/incoming_link.ts";
+const FORWARDING = "lib/cluster/forwarding.ts";
 const LIVES = "lib/cluster/lives.ts";
 
 /** What each fault does, and where. */
@@ -39,8 +42,8 @@ export const CLUSTER_FAULTS = {
       [PLAN, "relay === own && !locals.has(sid)", "relay === own && departed.has(sid)"],
       [
         ROOM,
-        "this.#departed.set(sid, why);",
-        "if (this.#shown.has(sid)) this.#departed.set(sid, why);",
+        "this.#departed.set(member.sid, why);",
+        "if (this.isMember(member.sid)) this.#departed.set(member.sid, why);",
       ],
     ],
   },
@@ -59,7 +62,7 @@ export const CLUSTER_FAULTS = {
   "order-changed": {
     what: "a WELCOME has the others in another order",
     edits: [[
-      ROOM,
+      AUDIENCE,
       "const others = [...this.#shown.values()];",
       "const others = [...this.#shown.values()].reverse();",
     ]],
@@ -67,7 +70,7 @@ export const CLUSTER_FAULTS = {
   "joined-late": {
     what: "who comes is told to those who are there last of all",
     edits: [[
-      ROOM,
+      AUDIENCE,
       'this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }));\n    this.#around',
       `queueMicrotask(() => this.#around.clock.after(100, () =>
         this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }))));\n    this.#around`,
@@ -75,23 +78,23 @@ export const CLUSTER_FAULTS = {
   },
   "welcome-overtaken": {
     what: "a SEND reaches somebody before their WELCOME",
-    edits: [[CLUSTER, "if (to && !to.room.isMember(to.member.sid))", "if (false)"]],
+    edits: [[FORWARDING, "if (to && !to.room.isMember(to.member.sid))", "if (false)"]],
   },
   "room-unchecked": {
     what: "members of other rooms are reached",
     edits: [
       [
-        CLUSTER,
-        "remote && remote.room === this.#locals.get(from)?.room ? remote : undefined",
+        FORWARDING,
+        "remote && remote.room === this.#options.locals.get(from)?.room ? remote : undefined",
         "remote",
       ],
-      [CLUSTER, "return to?.room === remote.room ? to : undefined;", "return to;"],
+      [FORWARDING, "return to?.room === remote.room ? to : undefined;", "return to;"],
     ],
   },
   "gap-ignored": {
     what: "what comes early is taken",
     edits: [[
-      LINK,
+      INCOMING,
       'if (seq !== this.#next) return seq < this.#next ? "again" : "early";',
       'if (seq < this.#next) return "again"; this.#next = seq;',
     ]],
@@ -99,7 +102,7 @@ export const CLUSTER_FAULTS = {
   "repeat-taken": {
     what: "what comes twice is taken twice",
     edits: [[
-      LINK,
+      INCOMING,
       'return seq < this.#next ? "again" : "early";',
       'return seq < this.#next ? "next" : "early";',
     ]],
@@ -163,7 +166,7 @@ export const CLUSTER_FAULTS = {
   },
   "return-never": {
     what: "what was a room of one relay never becomes one of all",
-    edits: [[ROOM, "island.mayReturn = true;", ""]],
+    edits: [[ROOM, "this.#island.mayReturn = true;", ""]],
   },
   "return-unchanged": {
     what: "members of whom others were told that they LEFT keep their sids",

@@ -7,7 +7,7 @@
 import { type Bytes, encodeHex, equalBytes } from "../../lib/base/bytes.ts";
 import type { Clock, Timer } from "../../lib/base/clock.ts";
 import type { Bus, BusHandlers, Entry, Written } from "../../lib/cluster/bus.ts";
-import { HEADER_BYTES } from "../../lib/cluster/link.ts";
+import { HEADER_BYTES } from "../../lib/cluster/link_message.ts";
 
 /** How bad the network between the relays and the server is; a good one does none of it. */
 export interface Weather {

@@ -123,7 +123,8 @@ withEachFace("a terminal that takes nothing keeps nobody from leaving", async (c
     Deno.kill(terminal, "SIGCONT");
   }
   // What the terminal had not taken is lost, and with it perhaps some codes; its modes are as before.
-  await anna.waitFor((rows) => rows.slice(-2).join() === "restored,‸", "the modes as before");
+  const isRestored = (rows: string[]) => rows.join().includes(",restored,‸");
+  await anna.waitFor(isRestored, "the modes as before");
 });
 
 /** What runs the client in a job that a shell controls. */

@@ -45,9 +45,12 @@ const ALTERNATE_ON = "\x1b[?1049h";
 const ALTERNATE_OFF = "\x1b[?1049l";
 const WRAP_OFF = "\x1b[?7l";
 const WRAP_ON = "\x1b[?7h";
+/** The wheel is no arrow key, which would put what was sent before into the line. Alone: VTE does not restore a list. */
+const WHEEL_OFF = "\x1b[?1007s\x1b[?1007l";
+const WHEEL_BACK = "\x1b[?1007r";
 /** In this order: Alt sends Escape (xterm), pastes are marked, focus is reported, modified keys are told apart (kitty). */
-const MODES_ON = "\x1b[?1036;1039s\x1b[?1036;1039h" + PASTE_ON + FOCUS_ON + "\x1b[>1u";
-const MODES_OFF = "\x1b[<u" + FOCUS_OFF + PASTE_OFF + "\x1b[?1036;1039r";
+const MODES_ON = WHEEL_OFF + "\x1b[?1036;1039s\x1b[?1036;1039h" + PASTE_ON + FOCUS_ON + "\x1b[>1u";
+const MODES_OFF = "\x1b[<u" + FOCUS_OFF + PASTE_OFF + "\x1b[?1036;1039r" + WHEEL_BACK;
 const RESET = "\x1b[m\x1b[?25h";
 
 const ENTER = ALTERNATE_ON + WRAP_OFF + SAVE_TITLE + MODES_ON;

@@ -116,7 +116,7 @@ Deno.test("closing undoes everything in the reverse order, and reads no more", a
   await screen.close();
   equal(
     written(),
-    "\x1b[m\x1b[?25h\x1b[<u\x1b[?1004l\x1b[?2004l\x1b[?1036;1039r\x1b[?7h\x1b[23;0t\x1b[?1049l",
+    "\x1b[m\x1b[?25h\x1b[<u\x1b[?1004l\x1b[?2004l\x1b[?1036;1039r\x1b[?1007r\x1b[?7h\x1b[23;0t\x1b[?1049l",
   );
   deepEqual(state.raw, [true, false]);
   await type("a");

@@ -41,7 +41,7 @@ const CLIENT: Narrow = {
   env: [...PLACES, ...SECRETS, ...STARTED, ...TERMINAL, ...LOCALE, ...LOGIN, ...PACKAGE],
   run: ["kill", "ps"],
   sys: [...SYS, "statfs"], // whether a file that is offered fits on the disk
-  engine: "--v8-flags=--max-semi-space-size=4", // files that go through the relay are garbage soon: less memory
+  engine: "--v8-flags=--max-semi-space-size=2", // files that go through the relay are garbage soon: less memory
 };
 const NARROW: Readonly<Record<string, Narrow>> = {
   client: CLIENT,

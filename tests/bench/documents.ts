@@ -55,6 +55,7 @@ const MESSAGE: Table = {
     "room64.at2_relay_cpu_ms": "2 a second, the relay's CPU, ms",
     "room64.at2_sender_cpu_ms": "2 a second, the sender's CPU, ms",
     "room64.at2_others_cpu_ms": "2 a second, CPU of all receivers, ms",
+    "room64.idle_others_cpu_ms": "nobody writes, CPU of all receivers a second, ms",
     "room64.at10_relay_cpu_ms": "10 a second, the relay's CPU, ms",
     "room64.at10_sender_cpu_ms": "10 a second, the sender's CPU, ms",
     "room64.at10_others_cpu_ms": "10 a second, CPU of all receivers, ms",

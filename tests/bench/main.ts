@@ -202,9 +202,7 @@ class Run {
     const product = (server: RunningServer) => ({ server, values, folder, keys });
     if (kind.speech === "hearth") {
       await this.#attempt(kind, "client", (server) => measureStart(product(server)));
-      const { seconds } = scale;
-      const work = (server: RunningServer) => measureRoomOf64({ ...product(server), seconds });
-      if (isFirst) await this.#attempt(kind, "room64", work);
+      if (isFirst) await this.#attempt(kind, "room64", (it) => measureRoomOf64(product(it)));
     }
     if (isOwn) {
       const { messages, seconds } = scale;

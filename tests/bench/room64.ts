@@ -23,6 +23,8 @@ const SAID = 40;
 /** Messages a second, as people write and as they do in a hurry. */
 const RATES = [2, 10];
 const SETTLING_S = 3;
+/** As long as the slowest of {@linkcode RATES} takes for all that is said. */
+const IDLE_MS = 20_000;
 
 type People = Remote<PeopleActions>;
 
@@ -35,7 +37,7 @@ interface Room {
 }
 
 export async function measureRoomOf64(
-  { server, values, folder, keys, seconds }: ProductOptions & { readonly seconds: number },
+  { server, values, folder, keys }: ProductOptions,
 ): Promise<void> {
   const start = () => new Remote<PeopleActions>(memberScript(server.kind, "people.ts"));
   const room: Room = {
@@ -65,7 +67,8 @@ export async function measureRoomOf64(
     values["room64.cpu_ms"] = [one, ...crowd].reduce((sum, { cpu }) => sum + cpu.read(), 0) / 1000;
     values["room64.rsa_ms"] = await timeRsa(await importPrivateKey(keys[0]!));
     await measureMessages(room);
-    for (const rate of RATES) await measurePace(room, rate, seconds);
+    await measureIdle(room);
+    for (const rate of RATES) await measurePace(room, rate);
     await measureJoins(room, newcomers, keys.slice(ROOM), folder);
   } finally {
     await Promise.all(all.map((remote) => remote.stop()));
@@ -102,20 +105,30 @@ async function countBytes(one: People, crowd: readonly People[]) {
   };
 }
 
-/** One writes so many times a second, and everybody acknowledges: CPU of everybody a message. */
-async function measurePace(
-  { server, one, crowd, values }: Room,
-  rate: number,
-  seconds: number,
-): Promise<void> {
+/** What the others need when nobody writes: clients look after their time limits, and V8 collects what was left over. */
+async function measureIdle({ crowd, values }: Room): Promise<void> {
+  const read = () => crowd.reduce((sum, { cpu }) => sum + cpu.read(), 0);
+  const before = read();
+  await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+  values["room64.idle_others_cpu_ms"] = (read() - before) / IDLE_MS;
+}
+
+/**
+ * One writes so many times a second, and everybody acknowledges: CPU of everybody a message. A rare garbage collection of
+ * 31 sessions in one process is as dear as ten messages: it takes many messages to see what one costs.
+ */
+async function measurePace({ server, one, crowd, values }: Room, rate: number): Promise<void> {
+  const seconds = SAID / rate;
   await one.tell("pace", { rate, seconds: SETTLING_S, bytes: 128 });
   const relay = new CpuMeter(server.pid);
   const read = () => [relay, one.cpu, ...crowd.map(({ cpu }) => cpu)].map((cpu) => cpu.read());
   const before = read();
   await one.tell("pace", { rate, seconds, bytes: 128 });
-  const [ofRelay, ofOne, ...ofCrowd] = read().map((cpu, i) =>
-    (cpu - before[i]!) / (rate * seconds) / 1000
-  ) as [number, number, ...number[]];
+  const [ofRelay, ofOne, ...ofCrowd] = read().map((cpu, i) => (cpu - before[i]!) / SAID / 1000) as [
+    number,
+    number,
+    ...number[],
+  ];
   values[`room64.at${rate}_relay_cpu_ms`] = ofRelay;
   values[`room64.at${rate}_sender_cpu_ms`] = ofOne;
   values[`room64.at${rate}_others_cpu_ms`] = ofCrowd.reduce((a, b) => a + b, 0);

@@ -7,6 +7,7 @@
 import { NatsServer, NO_NATS } from "../support/nats.ts";
 import { Bench, flood, type Generator, pace, PROBES, type Setup, type Values } from "./forward.ts";
 import { CpuMeter, residentKb } from "./meter.ts";
+import { measureSeveral } from "./product.ts";
 import { clustered, type Place, type RunningServer, startServer } from "./servers.ts";
 
 const MEMBERS = 50;
@@ -14,6 +15,8 @@ const AT_ONCE = 8;
 const FAR = MEMBERS - PROBES - 1;
 const PACED_RATE = 100;
 const LATENCY_RATE = 20;
+/** How often a delivery here and one there are measured, in turn. */
+const WAYS = 3;
 /** Until everybody has heard of the last newcomer, on all servers. */
 const HEARD_MS = 1_000;
 /** Processes of members: each has so many rooms, fills so many of them at a time, and says so many texts a second. */
@@ -106,26 +109,42 @@ export async function measureRemote(
   const [here, there] = servers.ports as [number, number];
   const bench = servers.bench(setup);
   try {
-    const [near, far] = [await bench.start("a"), await bench.start("b")];
-    const room = { near, far, members: MEMBERS };
-    for (const [name, speaker] of [["here", there], ["there", here]] as const) {
-      await fill([near, far], { speaker: [speaker], others: [there] });
-      await flood(bench, { ...room, messages, senders: 1 }); // until everything is compiled
-      const flooded = await flood(bench, { ...room, messages, senders: 1 });
-      await pace(bench, { near, far, scale: { members: MEMBERS, seconds: 1 }, rate: PACED_RATE });
-      const scale = { members: MEMBERS, seconds };
-      const paced = await pace(bench, { near, far, scale, rate: PACED_RATE });
-      values[`remote.${name}_flood_us`] = flooded.cpu_us!;
-      values[`remote.${name}_per_second`] = flooded.per_second!;
-      values[`remote.${name}_paced_us`] = paced.cpu;
-      values[`remote.${name}_p50_ms`] = paced.latency.p50;
-      values[`remote.${name}_p99_ms`] = paced.latency.p99;
-      values["remote.lost"] = (values["remote.lost"] ?? 0) + flooded.lost! + paced.lost;
-      await clear([near, far]);
-    }
+    const room = { near: await bench.start("a"), far: await bench.start("b"), members: MEMBERS };
+    const measure = async () => ({
+      ...await measureWay(bench, { name: "here", room, seconds, messages, ways: [there, there] }),
+      ...await measureWay(bench, { name: "there", room, seconds, messages, ways: [here, there] }),
+    });
+    await measure(); // until everything is compiled
+    await measureSeveral(values, WAYS, measure);
   } finally {
     await bench.stop();
   }
+}
+
+/** One speaks at the first of two servers, all others are at the second. */
+async function measureWay(
+  bench: Bench,
+  { name, room, seconds, messages, ways: [speaker, others] }: {
+    name: string;
+    room: { near: Generator; far: Generator; members: number };
+    seconds: number;
+    messages: number;
+    ways: readonly [number, number];
+  },
+): Promise<Values> {
+  const { near, far } = room;
+  await fill([near, far], { speaker: [speaker], others: [others] });
+  const flooded = await flood(bench, { ...room, messages, senders: 1 });
+  const paced = await pace(bench, { near, far, scale: { ...room, seconds }, rate: PACED_RATE });
+  await clear([near, far]);
+  return {
+    [`remote.${name}_flood_us`]: flooded.cpu_us!,
+    [`remote.${name}_per_second`]: flooded.per_second!,
+    [`remote.${name}_paced_us`]: paced.cpu,
+    [`remote.${name}_p50_ms`]: paced.latency.p50,
+    [`remote.${name}_p99_ms`]: paced.latency.p99,
+    [`remote.${name}_lost`]: flooded.lost! + paced.lost,
+  };
 }
 
 /**
@@ -241,7 +260,8 @@ class Crowd {
   /** Everybody talks; in one more room the time from sending to receipt is measured. */
   async talk(key: string, ports: readonly number[], seconds: number): Promise<void> {
     const probes = await this.bench.start(`probes-${key}`);
-    await probes.tell("connect", { count: MEMBERS, atOnce: 1, rooms: false, ports });
+    const connecting = { count: MEMBERS, atOnce: 1, rooms: false, ports, tries: TRIES };
+    await probes.tell("connect", connecting);
     await sleep(HEARD_MS);
     const talking = { perSecond: CROWD_RATE, seconds: seconds + 2 };
     const { result, server } = await this.bench.cost(async () => {

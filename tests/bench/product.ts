@@ -172,12 +172,20 @@ async function ncatStart(args: readonly string[]): Promise<Values> {
   }
 }
 
-/** Keeps the median of several starts. */
 async function startSeveral(values: Values, start: () => Promise<Values>): Promise<void> {
+  await measureSeveral(values, STARTS, start);
+}
+
+/** Keeps the medians of several measurements of the same. */
+export async function measureSeveral(
+  values: Values,
+  times: number,
+  measure: () => Promise<Values>,
+): Promise<void> {
   const all: Values[] = [];
-  for (let i = 0; i < STARTS; i++) all.push(await start());
+  for (let i = 0; i < times; i++) all.push(await measure());
   for (const name of Object.keys(all[0]!)) {
-    values[name] = all.map((one) => one[name]!).toSorted((a, b) => a - b)[STARTS >> 1]!;
+    values[name] = all.map((one) => one[name]!).toSorted((a, b) => a - b)[times >> 1]!;
   }
 }
 

@@ -139,7 +139,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
     "remote.*_paced_us": { title: "100 a second *, CPU a delivery", unit: "µs" },
     "remote.*_p50_ms": { title: "100 a second *, latency p50", unit: "ms" },
     "remote.*_p99_ms": { title: "100 a second *, latency p99", unit: "ms" },
-    "remote.*_lost": { title: "both *, lost", unit: "" },
+    "remote.*_lost": { title: "flood and 100 a second *, lost", unit: "" },
   }),
   ...each([["1", "one server"], ["2", "two servers"], ["4", "four servers"]], {
     "room_on*.cpu_us": { title: "a busy room on *, CPU of all a delivery", unit: "µs" },

@@ -194,6 +194,38 @@ test("a draft and two pages live through a reload, and what is said during a cut
   equal(await page.eval(count), 1);
 });
 
+test("a second program of the same person has a page of its own, and both work", async (pair) => {
+  const { page, bob, world, browser, client, link } = pair;
+  const port = new URL(link).port;
+  const other = await world.pipe("anna", { args: ["--web", "--web-port", port] });
+  await other.waitForText("stdout", new RegExp(`port ${port} is taken: the page is on port`));
+  const [second] = await other.waitForText("stdout", /http:\/\/127\.0\.0\.1:\d+\/#\S+/);
+  // The secret of one program opens no page of the other.
+  const wrong = await browser.open(new URL(second).origin + "/" + new URL(link).hash);
+  await wrong.until("document.getElementById('gate').textContent.includes('earlier start')");
+  const elsewhere = await browser.open(second);
+  await elsewhere.until("!document.getElementById('app').hidden");
+  await pair.say("from the first");
+  await elsewhere.until(`${hasText("from the first")} && document.querySelector(".own .bubble")`);
+  await pair.say("from the second", elsewhere);
+  await page.until(hasText("from the second"));
+  await bob.say({ type: "private", to: "anna", text: "for both" });
+  const row = `[data-place="person:${await fingerprintOf("bob")}"]`;
+  for (const each of [page, elsewhere]) {
+    await each.click(row);
+    await each.until(hasText("for both"));
+  }
+  for (const text of ["from the first", "from the second"]) {
+    equal(bob.all("chat", { text }).length, 1);
+  }
+  await other.kill("SIGINT");
+  await elsewhere.until("document.getElementById('strip').textContent.includes('has ended')");
+  await page.click('[data-place="room:lobby"]');
+  await pair.say("the first goes on");
+  await bob.waitFor("chat", { text: "the first goes on" });
+  equal(client.running, true);
+});
+
 test("files go both ways, and pictures are shown once they are here", async (pair) => {
   const { page, bob, world } = pair;
   const drop = (name: string) =>

@@ -277,6 +277,41 @@ test(
   },
 );
 
+test("a socket that is cut behind any message loses nothing", async (_page, demo, browser) => {
+  const page = await browser.open("about:blank");
+  await page.send("Page.addScriptToEvaluateOnNewDocument", {
+    source: `(() => {
+      const { setTimeout, WebSocket } = globalThis;
+      globalThis.setTimeout = (run, delay) => setTimeout(run, delay === 1000 ? 0 : delay);
+      globalThis.cuts = 0;
+      globalThis.WebSocket = class extends WebSocket {
+        constructor(address) {
+          super(address);
+          let left = ++cuts; // the first connection brings one message, the next two ...
+          this.addEventListener("message", () => left-- === 0 && cuts <= 40 && this.close());
+        }
+      };
+    })()`,
+  });
+  await page.send("Page.navigate", { url: demo.link });
+  await poll(
+    async () => {
+      demo.bob(`among the cuts ${demo.model.list[0]!.entries.length}`);
+      return await page.eval<number>("cuts").catch(() => 0) > 40 || undefined;
+    },
+    () => "40 cuts",
+  );
+  demo.bob("the last");
+  await page.until(hasText("the last"));
+  const found = await page.eval<number[]>(
+    "[...document.querySelectorAll('#log .bubble')].map(({ dataset }) => Number(dataset.seq))",
+  );
+  const kept = demo.lobby.entries.filter(({ type }) => type !== "notice").map(({ seq }) => seq);
+  deepEqual(found, kept.slice(-found.length));
+  ok(found.length >= Math.min(50, kept.length));
+  ok(await page.eval("document.getElementById('strip').hidden"));
+});
+
 test(
   "a page that has missed very much stays where it was, with what is written",
   async (page, demo) => {

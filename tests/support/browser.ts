@@ -42,8 +42,13 @@ export interface PageOptions {
 }
 
 /** Finds a browser; undefined if none is installed. */
-export async function findBrowser(): Promise<string | undefined> {
-  for (const name of BROWSERS) {
+export function findBrowser(): Promise<string | undefined> {
+  return findProgram(BROWSERS);
+}
+
+/** Finds the first program that is installed. */
+export async function findProgram(names: readonly string[]): Promise<string | undefined> {
+  for (const name of names) {
     try {
       const quiet = "null" as const;
       if (
@@ -154,7 +159,9 @@ export class Browser implements AsyncDisposable {
 }
 
 /** Where the browser listens, from what it says. */
-async function readAddress(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+export async function readAddress(
+  stderr: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Promise<string> {
   const reader = stderr.pipeThrough(new TextDecoderStream()).getReader();
   let said = "";
   for (;;) {

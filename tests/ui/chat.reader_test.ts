@@ -89,6 +89,18 @@ Deno.test("what is typed is written once, key by key", async () => {
   deepEqual(await anna.type("\x1b[I"), "", "the focus is nothing to read");
 });
 
+Deno.test("what is typed into one of several lines is written once, too", async () => {
+  await using anna = makeChat();
+  anna.emit(welcome("lobby"));
+  await anna.take();
+  await anna.type("one");
+  await anna.type("\n");
+  await anna.type("t"); // shows the hint about several lines
+  for (const key of ["w", "o"]) deepEqual(read(await anna.type(key)), [key]);
+  deepEqual(await anna.type("\x1b[D"), "\x1b[1D");
+  deepEqual(read(await anna.type("x")), ["x"]);
+});
+
 Deno.test("each line is read once, and what was typed is not read again", async () => {
   await using anna = makeChat();
   anna.emit(welcome("lobby"), ...anna.room.joins(BOB));

@@ -635,7 +635,7 @@ withServer(
     const [anna, bob] = await annaAndBob(chats);
     await anna.paste("three\nlines,\n  and blanks\n");
     await anna.waitFor(
-      (rows) => rows.at(-1) === "3 lines, 25 bytes — Enter sends, Ctrl-C drops",
+      (rows) => rows.at(-1) === "3 lines — Enter sends, Ctrl-C drops",
       "the preview",
     );
     await anna.press("Enter");

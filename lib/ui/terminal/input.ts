@@ -408,7 +408,8 @@ export class InputLine {
     if (this.#refused > 0) return `${bytes} bytes: not pasted, at most ${maxBytes} can be sent`;
     if (bytes > maxBytes) return `${bytes} bytes: at most ${maxBytes} can be sent, Ctrl-C drops`;
     const lines = text.split("\n").length;
-    return lines > 1 ? `${lines} lines, ${bytes} bytes — Enter sends, Ctrl-C drops` : "";
+    // It changes with no key but those that end a line: a screen reader reads it each time.
+    return lines > 1 ? `${lines} lines — Enter sends, Ctrl-C drops` : "";
   }
 }
 

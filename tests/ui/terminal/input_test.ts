@@ -146,7 +146,7 @@ Deno.test("InputLine hints at what Enter would do where that is not obvious", ()
   assert.equal(input.view.hint, "101 bytes: at most 100 can be sent, Ctrl-C drops");
   type("\x15ü");
   type(pasted("\na\nb\n"));
-  assert.equal(input.view.hint, "3 lines, 6 bytes — Enter sends, Ctrl-C drops");
+  assert.equal(input.view.hint, "3 lines — Enter sends, Ctrl-C drops");
 });
 
 Deno.test("InputLine refuses a paste that no line can hold, and keeps the line", () => {

@@ -70,7 +70,7 @@ function makeChat() {
 /** What is read of an output: its lines without control sequences, each as it was when the next one began. */
 function read(output: string): string[] {
   // deno-lint-ignore no-control-regex
-  const text = output.replace(/\x1b\[[?>0-9;]*[A-Za-z]|\x1b\][^\x1b]*\x1b\\|\x1b[78]|\x07/g, "");
+  const text = output.replace(/\x1b\[[?>0-9;]*[@A-Za-z]|\x1b\][^\x1b]*\x1b\\|\x1b[78]|\x07/g, "");
   return text.split("\n").map((line) => line.replace(/^\r+|\r+$/g, "")).filter((line) =>
     line !== ""
   );

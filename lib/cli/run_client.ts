@@ -518,7 +518,7 @@ function greet(
     ui.say(`this computer is the server${others}: ${server.invitation()}`);
   }
   if (recap) ui.say(RECAP_ON);
-  ui.greet(`/help lists the commands${isPage ? "" : ", Tab completes, Ctrl-D leaves"}`);
+  if (!isPage) ui.greet("/help lists the commands, Tab completes, Ctrl-D leaves");
 }
 
 function joinLine(server: ChosenServer): string {

@@ -545,19 +545,35 @@ test("an open card is as its person is, and keeps the focus", async (page, demo)
   deepEqual(page.problems, []);
 });
 
+test("what is kept here and in the history is found once", async (page) => {
+  const found = "[...document.querySelectorAll('.hits .text')].map((text) => text.textContent)";
+  await page.press("f", 2);
+  await page.type("clock");
+  await page.click(".further button");
+  await page.until(`${found}.length === 2`);
+  deepEqual(await page.eval(found), [
+    "It was the clock of the second machine.",
+    "clock, a week ago",
+  ]);
+  ok((await page.eval<string>("document.querySelector('.status').textContent")).startsWith("2 "));
+});
+
 test(
   "where nobody is one may invite, and a room one is no more in can be joined again",
   async (page, demo) => {
     const { lobby, model } = demo;
     const release = model.list.find(({ title }) => title === "release")!;
     model.setPeople(release, release.people.slice(0, 1));
+    model.addNotice(release, { level: "info", text: "you are in release", hint: "" }, demo.now);
     await page.click('[data-place="room:release"]');
     await page.until(hasText("You are alone here"));
+    model.addNotice(release, { level: "info", text: "something is said", hint: "" }, demo.now);
+    await page.until("document.querySelector('#log > :last-child .main')");
     await page.click("#log .main");
     await page.until("document.querySelector('dialog .qr')");
     await page.click("dialog .shut");
     model.setPeople(release, lobby.people.slice(0, 2));
-    await page.until(hasText("Nothing has been said yet"));
+    await page.until(`!${hasText("You are alone here")}`);
     release.connection = "left";
     model.changedList();
     await page.until(`${TEXT}.disabled`);

@@ -290,6 +290,23 @@ export class WebDemo implements AsyncDisposable {
         const all = conversation.entries.filter(isGiven).toReversed();
         return { entries: all.slice(0, 100).map(entryOf), more: all.length > 100 };
       }
+      case "history": {
+        // The log has what is kept here, and what was said a week ago.
+        const search = String(asked.search ?? "");
+        const kept = conversation.entries.filter((entry): entry is MessageEntry =>
+          entry.type === "message" && entry.text.includes(search)
+        );
+        const old = messageEntry({
+          id: "00000000000000aa",
+          at: this.now - 7 * 24 * 60 * MINUTE_MS,
+        });
+        const said = [{ ...old, text: `${search}, a week ago` }, ...kept];
+        const chats = said.map(({ id, from, nick, at, text, action, view }) => ({
+          ...{ event: "chat", id, fingerprint: from, nick, text, action, view },
+          sent: new Date(at).toISOString(),
+        }));
+        return { entries: chats, more: false };
+      }
       case "command":
         return { command: "", ...this.#run(String(asked.line), conversation) };
       default:

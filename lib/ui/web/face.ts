@@ -140,8 +140,9 @@ export class WebFace implements Face {
     else if (!this.#options.quiet) printDiagnostic(`client: ${cleanLine(text)}`);
   }
 
+  /** On the terminal, which has the link: what was said stands on the page, and who one is on its cards. */
   greet(text: string): void {
-    this.say(text);
+    if (!this.#options.quiet) this.#options.print(cleanLine(text));
   }
 
   progress(text: string): void {

@@ -115,6 +115,8 @@ function seqOf(page: TestPage, text: string): number {
 Deno.test("WebFace shows its link, and how to get it over SSH", async () => {
   await using rig = await open();
   match(rig.printed[0]!, /^open in a browser on this computer: http:\/\/127\.0\.0\.1:\d+\/#\S+ $/);
+  rig.face.greet("you are anna");
+  equal(rig.printed.at(-1), "you are anna");
   match(rig.printed[1]!, /^from elsewhere: ssh -L (\d+):127\.0\.0\.1:\1 /);
 });
 

@@ -403,6 +403,7 @@ export function makeCards(page) {
           )
         ),
       ),
+      h("p.small", {}, "In the field, /help lists all commands."),
     );
   }
 

@@ -48,10 +48,10 @@ export function makeLog(page) {
     rows = 0;
     const { here } = page.state;
     if (here.entries.length > shown || page.state.hasEarlier(here)) {
-      log.append(h("li.nothing", {}, button("Earlier messages", earlier)));
+      log.append(h("li.nothing.earlier", {}, button("Earlier messages", earlier)));
     }
     for (const entry of here.entries.slice(-shown)) append(entry);
-    if (rows === 0) showNothing();
+    showNothing();
     showReceipts();
     follow();
     if (focused) bubbleOf(focused)?.focus({ preventScroll: true });
@@ -80,24 +80,30 @@ export function makeLog(page) {
     scroll.scrollTop = scroll.scrollHeight - fromEnd;
   }
 
-  /** What there is to say where nothing has been said; people come and go. */
+  const isAlone = () => {
+    const { kind, connection, people } = page.state.here;
+    return kind === "room" && connection === "online" && people.length <= 1;
+  };
+
+  /** What there is to say, at the end, where nobody has said anything; people come and go. */
   function showNothing() {
-    const [old, fresh] = [log.querySelector(".nothing"), nothing()];
-    if (!old) log.append(fresh);
-    else if (old.textContent !== fresh.textContent) old.replaceWith(fresh);
+    const isSaid = page.state.here.entries.some(({ type }) => type !== "notice");
+    const fresh = rows === 0 || isAlone() && !isSaid ? nothing() : undefined;
+    const old = log.querySelector(".nothing:not(.earlier)");
+    if (old === null ? !fresh : !old.nextSibling && old.textContent === fresh?.textContent) return;
+    old?.remove();
+    if (fresh) log.append(fresh);
   }
 
   function nothing() {
     const person = page.state.person(fingerprintOf(page.state.place) ?? "");
     if (!person) {
-      const { kind, connection, people } = page.state.here;
-      const isAlone = kind === "room" && connection === "online" && people.length <= 1;
-      const words = isAlone ? "You are alone here." : "Nothing has been said yet.";
+      const words = isAlone() ? "You are alone here." : "Nothing has been said yet.";
       return h(
         "li.nothing",
         {},
         h("p", {}, words),
-        isAlone && button("Invite somebody", page.invite, "main"),
+        isAlone() && button("Invite somebody", page.invite, "main"),
       );
     }
     const name = h("bdi", {}, person.nick);
@@ -126,7 +132,7 @@ export function makeLog(page) {
 
   /** @param {Entry} entry */
   function append(entry) {
-    if (day === undefined) log.querySelector("li.nothing:not(:has(.quiet))")?.remove();
+    if (day === undefined) log.querySelector("li.nothing:not(.earlier)")?.remove();
     if (day === undefined || !isSameDay(day, entry.at)) {
       last = undefined;
       day = entry.at;
@@ -293,7 +299,7 @@ export function makeLog(page) {
     /** Shows what changed here and there at once. */
     refresh() {
       if (isBehind) return showAll();
-      if (rows === 0) showNothing();
+      showNothing();
       showReceipts();
       follow();
     },

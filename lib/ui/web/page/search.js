@@ -34,6 +34,8 @@ export function makeSearch(page) {
     status,
     found,
   );
+  /** The messages that were found. @type {Set<string>} */
+  const names = new Set();
   /** Rises with every search: an answer to an earlier one is dropped. */
   let turn = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -97,14 +99,20 @@ export function makeSearch(page) {
       return;
     }
     const isHistory = request.type === "history";
+    /** @type {Entry[]} */
     const entries = isHistory ? entriesOf(result.entries) : result.entries;
-    found.append(...entries.map(hit));
+    for (const entry of entries) {
+      const name = entry.type === "message" ? `${entry.from} ${entry.id}` : undefined;
+      if (name !== undefined && names.has(name)) continue; // the history has what is kept, too
+      if (name !== undefined) names.add(name);
+      found.append(hit(entry));
+    }
     const count = found.childElementCount;
     status.textContent = count === 0 ? "Nothing was found." : `${count} found`;
     box.querySelector(".further")?.remove();
     const last = entries.at(-1);
     if (result.more && last) {
-      const before = isHistory ? last.id : last.seq;
+      const before = last.type === "message" && isHistory ? last.id : last.seq;
       offer("Earlier ones", () => more({ ...request, before }));
     } else if (!isHistory) {
       const { find: search, conversation } = request;
@@ -119,6 +127,7 @@ export function makeSearch(page) {
 
   function clear() {
     turn++;
+    names.clear();
     found.replaceChildren();
     box.querySelector(".further")?.remove();
     status.textContent = "";

@@ -451,6 +451,7 @@ class ClusterWorld implements ClientWorld {
 
   async #pass(duration: number): Promise<void> {
     await this.clock.run(this.clock.now + duration, () => this.failure !== undefined);
+    if (this.#server.hasReusedNonce) this.fail("two messages were sealed with one nonce");
     if (this.clock.steps > MAX_STEPS) this.fail("the run goes round in circles");
   }
 
@@ -582,7 +583,6 @@ class ClusterWorld implements ClientWorld {
 
   /** Everybody leaves, then the relays stop: nothing may be left. */
   async #finish(): Promise<void> {
-    if (this.#server.hasReusedNonce) this.fail("two messages were sealed with one nonce");
     for (const client of this.#clients) client.stop();
     await this.#pass(5_000);
     const stopped = Promise.all(this.#nodes.map((_, index) => this.#stopRelay(index)));

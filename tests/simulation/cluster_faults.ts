@@ -180,13 +180,16 @@ export const CLUSTER_FAULTS = {
     what: "who was elsewhere while a relay was alone is never shown there again",
     edits: [[ROOM, "this.#around.forgetGone(parted);", ""]],
   },
-  "name-kept": {
-    what: "a relay that was alone comes back under its old name",
-    edits: [[
-      CLUSTER,
-      "this.#lives.isolate(encodeHex(this.#random(RELAY_BYTES)));",
-      "this.#lives.isolate(this.#lives.relay);",
-    ]],
+  "nonce-reused": {
+    what: "a link begins anew within its epoch",
+    edits: [
+      [LINK, "this.#epoch++;", ""],
+      [
+        LINK,
+        "if (this.#keptSince < Infinity) this.#push([Uint8Array.of(ENTRY.ASK)]);",
+        "if (this.#seq > 0) this.#startOver();",
+      ],
+    ],
   },
 } as const satisfies Record<string, { readonly what: string; readonly edits: readonly Edit[] }>;
 

@@ -18,9 +18,11 @@ const HELP =
 
 usage: deno task simulate [--moves|--cluster|--terminals] [--seeds N] [--from M] [--jobs N] [--break NAME]
        deno task simulate [--moves|--cluster|--terminals] --seed N [--break NAME]
+       deno task simulate --relays N [--seeds N] [--from M] [--jobs N] [--seed N]
 
   --moves       villages of hosts that come and go, instead of one relay
   --cluster     several relays that are one server, and the bus between them
+  --relays N    so many relays are one server, with the same people and the same judge as one
   --terminals   villages where one person has several terminals
   --seeds N     run so many seeds (500)
   --from M      begin with this one (1)
@@ -76,7 +78,7 @@ function readFault<F extends string>(
 function parse(args: readonly string[]) {
   const options = parseArgs(args, {
     boolean: ["help", "moves", "cluster", "terminals"],
-    string: ["seeds", "from", "seed", "jobs", "break"],
+    string: ["seeds", "from", "seed", "jobs", "break", "relays"],
     unknown: (arg) => {
       throw new UsageFault(`unknown: ${arg}`);
     },
@@ -93,6 +95,7 @@ function parse(args: readonly string[]) {
     from: readNumber(options.from, "from") ?? 1,
     seed: readNumber(options.seed, "seed"),
     jobs: readNumber(options.jobs, "jobs"),
+    relays: readNumber(options.relays, "relays"),
     fault: kinds > 0 ? undefined : readFault(name, isFault, Object.keys(FAULTS)),
     moveFault: moves ? readFault(name, isMoveFault, Object.keys(MOVE_FAULTS)) : undefined,
     clusterFault: cluster
@@ -129,15 +132,16 @@ async function main(args: readonly string[]): Promise<number> {
 
 /** @param module That of villages, clusters or terminals, if they are meant. */
 async function run(options: Options, module: string | undefined): Promise<number> {
-  const { seed, seeds, from, jobs, fault } = options;
+  const { seed, seeds, from, jobs, fault, relays } = options;
   const show = async (one: number, hasTotals: boolean) =>
-    await showSeed(one, { fault, module, hasTotals });
+    await showSeed(one, { fault, module, relays, hasTotals });
   if (seed !== undefined) return await show(seed, true);
   const { failed, totals, seeds: done } = await runSeeds({
     from,
     count: seeds,
     fault,
     module,
+    relays,
     jobs,
     onProgress: (count) => {
       if (count % 1000 === 0) console.log(`${count} seeds`);
@@ -151,14 +155,15 @@ async function run(options: Options, module: string | undefined): Promise<number
 /** Runs one seed and prints its trace. */
 async function showSeed(
   seed: number,
-  { fault, module, hasTotals }: {
+  { fault, module, relays, hasTotals }: {
     fault: Fault | undefined;
     module: string | undefined;
+    relays: number | undefined;
     hasTotals: boolean;
   },
 ): Promise<number> {
   const { trace, failure, totals } = module === undefined
-    ? await runSeed(seed, { trace: true, fault })
+    ? await runSeed(seed, { trace: true, fault, relays })
     : await (await importRuns(module))(seed, { trace: true });
   for (const line of trace) console.log(line);
   console.log(failure === undefined ? `seed ${seed} holds` : `seed ${seed} FAILED: ${failure}`);

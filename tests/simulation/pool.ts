@@ -15,6 +15,8 @@ export interface Order {
   readonly fault: Fault | undefined;
   /** Runs villages or clusters instead: the URL of their module. */
   readonly module: string | undefined;
+  /** So many relays are one server. */
+  readonly relays: number;
 }
 
 /** What came of one seed. */
@@ -30,6 +32,8 @@ export interface PoolOptions {
   readonly count: number;
   readonly fault?: Fault | undefined;
   readonly module?: string | undefined;
+  /** So many relays are one server; one by default. */
+  readonly relays?: number | undefined;
   /** Workers at once; as many as there are processors unless told. */
   readonly jobs?: number | undefined;
   /** So many seeds are done. */
@@ -90,8 +94,8 @@ class Pool {
   }
 
   #order(worker: Worker, seeds: number[]): Promise<SeedOutcome[]> {
-    const { fault, module } = this.#options;
-    const order: Order = { seeds, fault, module };
+    const { fault, module, relays = 1 } = this.#options;
+    const order: Order = { seeds, fault, module, relays };
     return new Promise((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<SeedOutcome[]>) => resolve(data);
       worker.onerror = (event) => reject(new Error(event.message));

@@ -6,6 +6,7 @@ import { runHistory, runSeed } from "./runner.ts";
 
 /** The seeds of every run of the tests; `deno task simulate` runs more. */
 const SEEDS = 150;
+const CLUSTER_SEEDS = 40;
 /**
  * Found by longer runs. What is kept for somebody for 10 minutes or 12 hours is acknowledged after 11 minutes; what was
  * too much for one's own terminal, and given up, is not for the next one.
@@ -61,6 +62,13 @@ Deno.test(`runSeed() finds nothing wrong with seeds 1 to ${SEEDS}`, async () => 
   assert.ok(messages > 10 * SEEDS && cuts > SEEDS && restarts > SEEDS);
 });
 
+Deno.test(`three relays that are one server lose nothing with seeds 1 to ${CLUSTER_SEEDS}`, async () => {
+  const { failed, seeds, totals } = await runSeeds({ from: 1, count: CLUSTER_SEEDS, relays: 3 });
+  assert.equal(failed, undefined, "deno task simulate --relays 3");
+  assert.equal(seeds, CLUSTER_SEEDS);
+  assert.ok(totals.messages! > 10 * CLUSTER_SEEDS && totals.restarts! > CLUSTER_SEEDS);
+});
+
 for (const seed of FOUND_SEEDS) {
   Deno.test(`runSeed() finds nothing wrong with seed ${seed}`, async () => {
     assert.equal((await runSeed(seed)).failure, undefined);
@@ -88,6 +96,16 @@ for (const fault of Object.keys(FAULTS) as Fault[]) {
   Deno.test(`runSeeds() finds the planted fault ${fault}`, async () => {
     const from = FIRST_SEEDS[fault] ?? 1;
     const { failed } = await runSeeds({ from, count: FAULT_SEEDS, fault, jobs: 1 });
+    assert.ok(failed, `not found in ${FAULT_SEEDS} seeds`);
+  });
+}
+
+for (const fault of ["resend-left-out", "ack-early", "duplicate-shown"] as const) {
+  Deno.test(`three relays that are one server do not hide the planted fault ${fault}`, async () => {
+    const { failed } = await runSeeds({
+      ...{ from: 1, count: FAULT_SEEDS, fault, jobs: 1 },
+      relays: 3,
+    });
     assert.ok(failed, `not found in ${FAULT_SEEDS} seeds`);
   });
 }

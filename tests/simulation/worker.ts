@@ -12,11 +12,11 @@ import { runSeed } from "./runner.ts";
 
 const scope = self as DedicatedWorkerGlobalScope;
 
-scope.onmessage = async ({ data: { seeds, fault, module } }: MessageEvent<Order>) => {
+scope.onmessage = async ({ data: { seeds, fault, module, relays } }: MessageEvent<Order>) => {
   const run = module === undefined ? undefined : await importRuns(module);
   const outcomes: SeedOutcome[] = [];
   for (const seed of seeds) {
-    const outcome = run ? await run(seed) : await runSeed(seed, { fault });
+    const outcome = run ? await run(seed) : await runSeed(seed, { fault, relays });
     const { failure, totals } = outcome;
     outcomes.push({ seed, failure, totals: { ...totals } });
     if (outcome.failure !== undefined) break;

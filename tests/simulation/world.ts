@@ -12,12 +12,13 @@ import { REASON_TEXTS } from "../../lib/protocol/reasons.ts";
 import { FORGED, stealKey } from "./attacks.ts";
 import { NoteLedger } from "./notes.ts";
 import { Relay } from "../../lib/relay/relay.ts";
+import { Relays } from "./relays.ts";
 import type { RelayEvent } from "../../lib/relay/relay_event.ts";
 import { encodeFingerprint } from "../../lib/protocol/identity.ts";
 import { cheapKey, cheapPrimitives } from "../support/cheap_key.ts";
 import { memoryPeers, memoryServers } from "./books.ts";
 import type { Sight } from "./company.ts";
-import { HostClock, WorldClock } from "./clock.ts";
+import { WorldClock } from "./clock.ts";
 import { type Course, Ledger } from "./ledger.ts";
 import { type Quality, Wire } from "./network.ts";
 import { type Identity, Place, type Surroundings } from "./place.ts";
@@ -73,6 +74,8 @@ export interface WorldOptions {
   readonly lurker: boolean;
   /** Somebody claims to be the first of them. */
   readonly thief: boolean;
+  /** So many relays are one server; one by default. */
+  readonly relays?: number;
   readonly trace: boolean;
 }
 
@@ -96,6 +99,9 @@ export interface Totals {
 /** Ways in which a computer goes down, as those it was connected with notice it. */
 export type Crash = "reset" | "finish" | "lose";
 
+/** Of several relays, some are found dead, or come back, within this. */
+const UPSET_MS = 60_000;
+
 /** Everything of one run. */
 export class World implements Surroundings, Course {
   readonly clock: WorldClock = new WorldClock();
@@ -117,16 +123,9 @@ export class World implements Surroundings, Course {
   renamed = false;
   #options: WorldOptions;
   #network: Random;
-  #relay: Relay | undefined;
-  #relayClock: HostClock;
-  #relayLives = 0;
-  #wires = new Set<Wire>();
-  /** Connections that the operating system has taken for a relay that sleeps. */
-  #backlog: (() => void)[] = [];
+  readonly #relays: Relays;
   #sids = new Map<string, Place>();
   #instances = new Map<string, Place>();
-  /** The sid that the relay has given last. */
-  admitted = "";
   /** Until when, by fingerprint. */
   #bans = new Map<string, number>();
   /** By fingerprint. */
@@ -136,7 +135,7 @@ export class World implements Surroundings, Course {
     this.#options = options;
     this.quality = options.quality;
     this.#network = new Random(options.seed, "network");
-    this.#relayClock = new HostClock(this.clock);
+    this.#relays = this.#makeRelays();
     this.ledger = new Ledger(this);
     this.notes = new NoteLedger(this.ledger, {
       now: () => this.clock.now,
@@ -237,6 +236,13 @@ export class World implements Surroundings, Course {
     return this.#sids.get(sid);
   }
 
+  /** A relay has given a sid to whoever has this address. */
+  admitted(sid: string, address: string): void {
+    const place = this.places.find((each) => each.address === address);
+    this.log(`relay: ${place?.name} is ${sid}`);
+    if (place) this.#sids.set(sid, place);
+  }
+
   // --- Clients ---
 
   /** Starts one more process of somebody. */
@@ -325,20 +331,18 @@ export class World implements Surroundings, Course {
     const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
     const attempt = () => {
       if (signal.aborted) return;
-      const relay = this.#relay;
-      if (relay && place.offlineUntil <= this.clock.now) {
-        place.wire = new Wire({
+      const process = place.offlineUntil <= this.clock.now ? this.#relays.open : undefined;
+      if (process) {
+        const wire = new Wire({
           clock: this.clock,
           random: this.#network,
           quality: this.quality,
           client: place.clock,
-          relay: this.#relayClock,
+          relay: process.clock,
         });
-        this.#wires.add(place.wire);
-        const { wire } = place;
-        const accept = () => relay.accept(wire.relay, place.address);
-        if (this.#relayClock.asleep) this.#backlog.push(accept);
-        else accept();
+        place.wire = wire;
+        process.wires.add(wire);
+        process.accept(wire.relay, place.address);
         resolve(wire.client);
       } else if (first) place.clock.after(FIRST_DIAL_MS, attempt);
       else reject(new Error("connection refused"));
@@ -411,77 +415,95 @@ export class World implements Surroundings, Course {
 
   // --- The relay ---
 
-  /** There is a relay. */
-  get relayRuns(): boolean {
-    return this.#relay !== undefined;
-  }
-
-  /** Starts the relay, with the same key each time. */
-  startRelay(): void {
-    if (this.#relay) return;
-    const { passwords } = this.#options;
-    const random = new Random(this.#options.seed, `relay ${this.#relayLives++}`);
-    this.log("the relay starts");
-    this.#bans.clear();
-    this.#trouble();
-    this.#relayClock = new HostClock(this.clock);
-    this.#relay = new Relay({
-      key: RELAY_KEY,
-      clock: this.#relayClock,
-      random: random.bytes,
-      primitives: cheapPrimitives,
-      minKeyBits: 2048,
-      capacity: this.#options.capacity,
-      operators: new Set(this.#options.operators ? [this.identities[0]!.fingerprint] : []),
-      joinKey: passwords?.ghost ? undefined : passwords?.shared?.keys.joinKey,
-      onEvent: (event) => this.#follow(event),
+  #makeRelays(): Relays {
+    const { seed, capacity, passwords, relays = 1, operators } = this.#options;
+    const joinKey = passwords?.ghost ? undefined : passwords?.shared?.keys.joinKey;
+    return new Relays({
+      ...{ seed, capacity, joinKey, count: relays, clock: this.clock },
+      log: (text) => this.log(text),
+      fail: (what) => this.fail(what),
+      make: (clock, random, registry) =>
+        new Relay({
+          key: RELAY_KEY,
+          ...{ clock, random, capacity, joinKey, registry },
+          primitives: cheapPrimitives,
+          minKeyBits: 2048,
+          operators: new Set(operators ? [this.identities[0]!.fingerprint] : []),
+          onEvent: (event) => this.#follow(event),
+        }),
     });
   }
 
-  /** The relay has so many members, and nobody waits to become one. */
-  relayHolds(members: number): boolean {
-    return this.#relay?.members === members && this.#relay.pending === 0;
+  /** Several relays are one server. */
+  get isCluster(): boolean {
+    return this.#relays.areCluster;
   }
 
-  /** Stops the relay's process for a while. */
+  /** There is a relay. */
+  get relayRuns(): boolean {
+    return this.#relays.running.length > 0;
+  }
+
+  /** Starts the relays that do not run, with the same key each time. */
+  startRelay(): void {
+    if (!this.#relays.start()) return;
+    this.log("the relay starts");
+    this.#bans.clear();
+    this.#trouble();
+  }
+
+  /** The relays have so many members, and nobody waits to become one. */
+  relayHolds(members: number): boolean {
+    const { running } = this.#relays;
+    return running.reduce((sum, { relay }) => sum + relay.members, 0) === members &&
+      running.every(({ relay }) => relay.pending === 0);
+  }
+
+  /** Stops a relay's process for a while, or what it needs. */
   sleepRelay(): void {
     this.log("the relay sleeps");
     this.#disturb(Infinity);
-    this.#relayClock.sleep();
+    this.#relays.trouble();
   }
 
   /** The relay's process goes on, if it was stopped. */
   wakeRelay(): void {
     this.log("the relay wakes");
-    this.#relayClock.wake();
+    this.#relays.mend();
     this.#disturbNoMore();
-    for (const accept of this.#backlog.splice(0)) accept();
-    for (const wire of this.#wires) wire.advance();
+    this.#upset();
   }
 
-  /** Ends the relay's process in the middle of whatever it does. */
+  /** Others may take a relay for dead, or those elsewhere for gone, long after what has happened to it. */
+  #upset(): void {
+    if (this.isCluster) this.#disturb(this.clock.now + UPSET_MS);
+  }
+
+  /** Ends a relay's process in the middle of whatever it does. */
   killRelay(crash: Crash): void {
     this.log(`the relay is killed (${crash})`);
     this.#trouble();
-    this.#relay = undefined;
-    this.#backlog = [];
-    this.#relayClock.kill();
-    forgetCharges();
-    for (const place of this.places) this.#closeCalm(place);
-    for (const wire of this.#wires) this.#crash(wire, crash);
-    this.#wires.clear();
+    const process = this.#relays.kill();
+    if (!process) return;
+    if (!this.isCluster) forgetCharges();
+    for (const place of this.places) {
+      if (!this.isCluster || place.wire && process.wires.has(place.wire)) this.#closeCalm(place);
+    }
+    for (const wire of process.wires) this.#crash(wire, crash);
+    this.#upset();
   }
 
-  /** Ends the relay in order. */
+  /** Ends the relays in order. */
   async stopRelay(): Promise<void> {
-    const relay = this.#relay;
-    if (!relay || this.#relayClock.asleep) return;
+    if (!this.relayRuns || !this.isCluster && this.#relays.areTroubled) return;
     this.log("the relay stops");
     this.#trouble();
-    this.#relay = undefined;
-    await relay.stop();
+    this.#upset();
+    const stopped = await this.#relays.stop();
     this.log("the relay has stopped");
-    if (relay.members > 0 || relay.pending > 0) this.fail("a stopped relay has members");
+    if (stopped.some(({ relay }) => relay.members > 0 || relay.pending > 0)) {
+      this.fail("a stopped relay has members");
+    }
   }
 
   /** The operator throws somebody out, and lets them in again. */
@@ -489,8 +511,10 @@ export class World implements Surroundings, Course {
     this.log(`${identity.name} is removed`);
     this.#trouble();
     const others = this.identities.filter((other) => other !== identity);
-    this.#relay?.setAllow(new Set(others.map(({ fingerprint }) => fingerprint)));
-    this.#relay?.setAllow(new Set(this.identities.map(({ fingerprint }) => fingerprint)));
+    for (const { relay } of this.#relays.running) {
+      relay.setAllow(new Set(others.map(({ fingerprint }) => fingerprint)));
+      relay.setAllow(new Set(this.identities.map(({ fingerprint }) => fingerprint)));
+    }
   }
 
   /** An operator does something to somebody. */
@@ -500,7 +524,7 @@ export class World implements Surroundings, Course {
 
   /** Timers of the relay and of all clients. */
   get timers(): number {
-    return this.places.reduce((sum, { clock }) => sum + clock.timers, this.#relayClock.timers);
+    return this.places.reduce((sum, { clock }) => sum + clock.timers, this.#relays.timers);
   }
 
   #follow(event: RelayEvent): void {
@@ -517,7 +541,8 @@ export class World implements Surroundings, Course {
       this.log(`relay: ${name} refused: ${event.reason}`);
       const isFull = event.reason === REASON.FULL && this.#options.capacity < MAX_ROOM_MEMBERS;
       const isBanned = event.reason === REASON.NOT_ALLOWED && this.#options.operators;
-      if (!isFull && !isBanned) this.fail(`the relay refuses ${name}: ${event.reason}`);
+      const isAway = event.reason === REASON.SHUTTING_DOWN && this.isCluster;
+      if (!isFull && !isBanned && !isAway) this.fail(`the relay refuses ${name}: ${event.reason}`);
     } else if (event.event === "banned" || event.event === "kicked") {
       const [first] = this.identities;
       if (event.operator !== first!.fingerprint) this.fail("somebody else is an operator");
@@ -529,8 +554,7 @@ export class World implements Surroundings, Course {
     } else if (event.event === "joined" && place) {
       const until = this.#bans.get(event.fingerprint) ?? 0;
       if (this.clock.now < until) this.fail(`${name} joins and is banned`);
-      this.log(`relay: ${name} joined as ${this.admitted}`);
-      this.#sids.set(this.admitted, place);
+      this.log(`relay: ${name} joined`);
       place.calm.push({ from: Math.max(this.clock.now, this.#disturbedUntil), to: Infinity });
     } else if (event.event === "left" && place) {
       this.log(`relay: ${name} left: ${event.why}`);
@@ -540,7 +564,7 @@ export class World implements Surroundings, Course {
 
   /** For how long nothing has been done to anybody, and nobody was stopped. */
   get #quietFor(): number {
-    const isStopped = this.#relayClock.asleep || this.alive.some(({ clock }) => clock.asleep);
+    const isStopped = this.#relays.areTroubled || this.alive.some(({ clock }) => clock.asleep);
     return isStopped ? 0 : this.clock.now - this.#troubledAt;
   }
 
@@ -572,8 +596,7 @@ export class World implements Surroundings, Course {
 
   /** Somebody goes on; calm returns once nobody is stopped any more. */
   #disturbNoMore(): void {
-    const isRelayStopped = this.#relay !== undefined && this.#relayClock.asleep;
-    if (isRelayStopped || this.alive.some(({ clock }) => clock.asleep)) return;
+    if (this.#relays.areTroubled || this.alive.some(({ clock }) => clock.asleep)) return;
     this.#disturbedUntil = Math.max(this.clock.now, this.#stalledUntil);
     this.#disturb(this.clock.now);
   }

@@ -9,6 +9,7 @@ import { UsageError } from "../base/errors.ts";
 import { cleanLine } from "../base/text.ts";
 import type { Found } from "../discovery/mod.ts";
 import type { KnownServers } from "../session/mod.ts";
+import { orderForRoom } from "./name_addresses.ts";
 import { inviteTo, serverAddress } from "./server_address.ts";
 
 /** Servers named in the hints of one error. */
@@ -27,12 +28,19 @@ interface Prompt {
   ask(question: string, options: { secret: boolean }): Promise<string | undefined>;
 }
 
-/** Looks for announced servers, which takes about a second; known ones come first, each key once. */
-export async function findAnnounced(knownServers: KnownServers): Promise<AnnouncedServer[]> {
+/**
+ * Looks for announced servers, which takes about a second; known ones come first, each key once.
+ *
+ * @param room The tag of the room that is wanted.
+ */
+export async function findAnnounced(
+  knownServers: KnownServers,
+  room?: Uint8Array,
+): Promise<AnnouncedServer[]> {
   const { browse }: typeof import("../discovery/browse.ts") = await import(
     "../discovery/browse.ts" as string
   );
-  const found = mergeKeys(await browse()).map((server) => ({
+  const found = mergeKeys(await browse(), room).map((server) => ({
     ...server,
     known: knownServers.knows(announcedFingerprint(server)),
   }));
@@ -42,15 +50,18 @@ export async function findAnnounced(knownServers: KnownServers): Promise<Announc
 /**
  * Makes one of the servers that have a key and a port in common: they are one in several places. It has the first name,
  * the most promising address of each before the others, and asks for a password if one of them does.
+ *
+ * @param room Its tag: the one at which the members of this room meet comes first.
  */
-export function mergeKeys(found: readonly Found[]): Found[] {
+export function mergeKeys(found: readonly Found[], room?: Uint8Array): Found[] {
   const groups = Map.groupBy(found, ({ fingerprint, port }) => `${fingerprint} ${port}`);
   return [...groups.values()].map((group) => {
     const servers = group.sort(compareNames);
     const longest = Math.max(...servers.map(({ addresses }) => addresses.length));
+    const places = room ? sortForRoom(servers, room) : servers;
     const addresses = Array.from(
       { length: longest },
-      (_, i) => servers.flatMap(({ addresses }) => addresses.slice(i, i + 1)),
+      (_, i) => places.flatMap(({ addresses }) => addresses.slice(i, i + 1)),
     ).flat();
     return {
       ...servers[0]!,
@@ -58,6 +69,14 @@ export function mergeKeys(found: readonly Found[]): Found[] {
       password: servers.some(({ password }) => password),
     };
   });
+}
+
+/** In the order in which all clients try the servers of a room; those of an IPv4 address by that, as in DNS. */
+function sortForRoom(servers: readonly Found[], room: Uint8Array): Found[] {
+  const placeOf = ({ addresses }: Found) =>
+    addresses.find((address) => !address.includes(":")) ?? addresses[0]!;
+  const order = orderForRoom(servers.map(placeOf), room);
+  return servers.toSorted((a, b) => order.indexOf(placeOf(a)) - order.indexOf(placeOf(b)));
 }
 
 function compareNames(a: Found, b: Found): number {

@@ -129,11 +129,11 @@ function expectKey(
 
 /** Finds the announced servers: those that may have the key of the invitation, or all. */
 async function lookAround(
-  { fingerprint }: ClientOptions,
+  { fingerprint, room }: ClientOptions,
   { ui, knownServers }: FindOptions,
 ): Promise<AnnouncedServer[]> {
   ui.progress("looking for servers on the network");
-  const found = await findAnnounced(knownServers).finally(() => ui.progress(""));
+  const found = await findAnnounced(knownServers, roomTag(room)).finally(() => ui.progress(""));
   return found.filter((server) => fingerprint?.startsWith(announcedFingerprint(server)) ?? true);
 }
 

@@ -116,8 +116,10 @@ function keptCandidates({ kept, isOwn }: LookOptions): Candidate[] {
   });
 }
 
-async function announcedCandidates({ knownServers, asksNew }: LookOptions): Promise<Candidate[]> {
-  const found = await findAnnounced(knownServers).catch(() => []);
+async function announcedCandidates(
+  { knownServers, asksNew, room }: LookOptions,
+): Promise<Candidate[]> {
+  const found = await findAnnounced(knownServers, roomTag(room)).catch(() => []);
   return found.filter(({ known }) => known || asksNew).slice(0, MAX_ASKED).map((announced) => ({
     hostnames: announced.addresses,
     port: announced.port,

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../../lib/base/errors.ts";
+import { orderForRoom } from "../../lib/cli/name_addresses.ts";
+import { roomTag } from "../../lib/protocol/rooms.ts";
 import {
   type AnnouncedServer,
   chooseAnnounced,
@@ -65,6 +67,27 @@ Deno.test("chooseAnnounced() fails without a terminal, and lists the servers fou
       return true;
     });
   }
+});
+
+Deno.test("mergeKeys() puts the server first at which the members of a room meet", () => {
+  const servers = [
+    announced("a", { addresses: ["fe80::1%eth0", "10.0.0.1"] }),
+    announced("b", { addresses: ["10.0.0.2", "fe80::2%eth0"] }),
+    announced("c", { addresses: ["fe80::3%eth0"] }),
+  ];
+  const firsts = new Set<string>();
+  for (let i = 0; i < 20; i++) {
+    const room = roomTag(`room-${i}`);
+    const [merged] = mergeKeys(servers, room);
+    const [again] = mergeKeys(servers.toReversed(), room);
+    assert.deepEqual(merged, again);
+    const [byDns] = orderForRoom(["10.0.0.1", "10.0.0.2", "fe80::3"], room);
+    const first = { "10.0.0.1": "fe80::1%eth0", "10.0.0.2": "10.0.0.2", "fe80::3": "fe80::3%eth0" };
+    assert.equal(merged!.addresses[0], first[byDns as keyof typeof first]);
+    assert.equal(merged!.addresses.length, 5);
+    firsts.add(merged!.addresses[0]!);
+  }
+  assert.equal(firsts.size, 3, "rooms are spread over all");
 });
 
 Deno.test("mergeKeys() makes one of servers with one key, the best address of each first", () => {

@@ -211,9 +211,15 @@ export class OtherHosts {
       inquiry.close();
       if (where?.state !== STATE.AT_PLACE || !this.#isAlone || this.#isStopped) return undefined;
       if (this.#options.isOwn(where.place)) return undefined;
-      target = { ...where.place, person: NO_PERSON };
+      target = { ...where.place, person: this.#personOf(where.place) };
     }
     return undefined;
+  }
+
+  /** Whose relay it is, if a list has said so. */
+  #personOf(place: Place): Bytes {
+    const key = keyOf(place);
+    return (this.#before.get(key) ?? this.#named.get(key))?.person ?? NO_PERSON;
   }
 
   async #inquire(

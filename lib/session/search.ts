@@ -22,6 +22,8 @@ const HELD_MS = 10_000;
 const HERE_MS = 10_000;
 /** The next try after a failure, the quick ones at first. */
 const QUICK_MS = 150;
+/** A try that has failed after more than this was at a computer with much to do: the next one waits for as long again. */
+const SLOW_TRY_MS = 2000;
 const QUICK_TRIES = 10;
 const SLOWER = 1.3;
 const MAX_RETRY_MS = 2000;
@@ -32,8 +34,10 @@ const RARE_MS = 10_000;
 const CLOSED_MS = 5000;
 /** The host and the first stand-by are asked at once. */
 const FIRST_ASKED = 2;
-/** The next in the order is asked so long after the one before, or once all before it are out. */
+/** The next in the order is asked so long after the one before, or once all before it are out: by who may host … */
 export const NEXT_ASKED_MS = 1000;
+/** … and by a guest, of whom there may be many. */
+export const GUEST_NEXT_MS = 3000;
 /** Guests ask spread over so long for each member, so that a relay is not asked by all at once. */
 const SPREAD_MS = 3;
 /** "At X" is followed so many times in a row. */
@@ -103,6 +107,7 @@ interface Candidate<Q extends Question> {
   hereSince: number | undefined;
   refusals: number;
   tries: number;
+  triedAt: number;
   timer: Timer | undefined;
 }
 
@@ -187,6 +192,7 @@ export class Search<Q extends Question> {
       hereSince: undefined,
       refusals: 0,
       tries: 0,
+      triedAt: -Infinity,
       timer: undefined,
     };
     this.#candidates.set(key, candidate);
@@ -203,11 +209,12 @@ export class Search<Q extends Question> {
    * room would be busiest just when somebody is to host it.
    */
   #askOthers(): void {
-    const { clock, order } = this.#options;
+    const { clock, order, own } = this.#options;
+    const gap = own === undefined ? GUEST_NEXT_MS : NEXT_ASKED_MS;
     for (let next = this.#others[0]; next; next = this.#others[0]) {
       const before = order.slice(0, next[0]?.index);
       const areOut = before.every((_, index) => this.#isOut(this.#at(index), index));
-      if (!areOut && clock.now() - this.#askedAt < NEXT_ASKED_MS) return;
+      if (!areOut && clock.now() - this.#askedAt < gap) return;
       this.#askedAt = clock.now();
       for (const candidate of next) {
         candidate.silentSince = clock.now();
@@ -244,6 +251,7 @@ export class Search<Q extends Question> {
   #ask(candidate: Candidate<Q>): void {
     if (this.#isOver) return;
     candidate.tries++;
+    candidate.triedAt = this.#options.clock.now();
     candidate.question = this.#options.ask(candidate.place, isHost(candidate), {
       answered: (where) => this.#answered(candidate, where),
       ended: (why) => this.#ended(candidate, why),
@@ -265,10 +273,12 @@ export class Search<Q extends Question> {
     const { clock, passedOver } = this.#options;
     if (candidate.where) candidate.silentSince = clock.now();
     candidate.question = undefined;
-    candidate.where = undefined;
     if (why === "refused") candidate.refusals++;
     if (why === "closed" || why === "unsupported") passedOver.refused(candidate.place);
-    this.#askIn(candidate, this.#retryMs(candidate));
+    const took = clock.now() - candidate.triedAt;
+    const isSlow = !candidate.where && took >= SLOW_TRY_MS;
+    candidate.where = undefined;
+    this.#askIn(candidate, Math.max(isSlow ? took : 0, this.#retryMs(candidate)));
     this.#decide();
   }
 

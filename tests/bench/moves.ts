@@ -18,6 +18,7 @@ const CROWDS: readonly number[] = [12, 64];
 const TEXTS = 200;
 const TEXT_GAP_MS = 20;
 const STARTS = 5;
+const NEIGHBOURS = 16_384;
 /** Lists have reached everybody within this. */
 const LISTS_MS = 3000;
 const PATIENCE_MS = 300_000;
@@ -76,6 +77,7 @@ async function judge(
  * once: the last of that is shown when everybody has everybody again.
  */
 async function measureCrowd(people: number, values: Values): Promise<void> {
+  await using _ = await makeRoomForNeighbours();
   await using room = await MovingRoom.make({ people });
   const meters = new Map(room.people.map((it) => [it, new CpuMeter(it.program.pid)]));
   let all = room.people;
@@ -96,6 +98,23 @@ async function measureCrowd(people: number, values: Values): Promise<void> {
     values[`move.${people}_${name}_s`] = await judge(room, all, from, values);
     values[`move.${people}_${name}_cpu_s`] = (readAll() - cpu) / 1e6;
   }
+}
+
+/**
+ * All network namespaces together know so many neighbours as the kernel allows, which are too few for 64 computers that
+ * may all know each other: until this is disposed of it allows more.
+ */
+async function makeRoomForNeighbours(): Promise<AsyncDisposable> {
+  const files = ["ipv4", "ipv6"].flatMap((version) =>
+    [3, 2, 1].map((level) => `/proc/sys/net/${version}/neigh/default/gc_thresh${level}`)
+  );
+  const before = await Promise.all(files.map((file) => Deno.readTextFile(file)));
+  for (const file of files) await Deno.writeTextFile(file, String(NEIGHBOURS));
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const [i, file] of files.entries()) await Deno.writeTextFile(file, before[i]!);
+    },
+  };
 }
 
 /** How many stand by, as a host's newest list has it. */

@@ -27,6 +27,8 @@ class Rig {
   readonly answers = new Map<string, Whereabouts>();
   readonly asked: number[] = [];
   readonly gaveWay: number[] = [];
+  /** Whose relay it was given way to last. */
+  next: Bytes | undefined;
   open = 0;
   others = 0;
   present: number[] = [];
@@ -51,8 +53,9 @@ class Rig {
         return Promise.resolve(this.found.map(entry));
       },
       isSmaller: (relay) => encodeHex(bytes(OWN)) < encodeHex(relay),
-      giveWay: ({ relay }, inquiry) => {
+      giveWay: ({ relay, person }, inquiry) => {
         this.gaveWay.push(relay[0]!);
+        this.next = person;
         inquiry.close();
       },
     });
@@ -170,6 +173,13 @@ Deno.test("OtherHosts follows, alone, whom it is told of, four times", async () 
   rig.says(2, here(1));
   await rig.clock.advance(2000);
   assert.deepEqual(rig.gaveWay, [2]);
+  assert.deepEqual(rig.next, bytes(0), "nobody has said whose it is");
+  const known = new Rig([1]);
+  known.named = [2];
+  known.says(1, at(2));
+  known.says(2, here(1));
+  await known.clock.advance(8000);
+  assert.deepEqual(known.next, bytes(2));
   const loop = new Rig([1]);
   loop.says(1, at(2));
   loop.says(2, at(1));

@@ -4,6 +4,7 @@ import type { InquiryListener } from "../../lib/session/inquiry.ts";
 import { keyOf, PassedOver } from "../../lib/session/passed_over.ts";
 import {
   type Found,
+  GUEST_NEXT_MS,
   NEXT_ASKED_MS,
   OUT_MS,
   type Question,
@@ -152,15 +153,17 @@ Deno.test("Search: the first stand-by hosts at once after CLOSE(7), else when th
   await expect(forgot, "host", 0);
 });
 
-Deno.test("Search: the host and the first are asked at once, each other a second later, or once all before it are out", async () => {
+Deno.test("Search: the host and the first are asked at once, each other one later, or once all before it are out", async () => {
   const asked = (rig: Rig) => rig.asked.map(({ place }) => place.port - 1000);
-  const rig = new Rig({ earlier: [7] });
-  rig.says(1, LOST);
-  for (const expected of [[0, 1], [2], [3], [7]]) {
-    await rig.clock.advance(NEXT_ASKED_MS - 50);
-    assert.deepEqual(asked(rig), expected);
-    rig.asked.length = 0;
-    await rig.clock.advance(50);
+  for (const [own, gap] of [[4, NEXT_ASKED_MS], [undefined, GUEST_NEXT_MS]] as const) {
+    const rig = new Rig({ earlier: [7], ...(own && { own, count: 5 }) });
+    for (const n of [0, 1, 2, 3]) rig.says(n, LOST);
+    for (const expected of own ? [[0, 1], [2], [3], [7]] : [[0, 1], [2], [3]]) {
+      await rig.clock.advance(gap - 50);
+      assert.deepEqual(asked(rig), expected);
+      rig.asked.length = 0;
+      await rig.clock.advance(50);
+    }
   }
   const gone = new Rig({ hostClosed: true });
   gone.says(1, "refused");
@@ -176,7 +179,7 @@ Deno.test("Search: each silent one after the first costs a second, as it is aske
   await expect(new Rig({ own: 7, count: 8 }), "host", 5 * NEXT_ASKED_MS + OUT_MS);
   const guest = new Rig({});
   guest.says(3, HERE);
-  await expect(guest, "join 3", NEXT_ASKED_MS + OUT_MS);
+  await expect(guest, "join 3", GUEST_NEXT_MS + OUT_MS);
 });
 
 Deno.test("Search: the first 'here' is not taken while one before it may host", async () => {
@@ -194,7 +197,7 @@ Deno.test("Search: 'here' counts at the latest after 10 s", async () => {
   rig.says(0, at(9));
   rig.says(1, LOST);
   rig.says(2, HERE);
-  await expect(rig, "join 2", NEXT_ASKED_MS + 10_000);
+  await expect(rig, "join 2", GUEST_NEXT_MS + 10_000);
 });
 
 Deno.test("Search: 'here' waits until the host has been silent for a second", async () => {
@@ -291,6 +294,16 @@ Deno.test("Search: a process that has too little of the processor counts its own
   for (let i = 0; i < 6; i++) await rig.clock.sleep(900); // each tick is 0.8 s late
   assert.equal(rig.result, undefined);
   await expect(rig, "host", OUT_MS - 600);
+});
+
+Deno.test("Search: who has not answered for long is asked again after as long", async () => {
+  const rig = new Rig({});
+  await rig.clock.advance(9000);
+  rig.says(1, "failed"); // it accepts connections, and gets no further
+  await rig.clock.advance(8900);
+  assert.equal(rig.count(1), 1);
+  await rig.clock.advance(200);
+  assert.equal(rig.count(1), 2);
 });
 
 Deno.test("Search: after a sleep every silence begins anew", async () => {

@@ -158,8 +158,10 @@ export class Chat extends TerminalChat {
 
   #showProgress(entry: FileEntry): void {
     const before = this.#moving.size;
-    if (entry.transfers.some(({ state }) => state === "moving")) this.#moving.add(entry);
-    else this.#moving.delete(entry);
+    const moving = entry.transfers.filter(({ state }) => state === "moving");
+    if (moving.length === 0) this.#moving.delete(entry);
+    // At first nobody knows how fast it is, and it would say so until it is shown anew.
+    else if (moving.some(({ speed }) => speed > 0)) this.#moving.add(entry);
     const now = this.options.clock.now();
     const isDue = this.#moving.size !== before || now - this.#progressAt >= PROGRESS_MS;
     if (this.isInProgress || !isDue) return;

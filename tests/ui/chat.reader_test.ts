@@ -177,6 +177,27 @@ Deno.test("an activity is said once, and moves nothing", async () => {
   deepEqual(read(await anna.take()), ["anna> "]);
 });
 
+Deno.test("how far a file is is said once its speed is known, and rarely", async () => {
+  await using anna = makeChat();
+  anna.emit(welcome("lobby"), ...anna.room.joins(BOB));
+  const { fingerprint, nick, trust } = BOB;
+  const file = { number: 3, id: "aa".repeat(16), fingerprint, name: "film.bin", size: 1000 };
+  const offer = { kind: "file", files: 1, executable: false, room: true, private: false } as const;
+  anna.emit({ event: "offer", ...file, ...offer, nick, trust });
+  await anna.take();
+  const goesOn = (bytes: number, rate: number) =>
+    anna.emit({ event: "transfer", ...file, direction: "in", state: "direct", bytes, rate });
+  goesOn(0, 0);
+  equal(await anna.take(), "");
+  goesOn(400, 200);
+  match(await anna.take(), /3 film\.bin from bob {2}━{6}─{10} {2}40 % {2}200 B\/s {2}3 s left/);
+  goesOn(600, 200);
+  equal(await anna.take(), "");
+  await anna.clock.advance(10_000);
+  goesOn(800, 200);
+  match(await anna.take(), /80 % {2}200 B\/s/);
+});
+
 Deno.test("one's own history is read under the days on which it was said", async () => {
   await using anna = makeChat();
   anna.emit(welcome("lobby"));

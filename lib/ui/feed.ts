@@ -49,7 +49,7 @@ interface FeedOptions {
   readonly room: Conversation;
   readonly context: Pick<
     FaceContext,
-    "session" | "fingerprint" | "serving" | "strict" | "fileFolder" | "showPath"
+    "session" | "fingerprint" | "serving" | "strict" | "knownPeers" | "fileFolder" | "showPath"
   >;
   readonly words: ServerWords;
   /** It is the client's first room, where the server is introduced. */
@@ -73,7 +73,8 @@ export class Feed {
   #missed = 0;
 
   constructor(options: FeedOptions) {
-    const { clock, words, context: { session, fingerprint, serving, strict } } = options;
+    const { clock, words, context } = options;
+    const { session, fingerprint, serving, strict, knownPeers } = context;
     const nickOf = (person: string) => this.nickOf(person);
     this.#options = options;
     this.#presence = new Presence({
@@ -82,6 +83,7 @@ export class Feed {
       names: { nickOf, ownText: () => undefined },
       host: () => session.standing?.host,
       people: () => session.people(),
+      judge: (person, nick) => knownPeers.judge(person, nick),
       own: () => session.nick,
       print: (notice) => this.#print(notice),
     });
@@ -107,7 +109,7 @@ export class Feed {
     return this.#presence.nickOf(fingerprint);
   }
 
-  /** The trust in someone who is or was here, as it is to be shown: a key first seen in this run stays new. */
+  /** See {@linkcode Presence.trustOf}. */
   trustOf(fingerprint: string): Trust {
     return this.#presence.trustOf(fingerprint);
   }
@@ -231,7 +233,7 @@ export class Feed {
   /** A warning about somebody's key is for their conversation, too, and for that of whose nick they have. */
   #warn(event: SessionEvent): void {
     if (event.event !== "joined" || event.trust !== "conflict") return;
-    if (this.trustOf(event.fingerprint) === "conflict") return;
+    if (this.#presence.isInConflict(event.fingerprint)) return;
     for (const conversation of this.#options.conversations.list) {
       const { id, kind, title } = conversation;
       if (kind !== "person") continue;

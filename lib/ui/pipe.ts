@@ -97,12 +97,14 @@ export function makePipeFace({ quiet, waitMs, to }: PipeOptions): Face {
     greet: () => {},
     progress: (text) => text === "" || say(text),
     ask: () => Promise.resolve(undefined),
-    attach({ session, fingerprint, serving }) {
+    attach({ session, fingerprint, serving, knownPeers }) {
       const people = () => session.people();
       const own = () => session.nick;
       const host = () => session.standing?.host;
       const clock = systemClock;
-      const presence = new Presence({ clock, fingerprint, names, host, people, own, print });
+      const judge = (person: string, nick: string) => knownPeers.judge(person, nick);
+      const options = { clock, fingerprint, names, host, people, judge, own, print };
+      const presence = new Presence(options);
       const words = new ServerWords(clock);
       const nickOf = (person: string) => presence.nickOf(person);
       const status = new ConnectionStatus({ serving, nickOf, fingerprint, words, print });

@@ -40,7 +40,10 @@ const MAX_KNOWN = 4096;
 /** Someone who is or was here. */
 interface Known {
   nick: string;
-  trust: Trust;
+  /** Undefined for whoever was not here. */
+  trust: Trust | undefined;
+  /** What was known of their key when they first wrote. */
+  judged: Trust | undefined;
   /** Whether their key was first seen in this run. */
   isNew: boolean;
   away: string;
@@ -72,6 +75,8 @@ interface PresenceOptions {
   /** The person who hosts the room, `SHA256:…`; undefined if that is not known. */
   host(): string | undefined;
   people(): readonly Look[];
+  /** What is known of a key that uses a nick. */
+  judge(fingerprint: string, nick: string): Trust;
   /** The user's own nick. */
   own(): string;
   /** Shows a notice; false if the user does not want to see such notices. */
@@ -108,10 +113,19 @@ export class Presence {
     return this.#known.get(fingerprint)?.nick ?? fingerprint;
   }
 
-  /** The trust in someone who is or was here; a key first seen in this run stays new. */
+  /**
+   * The trust in someone who is or was here, where a key first seen in this run stays new; in whoever only wrote, as it
+   * was then.
+   */
   trustOf(fingerprint: string): Trust {
     if (fingerprint === this.#options.fingerprint) return "verified";
-    return this.#known.get(fingerprint)?.trust ?? "new";
+    const known = this.#known.get(fingerprint);
+    return known?.trust ?? known?.judged ?? "new";
+  }
+
+  /** Whether it was shown that somebody has another key than before. */
+  isInConflict(fingerprint: string): boolean {
+    return this.#known.get(fingerprint)?.trust === "conflict";
   }
 
   /** Sorts people, the most recent speaker first. */
@@ -183,7 +197,8 @@ export class Presence {
     if (known === undefined) {
       known = {
         nick: fingerprint,
-        trust: "new",
+        trust: undefined,
+        judged: undefined,
         isNew: false,
         away: "",
         clients: 0,
@@ -337,6 +352,7 @@ export class Presence {
     this.#showCompany();
     const known = this.#find(fingerprint);
     known.spoke = ++this.#spoken;
+    known.judged ??= this.#options.judge(fingerprint, nick);
     if (!known.unannounced) return;
     known.unannounced = false;
     this.#options.print(newKeyNotice({ nick, fingerprint }));

@@ -101,7 +101,7 @@ export class FakeServer {
     this.rooms.set(name, room);
     return {
       session: room.session,
-      knownPeers: { owners: () => [] } as unknown as KnownPeers,
+      knownPeers: { owners: () => [], judge: () => "new" } as unknown as KnownPeers,
       key: { id: new Uint8Array(64), fingerprint: new Uint8Array(32) } as FaceContext["key"],
       fingerprint: ANNA,
       history: { state: "off" } as FaceContext["history"],

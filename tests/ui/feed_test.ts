@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import type { ChatEvent, NoteEvent, Session, SessionEvent } from "../../lib/session/mod.ts";
+import type {
+  ChatEvent,
+  KnownPeers,
+  NoteEvent,
+  Session,
+  SessionEvent,
+} from "../../lib/session/mod.ts";
 import {
   type Change,
   type Conversation,
@@ -51,6 +57,7 @@ function makeFeed({ ignored = [] as string[] } = {}) {
     conversations,
     room,
     context: {
+      knownPeers: { judge: () => "new" } as unknown as KnownPeers,
       session: {
         nick: "anna",
         away: "",

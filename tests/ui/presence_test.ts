@@ -13,6 +13,8 @@ class Room {
   host: string | undefined;
   /** Whether notices about presence are hidden. */
   quiet = false;
+  /** What is known of the keys of people who were not here, by nick. */
+  readonly judgments = new Map<string, Trust>();
   #shown: string[] = [];
 
   constructor() {
@@ -23,6 +25,7 @@ class Room {
       names: { nickOf, ownText: () => undefined },
       host: () => this.host,
       people: () => this.people,
+      judge: (_, nick) => this.judgments.get(nick) ?? "new",
       own: () => "me",
       print: ({ level, text }) => {
         if (this.quiet && level === "presence") return false;
@@ -265,6 +268,22 @@ Deno.test("Presence says when the user joins from another client", () => {
   room.take(welcome(2), { ...joined("me", "new"), fingerprint: ME }, joined("ann"));
   assert.deepEqual(room.shown(), ["me has joined: you, from another client", "here is ann"]);
   assert.equal(room.presence.trustOf(ME), "verified");
+});
+
+Deno.test("Presence trusts whoever only wrote as is known of the key, and warns when they come", () => {
+  const room = new Room();
+  room.take(welcome(0));
+  room.judgments.set("ann", "verified").set("eve", "conflict");
+  room.take(chat("ann"), chat("eve"), chat("zoe"));
+  const trust = (nick: string) => room.presence.trustOf(`SHA256:${nick}`);
+  assert.deepEqual(["ann", "eve", "zoe"].map(trust), ["verified", "conflict", "new"]);
+  assert.ok(!room.presence.isInConflict("SHA256:eve"));
+  room.take(joined("eve", "conflict"), joined("ann", "known"));
+  assert.deepEqual(room.shown(), [
+    "eve has joined with a DIFFERENT KEY than before: SHA256:eve",
+    "ann has joined",
+  ]);
+  assert.equal(trust("ann"), "known");
 });
 
 Deno.test("Presence shows a new key before its owner's first message if arrivals are hidden", () => {

@@ -17,6 +17,7 @@ import {
   JetStreamError,
   keySubject,
   readAnswer,
+  Revisions,
   type StreamConfig,
   streamOf,
 } from "./nats_bucket.ts";
@@ -92,6 +93,9 @@ export class NatsBus implements Bus {
   readonly #options: NatsOptions;
   readonly #bucket: string;
   readonly #stats = { reconnects: 0, messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0 };
+  readonly #revisions = new Revisions();
+  /** Its settings have not been looked at. */
+  #isNewBucket = false;
   readonly #probes = `_INBOX.${encodeHex(systemRandom(12))}`;
   /** The timers of the markers of purged keys. */
   readonly #markers = new Map<string, Timer>();
@@ -167,7 +171,8 @@ export class NatsBus implements Bus {
       const answer = await this.#ask(subject, asked);
       if (!answer) return undefined;
       const { message } = readAnswer<{ message: StoredMessage }>(answer);
-      return readStored(key, message);
+      const { revision, ...entry } = readStored(key, message);
+      return { ...entry, revision: this.#revisions.of(revision) };
     } catch (error) {
       if (codeOf(error) === CODE.NO_MESSAGE) return { key, value: undefined, revision: 0 };
       return undefined;
@@ -176,16 +181,18 @@ export class NatsBus implements Bus {
 
   async write(key: string, value: Bytes | undefined, expected: number): Promise<Written> {
     const subject = keySubject(this.#bucket, key);
+    const last = this.#revisions.seqOf(expected);
+    if (last === undefined) return { type: "conflict" };
     const fields = {
-      "Nats-Expected-Last-Subject-Sequence": String(expected),
+      "Nats-Expected-Last-Subject-Sequence": String(last),
       ...value === undefined && { "KV-Operation": "PURGE", "Nats-Rollup": "sub" },
     };
     try {
       const answer = await this.#ask(subject, value ?? new Uint8Array(0), fields);
       if (!answer) return { type: "unknown" };
-      const { seq: revision } = readAnswer<{ seq: number }>(answer);
-      if (value === undefined) this.#removeMarker(key, revision);
-      return { type: "written", revision };
+      const { seq } = readAnswer<{ seq: number }>(answer);
+      if (value === undefined) this.#removeMarker(key, seq);
+      return { type: "written", revision: this.#revisions.of(seq) };
     } catch (error) {
       const code = codeOf(error);
       if (code === CODE.WRONG_REVISION || code === CODE.WRONG_REVISION_CLUSTERED) {
@@ -262,6 +269,7 @@ export class NatsBus implements Bus {
       clock,
       handlers: this.#handlers!,
       openBucket: () => this.#openBucket(),
+      revisionOf: (seq: number) => this.#revisions.of(seq),
       onWarning: this.#options.onWarning,
     };
   }
@@ -344,7 +352,8 @@ export class NatsBus implements Bus {
   async #openBucket(): Promise<void> {
     const isClustered = this.#core?.info.cluster !== undefined;
     const config = await this.#findBucket() ?? await this.#makeBucket(isClustered ? REPLICAS : 1);
-    if (!config) return;
+    if (!config || !this.#isNewBucket) return;
+    this.#isNewBucket = false;
     const wanted = bucketConfig(this.#bucket, 1);
     if (
       config.storage !== wanted.storage || config.max_msgs_per_subject !== 1 ||
@@ -390,10 +399,13 @@ export class NatsBus implements Bus {
     const subject = `$JS.API.STREAM.${verb}.${streamOf(this.#bucket)}`;
     const data = body === undefined ? new Uint8Array(0) : encodeJson(body);
     const answer = await this.#ask(subject, data);
-    return answer && readAnswer<{ config: StreamConfig }>(answer).config;
+    if (!answer) return undefined;
+    const { config, created } = readAnswer<{ config: StreamConfig; created: string }>(answer);
+    if (this.#revisions.see(created)) this.#isNewBucket = true;
+    return config;
   }
 
-  #removeMarker(key: string, revision: number): void {
+  #removeMarker(key: string, last: number): void {
     const { clock } = this.#options;
     clock.cancel(this.#markers.get(key));
     const timer = clock.after(MARKER_MS, () => {
@@ -401,7 +413,7 @@ export class NatsBus implements Bus {
       const subject = `$JS.API.STREAM.PURGE.${streamOf(this.#bucket)}`;
       const filter = keySubject(this.#bucket, key);
       // Only what is older than the next revision: the key may have been written again.
-      this.#ask(subject, encodeJson({ filter, seq: revision + 1 })).catch(() => {}); // it stays
+      this.#ask(subject, encodeJson({ filter, seq: last + 1 })).catch(() => {}); // it stays
     });
     this.#markers.set(key, timer);
   }

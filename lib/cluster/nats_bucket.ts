@@ -35,6 +35,39 @@ export interface StreamConfig {
   readonly allow_rollup_hdrs?: boolean;
 }
 
+/**
+ * Revisions that never fall: a bucket that was deleted, or that NATS has lost, counts from 1 when it is made again, and
+ * goes on here where the one before has ended.
+ */
+export class Revisions {
+  /** When the stream was made. */
+  #created: string | undefined;
+  /** What is added to the numbers of the stream. */
+  #base = 0;
+  #highest = 0;
+
+  /** @param created When the stream was made. @returns Whether it is another one than before. */
+  see(created: string): boolean {
+    if (created === this.#created) return false;
+    this.#created = created;
+    this.#base = this.#highest;
+    return true;
+  }
+
+  /** What a number of the stream is called. */
+  of(seq: number): number {
+    const revision = this.#base + seq;
+    this.#highest = Math.max(this.#highest, revision);
+    return revision;
+  }
+
+  /** The number of the stream; undefined for a revision of one that is gone. */
+  seqOf(revision: number): number | undefined {
+    if (revision === 0) return 0;
+    return revision > this.#base ? revision - this.#base : undefined;
+  }
+}
+
 /** The stream behind a bucket. */
 export function streamOf(bucket: string): string {
   return `KV_${bucket}`;

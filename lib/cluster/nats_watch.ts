@@ -9,10 +9,8 @@ import { type Clock, systemRandom, type Timer } from "../base/clock.ts";
 import { describeError } from "../base/errors.ts";
 import type { BusHandlers } from "./bus.ts";
 import {
-  CODE,
   encodeJson,
   HEARTBEAT_MS,
-  JetStreamError,
   keySubject,
   readAnswer,
   readDelivery,
@@ -31,8 +29,10 @@ interface WatchOptions {
   readonly bucket: string;
   readonly clock: Clock;
   readonly handlers: BusHandlers;
-  /** Makes the bucket again, if it is gone. */
+  /** Makes the bucket again, if it is gone, and sees whether it is another one. */
   openBucket(): Promise<void>;
+  /** What a number of the stream is called. */
+  revisionOf(seq: number): number;
   onWarning(text: string): void;
 }
 
@@ -62,7 +62,7 @@ export class Watch {
   }
 
   async #begin(): Promise<void> {
-    const { bucket, handlers, clock } = this.#options;
+    const { bucket, handlers, clock, openBucket } = this.#options;
     const consumer = encodeHex(systemRandom(12));
     const inbox = `_INBOX.${encodeHex(systemRandom(12))}`;
     this.#end?.();
@@ -76,6 +76,8 @@ export class Watch {
     const filter = keySubject(bucket, ">");
     const subject = `$JS.API.CONSUMER.CREATE.${streamOf(bucket)}.${consumer}.${filter}`;
     try {
+      await openBucket();
+      if (this.#isStopped || this.#end !== end) return;
       const data = encodeJson(watchConfig(bucket, consumer, inbox));
       const answer = await this.#core.request(subject, data, { timeoutMs: ANSWER_MS });
       const { num_pending } = readAnswer<{ num_pending?: number }>(answer);
@@ -85,17 +87,9 @@ export class Watch {
       this.#await();
     } catch (error) {
       if (this.#isStopped || this.#end !== end) return;
-      await this.#recover(error);
-      if (this.#isStopped || this.#end !== end) return;
+      this.#options.onWarning(`the bucket in NATS cannot be watched: ${describeError(error)}`);
       this.#timer = clock.after(AGAIN_MS, () => void this.#begin());
     }
-  }
-
-  async #recover(error: unknown): Promise<void> {
-    const { onWarning, openBucket } = this.#options;
-    onWarning(`the bucket in NATS cannot be watched: ${describeError(error)}`);
-    if (!(error instanceof JetStreamError) || error.code !== CODE.NO_STREAM) return;
-    await openBucket().catch(() => {}); // it is tried again with the next watch
   }
 
   /** Begins again after too long a silence. */
@@ -109,7 +103,7 @@ export class Watch {
   }
 
   #take({ subject, reply, status, data, header }: CoreMessage): void {
-    const { bucket, handlers, clock } = this.#options;
+    const { bucket, handlers, clock, revisionOf } = this.#options;
     this.#heardAt = clock.now();
     if (status !== 0) {
       const last = header("Nats-Last-Consumer");
@@ -124,7 +118,7 @@ export class Watch {
     handlers.onEntry({
       key: subject.slice(keySubject(bucket, "").length),
       value: operation === "PURGE" || operation === "DEL" ? undefined : data,
-      revision: delivery.revision,
+      revision: revisionOf(delivery.revision),
     });
     if (delivery.pending === 0) this.#catchUp();
   }

@@ -174,12 +174,28 @@ Deno.test(
 Deno.test("a bucket that is deleted is made and watched again", options, async () => {
   await using server = await NatsServer.start();
   await using ear = await Ear.listen(server);
-  await ear.put("r.a", "one", 0);
+  const first = await ear.put("r.a", "one", await ear.put("r.a", "zero", 0));
   await administer(server, `$JS.API.STREAM.DELETE.${STREAM}`);
   await ear.waitFor("caught up", 2);
-  await ear.put("r.a", "two", 0);
+  const second = await ear.put("r.a", "two", 0);
   await ear.sees("r.a", "two");
   assert.ok(!ear.log.includes("down"));
+  assert.ok(second > first, "revisions do not fall, though the new bucket counts from 1");
+  assert.deepEqual((await ear.bus.get("r.a"))!.revision, second);
+  assert.equal((await ear.bus.write("r.a", bytesOf("x"), first)).type, "conflict");
+  assert.ok(await ear.put("r.a", "three", second) > second);
+});
+
+Deno.test("revisions do not fall where a server has lost its disk", options, async () => {
+  await using server = await NatsServer.start();
+  await using ear = await Ear.listen(server);
+  const first = await ear.put("r.a", "one", await ear.put("r.a", "zero", 0));
+  await server.kill();
+  await Deno.remove(`${server.folder}/js`, { recursive: true });
+  await server.start();
+  await ear.waitFor("caught up", 2);
+  assert.ok(await ear.put("r.a", "two", 0) > first);
+  await ear.sees("r.a", "two");
 });
 
 Deno.test(

@@ -612,6 +612,35 @@ for (const dark of [false, true]) {
       await page.until(hasText("gnp.exe"));
       await page.eval("document.querySelector('.group:not(.own) .bubble').focus()");
       await check("room");
+      await page.eval(`(() => {
+        const own = [...document.querySelectorAll(".own .bubble")].at(-1);
+        own.focus();
+        own.querySelector("[data-does=react]").click();
+      })()`);
+      await check("reactions");
+      Object.assign(demo.lobby, { connection: "offline", retryAt: Date.now() + 60_000 });
+      demo.model.changedList();
+      await page.until("!document.getElementById('strip').hidden");
+      await page.eval(`(() => {
+        const files = new DataTransfer();
+        files.items.add(new File(["x"], "x.txt"));
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true }));
+      })()`);
+      await page.until("document.querySelector('#tray .chip')");
+      await check("no connection, and a file to send");
+      Object.assign(demo.lobby, { connection: "online", retryAt: undefined });
+      demo.model.changedList();
+      const release = demo.model.list.find(({ title }) => title === "release")!;
+      demo.model.setPeople(release, release.people.slice(0, 1));
+      await page.until("document.getElementById('strip').hidden");
+      await page.click('[data-place="room:release"]');
+      await page.until("document.querySelector('#log .nothing .main')");
+      await check("alone");
+      release.connection = "left";
+      demo.model.changedList();
+      await page.until(`${TEXT}.disabled`);
+      await check("left");
+      await page.click('[data-place="room:lobby"]');
       for (const button of ["#bar .quiet", "#bar .title"]) {
         await page.click(button);
         await page.until("document.querySelector('dialog').open");
@@ -622,8 +651,8 @@ for (const dark of [false, true]) {
       await check("oneself");
       await close();
       await page.eval("document.querySelector('[aria-label=Search]').click()");
-      await page.type("clock");
-      await page.until("document.querySelector('.hits li')");
+      await page.type("the");
+      await page.until("document.querySelector('.hits a')");
       await check("search");
       await page.eval("document.querySelector('#search .plain').click()");
       await page.click('[data-place^="person:SHA256:DDD"]');
@@ -637,6 +666,11 @@ for (const dark of [false, true]) {
       await page.click("#bar .title");
       await page.until("document.querySelector('dialog .quiet.bad')");
       await check("person");
+      await close();
+      await page.eval("sessionStorage.setItem('secret', 'old')");
+      await page.send("Page.reload");
+      await page.until("!document.getElementById('gate').hidden");
+      await check("gate");
       deepEqual(found, []);
     }, { dark, width, touch: width < 700 });
   }

@@ -53,12 +53,13 @@ export interface PeerChannelListener {
 
 interface PeerChannelOptions {
   readonly tag: string;
+  /** Its chain keys are overwritten. */
   readonly keys: HandshakeResult;
   /** The clock's time at M3, in milliseconds. */
   readonly startedAt: number;
   readonly outbox: Outbox;
   /** Sends one record to the other side; its memory is used no longer than the call. */
-  send(record: Bytes): void;
+  readonly send: (record: Bytes) => void;
   readonly listener: PeerChannelListener;
 }
 
@@ -71,7 +72,9 @@ export class PeerChannel {
   sentNick: string | undefined;
   readonly #sealer: Sealer;
   readonly #opener: Opener;
-  readonly #options: PeerChannelOptions;
+  readonly #outbox: Outbox;
+  readonly #send: (record: Bytes) => void;
+  readonly #listener: PeerChannelListener;
   #streams: Streams | undefined;
   /** What the other side's HELLO says that it understands. */
   features = 0;
@@ -81,12 +84,18 @@ export class PeerChannel {
   #cursor = 0;
 
   constructor(options: PeerChannelOptions) {
-    this.#options = options;
+    const { keys } = options;
+    this.#outbox = options.outbox;
+    this.#send = options.send;
+    this.#listener = options.listener;
     this.tag = options.tag;
-    this.peer = options.keys.peer;
+    this.peer = keys.peer;
     this.startedAt = options.startedAt;
-    this.#sealer = new Sealer(options.keys.sendKey);
-    this.#opener = new Opener(options.keys.receiveKey);
+    this.#sealer = new Sealer(keys.sendKey);
+    this.#opener = new Opener(keys.receiveKey);
+    // §4: a chain goes one way only; nobody can go back to its beginning.
+    keys.sendKey.fill(0);
+    keys.receiveKey.fill(0);
   }
 
   /** Undefined before the other side's HELLO. */
@@ -118,7 +127,7 @@ export class PeerChannel {
     if (this.#closed) return;
     const record = pad(message, TAG_BYTES);
     this.#sealer.sealInPlace(record);
-    this.#options.send(record);
+    this.#send(record);
     release(record);
   }
 
@@ -150,7 +159,7 @@ export class PeerChannel {
    */
   take(message: Message): void {
     if (this.#closed) return;
-    const { listener } = this.#options;
+    const listener = this.#listener;
     if (message.type === "close") return listener.closed(this, message.reason);
     if (message.type === "hello") return this.#takeHello(message);
     const streams = this.#streams;
@@ -169,7 +178,7 @@ export class PeerChannel {
   #takeHello(message: HelloMessage): void {
     if (this.#streams) throw new ProtocolError("unexpected"); // §6: a second HELLO
     this.features = message.features;
-    this.#streams = this.#options.listener.hello(this, message);
+    this.#streams = this.#listener.hello(this, message);
     this.acknowledge();
   }
 
@@ -177,12 +186,12 @@ export class PeerChannel {
     const first = this.#ackIn < 0;
     if (first) stream.resume(received);
     if (received <= this.#ackIn && received <= stream.sentSeq) return;
-    this.#options.outbox.acknowledge(stream, received);
+    this.#outbox.acknowledge(stream, received);
     this.#ackIn = received;
     if (!first) return;
     this.#cursor = received;
     this.#skipTo(stream.lowest);
-    this.#options.listener.ready(this);
+    this.#listener.ready(this);
   }
 
   /** The next item that has not been sent in this channel; none until messages flow. */

@@ -4,6 +4,7 @@ import { concat, decodeHex, encodeHex, MAX_COUNTER } from "../../lib/base/bytes.
 import { systemRandom } from "../../lib/base/clock.ts";
 import { DecryptError, ProtocolError } from "../../lib/base/errors.ts";
 import { sealBox, sealEnvelope } from "../../lib/protocol/cast.ts";
+import type { HandshakeResult } from "../../lib/protocol/handshake.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -29,6 +30,16 @@ await cipherReady();
 
 const VIEW = new Uint8Array(32);
 const KEYS = { ours: new Uint8Array(32).fill(1), theirs: new Uint8Array(32).fill(2) };
+
+/** What a handshake gives a channel. */
+function makeKeys(): HandshakeResult {
+  return {
+    peer: cheapKey(1).publicKey,
+    sendKey: KEYS.ours.slice(),
+    receiveKey: KEYS.theirs.slice(),
+    th3: new Uint8Array(32),
+  };
+}
 
 /** The state that outlives a channel. */
 class Life {
@@ -87,12 +98,7 @@ class Rig {
     const opener = new Opener(KEYS.ours);
     this.channel = new PeerChannel({
       tag: "00000001",
-      keys: {
-        peer: cheapKey(1).publicKey,
-        sendKey: KEYS.ours,
-        receiveKey: KEYS.theirs,
-        th3: new Uint8Array(32),
-      },
+      keys: makeKeys(),
       outbox: life.outbox,
       startedAt: 0,
       send: (record) => this.#sent.push(describe(decodeMessage(unpad(opener.open(record))))),
@@ -483,12 +489,7 @@ Deno.test("PeerChannel gives each record its own number", () => {
   const records: string[] = [];
   const channel = new PeerChannel({
     tag: "00000001",
-    keys: {
-      peer: cheapKey(1).publicKey,
-      sendKey: KEYS.ours,
-      receiveKey: KEYS.theirs,
-      th3: new Uint8Array(32),
-    },
+    keys: makeKeys(),
     outbox: new Life().outbox,
     startedAt: 0,
     send: (record) => records.push(encodeHex(record)),
@@ -500,4 +501,17 @@ Deno.test("PeerChannel gives each record its own number", () => {
   for (const record of records) {
     assert.deepEqual(unpad(opener.open(decodeHex(record))), Uint8Array.of(0x41));
   }
+});
+
+Deno.test("PeerChannel leaves no chain key behind from which what was sent could be read", () => {
+  const keys = makeKeys();
+  new PeerChannel({
+    tag: "00000001",
+    keys,
+    outbox: new Life().outbox,
+    startedAt: 0,
+    send: () => {},
+    listener: {} as never,
+  });
+  assert.deepEqual([keys.sendKey, keys.receiveKey], [new Uint8Array(32), new Uint8Array(32)]);
 });

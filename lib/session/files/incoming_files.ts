@@ -6,7 +6,6 @@
 
 import { basename, dirname } from "node:path";
 import { encodeUtf8 } from "../../base/bytes.ts";
-import type { Timer } from "../../base/clock.ts";
 import { UsageError } from "../../base/errors.ts";
 import { encodeFileFrame } from "../../protocol/file_frames.ts";
 import type { AnswerCode, Offer, Piece, Where } from "../../protocol/file_messages.ts";
@@ -17,7 +16,7 @@ import { PieceFeed } from "./piece_feed.ts";
 import { decodePiece, type FileContext, type FileMember } from "./port.ts";
 import { NOTHING } from "./sink.ts";
 import { Transfer } from "./transfer.ts";
-import { takeTurns } from "./turns.ts";
+import { Turns } from "./turns.ts";
 
 /** Offers that wait for an answer: of one person, and of all, §10. */
 export const MAX_OFFERS_OF_ONE = 16;
@@ -26,8 +25,6 @@ export const MAX_OFFERS = 64;
 const MAX_STANDING = 1024;
 /** Transfers that come in at once; the others wait, §10. */
 export const MAX_IN = 4;
-/** A transfer of which nothing comes for so long holds no place, §10: its sender may never begin. */
-export const STALLED_MS = 60_000;
 /** Offers that are remembered after their end, so that one that is told again is not shown again. */
 const MAX_ENDED = 256;
 const FIRST_RETRY_MS = 1000;
@@ -58,11 +55,17 @@ export class IncomingFiles {
   /** By person and id. */
   readonly #offers = new Map<string, IncomingOffer>();
   readonly #byJob = new Map<number, IncomingOffer>();
-  /** Until it is looked again whether there is a place for those that wait. */
-  #looking: Timer | undefined;
+  readonly #turns: Turns<IncomingOffer>;
 
   constructor(options: IncomingOptions) {
     this.#options = options;
+    this.#turns = new Turns({
+      clock: options.context.clock,
+      limit: MAX_IN,
+      all: () => this.#byJob.values(),
+      isWaiting: ({ state, transfer }) => state === "accepted" && transfer.state !== "paused",
+      begin: (incoming) => void this.#run(incoming),
+    });
   }
 
   /** Those that wait for an answer, or come in. */
@@ -126,7 +129,7 @@ export class IncomingFiles {
       folder: this.#options.folder(),
       executable: false,
       isRunning: false,
-      cameAt: undefined,
+      movedAt: undefined,
       feed: this.#makeFeed(transfer),
       retryMs: FIRST_RETRY_MS,
       end: undefined,
@@ -216,30 +219,10 @@ export class IncomingFiles {
 
   /** Starts it, or says that it waits for its turn. */
   #start(incoming: IncomingOffer): void {
-    this.#startNext();
+    this.#turns.beginNext();
     if (incoming.isRunning) return;
     incoming.transfer.become("waiting");
     this.#reply(incoming.transfer.sid!, incoming.offer, "paused");
-  }
-
-  /** Starts what waits, in order, one of each person. */
-  #startNext(): void {
-    const { clock } = this.#options.context;
-    const isWaiting = ({ state, transfer }: IncomingOffer) =>
-      state === "accepted" && transfer.state !== "paused";
-    const isStalled = ({ cameAt }: IncomingOffer) =>
-      cameAt !== undefined && clock.now() - cameAt >= STALLED_MS;
-    const next = takeTurns(this.#byJob.values(), { limit: MAX_IN, isWaiting, isStalled });
-    for (const incoming of next) {
-      incoming.cameAt = undefined;
-      void this.#run(incoming);
-    }
-    const waits = Array.from(this.#byJob.values()).some((it) => isWaiting(it) && !it.isRunning);
-    if (!waits || this.#looking !== undefined) return;
-    this.#looking = clock.after(STALLED_MS, () => {
-      this.#looking = undefined;
-      this.#startNext();
-    });
   }
 
   /** Looks for what is there, says so, and where we listen. */
@@ -254,7 +237,7 @@ export class IncomingFiles {
     const have = await context.jobs.receive(transfer.options.job, order);
     if (incoming.look !== look) return; // another one has begun
     incoming.look = undefined;
-    incoming.cameAt ??= context.clock.now();
+    incoming.movedAt ??= context.clock.now();
     if (have === undefined || !incoming.isRunning) return;
     const { turn } = transfer;
     transfer.progress(have.have);
@@ -353,7 +336,7 @@ export class IncomingFiles {
       this.#lose(incoming, isForGood);
       if (state === "accepted" && transfer.state !== "direct") this.#pause(incoming);
     }
-    this.#startNext();
+    this.#turns.beginNext();
   }
 
   /** It goes on once its sender is back. */
@@ -410,7 +393,7 @@ export class IncomingFiles {
   }
 
   #progress(incoming: IncomingOffer, position: number): void {
-    if (position > incoming.transfer.position) incoming.cameAt = this.#options.context.clock.now();
+    if (position > incoming.transfer.position) incoming.movedAt = this.#options.context.clock.now();
     incoming.transfer.progress(position);
     if (position > 0) incoming.retryMs = FIRST_RETRY_MS;
   }
@@ -429,14 +412,14 @@ export class IncomingFiles {
     this.#stopRunning(incoming);
     incoming.state = "asked";
     transfer.fail(failure, { isEnd: false });
-    this.#startNext();
+    this.#turns.beginNext();
   }
 
   #retryLater(incoming: IncomingOffer): void {
     const { transfer } = incoming;
     if (!this.#isHere(incoming)) {
       this.#pause(incoming);
-      return this.#startNext();
+      return this.#turns.beginNext();
     }
     const turn = transfer.restart(transfer.sid!);
     transfer.become("checking");
@@ -463,7 +446,7 @@ export class IncomingFiles {
     this.#stopRunning(incoming);
     this.#byJob.delete(incoming.transfer.options.job);
     this.#forgetEnded();
-    this.#startNext();
+    this.#turns.beginNext();
   }
 
   #forgetEnded(): void {

@@ -29,8 +29,8 @@ export interface IncomingOffer {
   look: object | undefined;
   /** It has a place among those that come in. */
   isRunning: boolean;
-  /** When it was answered, or something of it came, last; undefined before that. */
-  cameAt: number | undefined;
+  /** When it was answered, or bytes of it were written, last; undefined before that. */
+  movedAt: number | undefined;
   /** Brings what comes through the relay to the disk. */
   feed: PieceFeed;
   retryMs: number;

@@ -26,7 +26,7 @@ import { decodePiece, type FileContext, type FileMember } from "./port.ts";
 import type { Have } from "./sink.ts";
 import type { Offered } from "./source.ts";
 import { Transfer } from "./transfer.ts";
-import { takeTurns } from "./turns.ts";
+import { Turns } from "./turns.ts";
 import { FileWindow } from "./window.ts";
 
 /** Transfers that go out at once; the others wait, §10. */
@@ -52,10 +52,22 @@ export class OutgoingFiles {
   readonly #offers = new Map<string, OutgoingOffer>();
   readonly #byJob = new Map<number, OutTransfer>();
   readonly #window = new FileWindow();
+  readonly #turns: Turns<OutTransfer>;
   #isLookingAgain = false;
 
   constructor(options: OutgoingOptions) {
     this.#options = options;
+    this.#turns = new Turns({
+      clock: options.context.clock,
+      limit: MAX_OUT,
+      all: () => this.#byJob.values(),
+      isWaiting: ({ next, isStarting }) => next !== undefined && !isStarting,
+      begin: (out) => {
+        const { next } = out;
+        out.next = undefined;
+        void this.#run(out, next!);
+      },
+    });
   }
 
   /** Those that stand. */
@@ -102,6 +114,7 @@ export class OutgoingFiles {
         isFull: false,
         next: undefined,
         isRunning: false,
+        movedAt: undefined,
         isStarting: false,
         isRelayed: false,
         isPulling: false,
@@ -142,7 +155,7 @@ export class OutgoingFiles {
       this.#stopRunning(out);
       if (out.isAccepted) transfer.become("paused");
     }
-    this.#startNext();
+    this.#turns.beginNext();
   }
 
   #isHere({ transfer: { options } }: OutTransfer): boolean {
@@ -189,7 +202,7 @@ export class OutgoingFiles {
     if (out.isFull) return;
     out.isFull = true;
     out.transfer.fail(failure, { isEnd: false });
-    this.#startNext();
+    this.#turns.beginNext();
   }
 
   #isMember(sid: string | undefined): boolean {
@@ -212,18 +225,8 @@ export class OutgoingFiles {
     for (const { sid, person } of this.#options.context.port.members()) {
       if (person === member.person && sid !== member.sid) this.#withdraw(sid, out.offer);
     }
-    this.#startNext();
+    this.#turns.beginNext();
     if (!out.isRunning) out.transfer.become("waiting");
-  }
-
-  /** Starts what waits, in order, one for each person. */
-  #startNext(): void {
-    const isWaiting = ({ next, isStarting }: OutTransfer) => next !== undefined && !isStarting;
-    for (const out of takeTurns(this.#byJob.values(), { limit: MAX_OUT, isWaiting })) {
-      const { next } = out;
-      out.next = undefined;
-      void this.#run(out, next!);
-    }
   }
 
   async #run(out: OutTransfer, have: Have): Promise<void> {
@@ -235,7 +238,8 @@ export class OutgoingFiles {
     out.isStarting = true;
     await jobs.send(job, offer.offered, have);
     out.isStarting = false;
-    if (turn !== transfer.turn) return this.#startNext();
+    out.movedAt ??= clock.now();
+    if (turn !== transfer.turn) return this.#turns.beginNext();
     await transfer.tellWhere();
     // A receiver that never says where it listens is reached through the relay.
     clock.after(FILE_DIAL_MS, () => {
@@ -289,7 +293,7 @@ export class OutgoingFiles {
     const { id, job } = transfer.options;
     if (ready.length > 0 && !port.isIdle()) return this.#lookAgain();
     for (let sent = 0; ready.length > 0 && sent < PIECES_PER_TURN; sent++) {
-      if (this.#window.room < MAX_PIECE_BYTES) return; // the next GOT makes room
+      if (this.#window.roomFor(job) < MAX_PIECE_BYTES) return; // the next GOT makes room
       const { frame, position } = ready.shift()!;
       transfer.send({ type: "piece", id, frame });
       this.#window.sent(job, position, clock.now());
@@ -337,6 +341,7 @@ export class OutgoingFiles {
     const { transfer } = out;
     switch (report.type) {
       case "progress":
+        if (report.position > transfer.position) out.movedAt = this.#options.context.clock.now();
         transfer.progress(report.position);
         break;
       case "pieces":
@@ -351,7 +356,7 @@ export class OutgoingFiles {
         this.#stopRunning(out);
         transfer.become(this.#isHere(out) ? "checking" : "paused");
         this.#tellAgain(out, FIRST_TELL_MS);
-        this.#startNext();
+        this.#turns.beginNext();
         break;
       case "done":
         transfer.progress(report.position);
@@ -429,7 +434,7 @@ export class OutgoingFiles {
     const isOver = Array.from(offer.transfers.values()).every(({ transfer }) => transfer.isEnded);
     if (isOver) this.#offers.delete(offer.id);
     this.#options.changed();
-    this.#startNext();
+    this.#turns.beginNext();
   }
 
   #stopRunning(out: OutTransfer): void {

@@ -33,6 +33,8 @@ export interface OutTransfer {
   next: Have | undefined;
   /** It has a place among those that go out. */
   isRunning: boolean;
+  /** When it began, or its receiver had more of it, last; undefined before that. */
+  movedAt: number | undefined;
   /** What it has is being compared, which takes as long as reading it: of several answers meanwhile the last counts. */
   isStarting: boolean;
   isRelayed: boolean;

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { MAX_PIECE_BYTES } from "../../protocol/file_messages.ts";
+
 /** Bounds of the window over all transfers of a client, in bytes, §10. */
 export const MIN_FILE_WINDOW_BYTES = 65_536;
 export const MAX_FILE_WINDOW_BYTES = 786_432;
@@ -40,11 +42,13 @@ export class FileWindow {
     return this.#size;
   }
 
-  /** Bytes that may be sent now. */
-  get room(): number {
-    let underWay = 0;
-    for (const { sent, got } of this.#flights.values()) underWay += sent - got;
-    return this.#size - underWay;
+  /**
+   * Bytes of a transfer that may be sent now. All have equal shares, so that one whose receiver says nothing holds up no
+   * other; a share is at least one PIECE.
+   */
+  roomFor(transfer: number): number {
+    const { sent, got } = this.#flights.get(transfer)!;
+    return Math.max(MAX_PIECE_BYTES, this.#size / this.#flights.size) - (sent - got);
   }
 
   /** A transfer begins, or begins anew, at a position. */

@@ -9,7 +9,7 @@ import { decodeHex, encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { encodeFileFrame, type FileFrame } from "../../../lib/protocol/file_frames.ts";
 import type { FileMessage } from "../../../lib/protocol/file_messages.ts";
 import { cipherReady } from "../../../lib/protocol/records.ts";
-import { STALLED_MS } from "../../../lib/session/files/incoming_files.ts";
+import { STALLED_MS } from "../../../lib/session/files/turns.ts";
 import { FileRoom } from "../../support/file_people.ts";
 import { VirtualDisk } from "../../support/virtual_disk.ts";
 
@@ -138,6 +138,30 @@ Deno.test("who is accepted and sends nothing holds a place for a minute; what co
   from(2, { type: "done", total: BYTES.length });
   await room.until(() => bob.told.filter((event) => event === "received").length === 2);
   assert.equal(bob.last("received")!.fingerprint, "eve2");
+});
+
+Deno.test("receivers who never say what they have hold up nobody else's file", async () => {
+  const { room, anna, bob } = rig({ isDirect: false });
+  const eves = Array.from({ length: 4 }, (_, i) => room.join(`eve${i}`, { isDirect: false }));
+  room.intercept = (from, _, message) =>
+    from.startsWith("eve") && message.type === "piece" ? undefined : message;
+  await anna.transfers.offer("/out/a.bin", { to: undefined });
+  await room.settle();
+  for (const eve of eves.slice(0, 3)) eve.transfers.accept(undefined, ACCEPT);
+  await room.clock.advance(4000);
+  bob.transfers.accept(undefined, ACCEPT);
+  await room.until(() => bob.last("received") !== undefined);
+  // The fourth of them takes the last place, for a minute.
+  eves[3]!.transfers.accept(undefined, ACCEPT);
+  await room.clock.advance(4000);
+  await anna.transfers.offer("/out/b.bin", { to: "bob" });
+  await room.settle();
+  bob.transfers.accept(undefined, ACCEPT);
+  await room.settle();
+  const states = () => anna.transfers.rows().map(({ person, state }) => `${person} ${state}`);
+  assert.ok(states().includes("bob waiting"), states().join());
+  await room.clock.advance(STALLED_MS);
+  await room.until(() => bob.told.filter((event) => event === "received").length === 2);
 });
 
 Deno.test("the id of an offer is nobody else's: a second person's is declined", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { MAX_PIECE_BYTES } from "../../../lib/protocol/file_messages.ts";
 import {
   FileWindow,
   MAX_FILE_WINDOW_BYTES,
@@ -11,7 +12,7 @@ function turn(
   state: { position: number; now: number },
   roundTrip: number,
 ): void {
-  state.position += window.room;
+  state.position += window.roomFor(1);
   window.sent(1, state.position, state.now);
   state.now += roundTrip;
   window.got(1, state.position, state.now);
@@ -42,13 +43,22 @@ Deno.test("the window is one for all transfers, and changes once in a round trip
   window.begin(2, 1000);
   window.sent(1, 30_000, 0);
   window.sent(2, 21_000, 0);
-  assert.equal(window.room, MIN_FILE_WINDOW_BYTES - 50_000);
+  assert.equal(window.roomFor(1), MIN_FILE_WINDOW_BYTES / 2 - 30_000);
+  assert.equal(window.roomFor(2), MIN_FILE_WINDOW_BYTES / 2 - 20_000);
   window.got(1, 15_000, 5);
   window.got(1, 30_000, 6);
   assert.equal(window.size, 2 * MIN_FILE_WINDOW_BYTES);
   window.got(2, 21_000, 7);
   assert.equal(window.size, 2 * MIN_FILE_WINDOW_BYTES);
-  assert.equal(window.room, window.size);
+  assert.equal(window.roomFor(1), window.size / 2);
+});
+
+Deno.test("however many transfers share the window, each may have one PIECE under way", () => {
+  const window = new FileWindow();
+  for (let i = 0; i < 10; i++) window.begin(i, 0);
+  assert.equal(window.roomFor(3), MAX_PIECE_BYTES);
+  window.sent(3, MAX_PIECE_BYTES, 0);
+  assert.equal(window.roomFor(3), 0);
 });
 
 Deno.test("what was under way of a transfer that ended or began anew no longer counts", () => {
@@ -56,12 +66,13 @@ Deno.test("what was under way of a transfer that ended or began anew no longer c
   window.begin(1, 0);
   window.sent(1, 60_000, 0);
   window.begin(1, 15_000);
-  assert.equal(window.room, window.size);
+  assert.equal(window.roomFor(1), window.size);
   window.got(1, 60_000, 1);
-  assert.equal(window.room, window.size, "beyond what was sent: ignored");
+  assert.equal(window.roomFor(1), window.size, "beyond what was sent: ignored");
   window.sent(1, 60_000, 1);
+  window.begin(2, 0);
   window.end(1);
-  assert.equal(window.room, window.size);
+  assert.equal(window.roomFor(2), window.size);
   window.got(1, 60_000, 2);
 });
 

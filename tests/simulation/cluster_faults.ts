@@ -71,9 +71,9 @@ export const CLUSTER_FAULTS = {
     what: "who comes is told to those who are there last of all",
     edits: [[
       AUDIENCE,
-      'this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }));\n    this.#around',
+      'this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }));\n    this.#room',
       `queueMicrotask(() => this.#around.clock.after(100, () =>
-        this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }))));\n    this.#around`,
+        this.#broadcast(encodeFrame({ type: "joined", sid, fingerprint }))));\n    this.#room`,
     ]],
   },
   "welcome-overtaken": {

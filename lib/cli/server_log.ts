@@ -232,7 +232,7 @@ function describeCluster(event: ClusterEvent): string {
     case "bus-up":
       return "NATS is there";
     case "bus-down":
-      return "NATS is away: members on other servers cannot be reached, and nobody can join";
+      return "NATS is away: members on other servers cannot be reached, and nobody can join for 20 s";
     case "fenced":
       return "the other servers took this one for dead: its clients have to join again";
     case "alone":

@@ -157,7 +157,7 @@ Deno.test("ServerLog writes what happens in a cluster, and its numbers with --js
   assert.deepEqual(lines.map(withoutTime), [
     "the server 10.0.0.2:40623⟨001B⟩[31m is in the cluster",
     "the server 10.0.0.2:40623 is gone from the cluster",
-    "NATS is away: members on other servers cannot be reached, and nobody can join",
+    "NATS is away: members on other servers cannot be reached, and nobody can join for 20 s",
     "NATS is there",
     "the other servers took this one for dead: its clients have to join again",
   ]);

@@ -91,6 +91,16 @@ class Town implements AsyncDisposable {
     this.said.set(person, []);
   }
 
+  /** Somebody at a server who says nothing. */
+  async guest(address: string): Promise<Program> {
+    const { world } = this;
+    const host = `${address}:${this.servers[0]!.port}`;
+    const args = ["--host", host, "--nick", "guest", "--json"];
+    const guest = world.start("client", { args, home: await world.home("guest") }, "guest");
+    for (const person of this.people) await person.waitFor("joined", { nick: "guest" });
+    return guest;
+  }
+
   /** Everybody talks until told to stop. */
   async talk(): Promise<void> {
     for (let i = 0; this.#isTalking; i++) {
@@ -167,14 +177,20 @@ Deno.test(
   options,
   async () => {
     await using town = await Town.found(await NatsServer.startThree(), 3);
+    const guest = await town.guest("127.0.0.2");
     const talking = town.talk();
     await pause(SECONDS / 6);
-    await town.servers[1]!.kill();
     const killedAt = performance.now();
-    await town.people[1]!.waitFor("welcome", {}, { count: 2 });
+    await Promise.all([town.servers[1]!.kill(), guest.kill()]);
+    const passed = () => (performance.now() - killedAt) / 1000;
+    const [back, left] = await Promise.all([
+      town.people[1]!.waitFor("welcome", {}, { count: 2 }).then(passed),
+      town.people[0]!.waitFor("left", { nick: "guest", why: "lost" }).then(passed),
+    ]);
     console.log(
-      `back at another server after ${((performance.now() - killedAt) / 1000).toFixed(1)} s`,
+      `back at another server after ${back.toFixed(1)} s, lost after ${left.toFixed(1)} s`,
     );
+    assert.ok(back <= 15 && left <= 8, "in time");
     await pause(SECONDS / 6);
     await town.nats[2]!.kill();
     await pause(SECONDS / 3);

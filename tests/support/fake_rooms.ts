@@ -104,7 +104,10 @@ export class FakeServer {
       knownPeers: { owners: () => [], judge: () => "new" } as unknown as KnownPeers,
       key: { id: new Uint8Array(64), fingerprint: new Uint8Array(32) } as FaceContext["key"],
       fingerprint: ANNA,
-      history: { state: "off" } as FaceContext["history"],
+      history: {
+        state: "off",
+        find: () => Promise.resolve([]),
+      } as unknown as FaceContext["history"],
       address: "x:1",
       room: name,
       serving: false,

@@ -278,6 +278,46 @@ Deno.test("what is missing, of another type or too long is refused, and nothing 
   deepEqual(rig.calls(), []);
 });
 
+Deno.test("a request with any field absent, of any other type or too large has one result", async () => {
+  await using rig = await open();
+  const page = await rig.page();
+  await rig.emit("lobby", message(BOB, "hello", { id: "00000000000000aa" }));
+  await page.ask("say", { conversation: LOBBY, text: "mine" });
+  const [entry, own] = [seqOf(page, "hello"), seqOf(page, "mine")];
+  const conversation = LOBBY;
+  const requests: readonly [type: string, fields: Message][] = [
+    ["say", { conversation, text: "x", action: false, quote: entry }],
+    ["edit", { conversation, entry: own, text: "x" }],
+    ["retract", { conversation, entry: own }],
+    ["react", { conversation, entry, text: "👍" }],
+    ["file", { conversation, entry, answer: "accept", as: "x", exec: false }],
+    ["show", { conversation }],
+    ["look", { looking: true }],
+    ["draft", { conversation, text: "x", cursor: 0 }],
+    ["read", { conversation, entry }],
+    ["command", { conversation, line: "/names" }],
+    ["entries", { conversation, before: entry, find: "x" }],
+    ["history", { conversation, before: "00000000000000aa", search: "x" }],
+    ["missing", { conversation, entry: own }],
+    ["send", { conversation, name: "x", size: 2 ** 52, mtime: 0 }], // more than any disk has
+    ["picture", { conversation, entry }],
+  ];
+  const others: readonly unknown[] = [
+    ...[undefined, null, true, 7, -1, 1.5, 2 ** 60, "", "\0", "x".repeat(40_000), [], {}],
+    ...["client", "room:", "person:", "__proto__", "constructor", { toString: 1 }, [[LOBBY]]],
+  ];
+  for (const [type, fields] of requests) {
+    for (const name of Object.keys(fields)) {
+      for (const value of others) {
+        const { ok, code } = await page.ask(type, { ...fields, [name]: value });
+        const asked = `${type} ${name} ${JSON.stringify(value)?.slice(0, 40)}`;
+        deepEqual([ok, code], ok === true ? [true, undefined] : [false, "refused"], asked);
+      }
+    }
+  }
+  equal((await page.ask("say", { conversation, text: "still here" })).ok, true);
+});
+
 Deno.test("commands of the terminal and of the disk are not for pages", async () => {
   await using rig = await open();
   const page = await rig.page();

@@ -449,6 +449,40 @@ test("all is done by keys", async (page, demo) => {
   ok(demo.asked.some(({ type, find }) => type === "entries" && find === "clock"));
 });
 
+test("what may not have been sent is shown when a new start refuses the page", async (page) => {
+  await page.eval(`(() => {
+    WebSocket.prototype.send = function () {
+      globalThis.deaf = this;
+    };
+  })()`);
+  await press(page, "was it sent?");
+  await page.until("globalThis.deaf && " + `${TEXT}.value === ""`);
+  await page.eval("deaf.onclose({ code: 4001 })");
+  await page.until("!document.getElementById('lost').hidden");
+  equal(await page.eval("document.querySelector('#lost pre').textContent"), "was it sent?");
+  equal(await page.eval("document.getElementById('app').hidden"), true);
+});
+
+test("a pasted file waits for Enter, too", async (page, demo) => {
+  await page.eval(`(() => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File(["hello"], "pasted.txt"));
+    const event = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
+    ${TEXT}.dispatchEvent(event);
+  })()`);
+  await page.until("document.getElementById('tray').textContent.includes('pasted.txt')");
+  equal(demo.asked.filter(({ type }) => type === "send").length, 0);
+  await page.eval(`${TEXT}.focus()`);
+  await page.press("Enter");
+  await poll(
+    () =>
+      demo.asked.some(({ type, name }) => type === "send" && name === "pasted.txt") || undefined,
+    () => "an upload",
+  );
+  // Refused, it stays here with why, to be sent again.
+  await page.until("document.querySelector('#tray .failed .quiet')");
+});
+
 test("a file is shown before it is sent, and may stay here", async (page, demo) => {
   await page.eval(`(() => {
     const files = new DataTransfer();

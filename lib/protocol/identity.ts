@@ -274,7 +274,7 @@ export function privateExponent(key: PrivateKey): Bytes {
 
 /** Writes FP as `ssh-keygen -lf` does, §1. */
 export function encodeFingerprint(fingerprint: Uint8Array): string {
-  return FINGERPRINT_PREFIX + encodeBase64(fingerprint).replaceAll("=", "");
+  return FINGERPRINT_PREFIX + fingerprint.toBase64({ omitPadding: true });
 }
 
 /**

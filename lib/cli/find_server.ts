@@ -13,8 +13,8 @@ import { encodeFingerprint, type PrivateKey } from "../protocol/identity.ts";
 import { derivePassword } from "../protocol/password.ts";
 import { roomTag } from "../protocol/rooms.ts";
 import type { Place } from "../protocol/succession.ts";
-import type { KnownServers, LastLists, OwnRelay } from "../session/mod.ts";
-import type { ByteStream } from "../transport/mod.ts";
+import { LastLists } from "../session/late.ts";
+import type { KnownServers } from "../session/mod.ts";
 import type { Face } from "../ui/mod.ts";
 import {
   announcedFingerprint,
@@ -26,7 +26,14 @@ import {
   noServerFound,
 } from "./announced_servers.ts";
 import type { ClientOptions } from "./arguments.ts";
-import { dial } from "./dial.ts";
+import {
+  type ChosenServer,
+  expectKey,
+  findReachable,
+  localServer,
+  namedServer,
+  remoteServer,
+} from "./chosen_server.ts";
 import { loadKey } from "./key_file.ts";
 import { probeHere, probePort } from "./probe.ts";
 import type { RunningRelay } from "./serve.ts";
@@ -37,39 +44,10 @@ import {
   lookForHosts,
   type LookOptions,
 } from "./look_first.ts";
-import { DEFAULT_PORT, inviteTo, isThisComputer, serverAddress } from "./server_address.ts";
+import { DEFAULT_PORT, inviteTo, isThisComputer } from "./server_address.ts";
 
 /** For each address of an announced server: it is near, and it may have others. */
 const ANNOUNCED_TIMEOUT_MS = 2_000;
-/** For each address of this computer: takes longer only if a firewall drops packets. */
-const OWN_ADDRESS_TIMEOUT_MS = 200;
-
-/** The server the client talks to. */
-export interface ChosenServer {
-  /** `host:port` as pins name it. */
-  readonly address: string;
-  /** It runs in this process. */
-  readonly serving: boolean;
-  /** The relay of this process: the server, or one that stands by. */
-  readonly own: OwnRelay | undefined;
-  /** Finds other hosts of the room, where this one was found. @param refused The fingerprint of this one, 32 bytes. */
-  readonly lookAgain?: (refused: Bytes) => Promise<Place[]>;
-  /** Opens a room on the server of this process, if it is that. */
-  openRoom(room: string): void;
-  /** Whether it seems to be unreachable from other computers. */
-  isOnlyHere(): boolean;
-  /**
-   * Connects to it, at the address that the room is at if its name has several.
-   *
-   * @param room The name of the room.
-   * @throws {UsageError} Saying why that is not possible, and what helps.
-   */
-  dial(signal: AbortSignal, room: string): Promise<ByteStream>;
-  /** What others type to join; with the server's fingerprint their first contact is authenticated. */
-  invitation(fingerprint?: string): string;
-  /** Stops the relay of this process. */
-  stop(): Promise<void>;
-}
 
 /** What choosing a server needs. */
 interface FindOptions {
@@ -81,7 +59,6 @@ interface FindOptions {
   /** Empty: none. */
   readonly password: string;
   readonly knownServers: KnownServers;
-  readonly lastLists: LastLists;
   /** Whether somebody can be asked. */
   readonly onTerminal: boolean;
 }
@@ -94,14 +71,13 @@ interface FindOptions {
 export async function findServer(options: ClientOptions, find: FindOptions): Promise<ChosenServer> {
   const { host, port, fingerprint } = options;
   if (host !== undefined) {
-    const server = isThisComputer(host) ? await localServer(host, port) : remoteServer(host, port);
-    const expected = expectKey(server, fingerprint, find);
-    return options.serve && options.standBy ? await standBy(expected, options, find) : expected;
+    const server = namedServer({ host, port, fingerprint }, find.knownServers);
+    return options.serve && options.standBy ? await standBy(server, options, find) : server;
   }
   if (options.serve) return await serveOrJoin(options, find);
   const local = await probeHere(port, find.key);
   if (local.type === "hearth" && (fingerprint ?? local.fingerprint) === local.fingerprint) {
-    return expectKey(await localServer(local.hostname, port), fingerprint, find);
+    return expectKey(localServer(local.hostname, port), fingerprint, find);
   }
   const found = await lookAround(options, find);
   const server = await chooseServer(found, options, find);
@@ -113,18 +89,6 @@ export async function findServer(options: ClientOptions, find: FindOptions): Pro
   const answer = await find.ui.ask(question, { secret: false });
   if (answer !== undefined && isYes(answer)) return await serveOrJoin(options, find);
   throw noServerFound();
-}
-
-/** Accepts only the key of the invitation at that address, if there is an invitation. */
-function expectKey(
-  server: ChosenServer,
-  fingerprint: string | undefined,
-  { knownServers }: Pick<FindOptions, "knownServers">,
-): ChosenServer {
-  if (fingerprint !== undefined) {
-    knownServers.expect(server.address, { start: fingerprint, source: "invitation" });
-  }
-  return server;
 }
 
 /** Finds the announced servers: those that may have the key of the invitation, or all. */
@@ -173,17 +137,6 @@ async function findProven(server: AnnouncedServer, key: PrivateKey): Promise<str
   return undefined;
 }
 
-/** The first address that accepts a connection; there must be at least one address. */
-async function findReachable(
-  addresses: readonly string[],
-  port: number,
-  timeoutMs: number,
-): Promise<string> {
-  const { connection, hostname } = await dial(addresses[0]!, port, { addresses, timeoutMs });
-  connection.close();
-  return hostname;
-}
-
 /** Joins who has the room, and stands by; hosts if nobody has it. */
 async function serveOrJoin(options: ClientOptions, find: FindOptions): Promise<ChosenServer> {
   const server = await joinFound(options, find);
@@ -211,7 +164,7 @@ async function joinFound(
   const look = await makeLook(options, find);
   const found = await lookFirst(look);
   if (!found || !await isWanted(found, find)) return undefined;
-  const server = await foundServer(found);
+  const server = foundServer(found);
   if (found.expected !== undefined) {
     find.knownServers.expect(server.address, { start: found.expected, source: "announcement" });
   }
@@ -226,7 +179,7 @@ async function makeLook(options: ClientOptions, find: FindOptions): Promise<Look
     port: options.port,
     knownServers: find.knownServers,
     asksNew: find.onTerminal,
-    kept: find.lastLists.find(roomTag(options.room)),
+    kept: (await LastLists.load(find.folder)).find(roomTag(options.room)),
     isOwn: ({ relay, port }) => equalBytes(relay, fingerprint) && port === options.port,
   };
 }
@@ -252,8 +205,8 @@ async function isWanted({ announced }: FoundHost, { ui }: FindOptions): Promise<
   return answer !== undefined && isYes(answer);
 }
 
-async function foundServer({ hostname, port }: FoundHost): Promise<ChosenServer> {
-  if (isThisComputer(hostname)) return await localServer(hostname, port);
+function foundServer({ hostname, port }: FoundHost): ChosenServer {
+  if (isThisComputer(hostname)) return localServer(hostname, port);
   return {
     ...remoteServer(hostname, port),
     dial: (signal) => dialFound(hostname, port, signal),
@@ -367,58 +320,5 @@ async function ownServer(
     isOnlyHere: () => isThisComputer(address()),
     invitation: (fingerprint) => inviteTo(address(), relay.port, fingerprint),
     stop,
-  };
-}
-
-/** A server in another process on this computer; the invitation names an address that others can reach, if it has one. */
-async function localServer(host: string, port: number): Promise<ChosenServer> {
-  const server = remoteServer(host, port);
-  let outside = await findListening(port);
-  return {
-    ...server,
-    async dial(signal, room) {
-      const stream = await server.dial(signal, room);
-      outside ??= await findListening(port); // a server may have been started there since
-      return stream;
-    },
-    isOnlyHere: () => outside === undefined,
-    invitation: (fingerprint) => inviteTo(outside ?? host, port, fingerprint),
-  };
-}
-
-/** Finds the first address of this computer, other than loopback, on which something listens. */
-async function findListening(port: number): Promise<string | undefined> {
-  const addresses = reachableAddresses().filter((address) => !isThisComputer(address));
-  if (addresses.length === 0) return undefined;
-  return await findReachable(addresses, port, OWN_ADDRESS_TIMEOUT_MS).catch(() => undefined);
-}
-
-/**
- * A server on another computer.
- *
- * @param addresses Tried in order; by default those of the host.
- */
-export function remoteServer(
-  host: string,
-  port: number,
-  addresses?: readonly string[],
-): ChosenServer {
-  return {
-    address: serverAddress(host, port),
-    serving: false,
-    own: undefined,
-    openRoom: () => {},
-    isOnlyHere: () => false,
-    async dial(signal, room) {
-      const { connection } = await dial(host, port, {
-        signal,
-        room: roomTag(room),
-        ...addresses && { addresses },
-      });
-      connection.setNoDelay();
-      return connection;
-    },
-    invitation: (fingerprint) => inviteTo(host, port, fingerprint),
-    stop: () => Promise.resolve(),
   };
 }

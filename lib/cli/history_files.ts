@@ -21,7 +21,8 @@ import {
   toEvents,
 } from "../session/history/mod.ts";
 import type { RoomHome } from "../session/mod.ts";
-import { historyLines, loadSettings, saveSettings } from "../ui/mod.ts";
+import { historyLines } from "../ui/late.ts";
+import { loadSettings, saveSettings } from "../ui/mod.ts";
 import type { ForgetHistoryRequest, HistoryRequest } from "./arguments.ts";
 import { loadKey } from "./key_file.ts";
 import { askSecretly } from "./secrets.ts";

@@ -13,6 +13,7 @@ import { encodeFingerprint } from "../protocol/identity.ts";
 import { isZero } from "../base/bytes.ts";
 import type { ByteStream } from "../transport/mod.ts";
 import type { SessionEvent } from "./events.ts";
+import type { HeadStart } from "./head_start.ts";
 import type { Hop } from "./hop.ts";
 import { PasswordError } from "./join.ts";
 import { ChangedKeyError } from "./known_servers.ts";
@@ -40,6 +41,8 @@ interface ConnectorOptions extends LinkOptions {
   readonly askPassword?: ((missing: boolean) => Promise<string | undefined>) | undefined;
   /** The first attempt to connect may fail as any other. */
   readonly keepsTrying?: boolean;
+  /** The first connection, where it is begun already. */
+  readonly headStart?: HeadStart | undefined;
   /** Connects to the relay that the session begins with. */
   dial(signal: AbortSignal): Promise<ByteStream>;
   emit(event: SessionEvent): void;
@@ -119,7 +122,8 @@ export class Connector {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.succession?.stop();
-    await Promise.all([this.#live?.close(), this.#attempt?.close()]);
+    const { headStart } = this.#options;
+    await Promise.all([this.#live?.close(), this.#attempt?.close(), headStart?.stop()]);
   }
 
   /** Resolves when the pin of the last relay is written. */
@@ -131,14 +135,8 @@ export class Connector {
 
   /** @returns Whether to try again at once. */
   async #begin(first: boolean): Promise<boolean> {
-    const { address } = this.#options;
-    const stream = await this.#dial(first);
-    if (!stream || this.#stopping.signal.aborted) {
-      stream?.close();
-      return false;
-    }
-    const link = this.#makeLink({ address }, undefined).open(stream);
-    const ended = await this.#settle(link);
+    const link = await this.#open(first);
+    const ended = link && await this.#settle(link);
     if (!ended || this.#stopping.signal.aborted) return false;
     if (ended.final instanceof PasswordError && await this.#askPassword(ended.final)) return true;
     if (ended.closed === REASON.ELSEWHERE && this.succession) {
@@ -161,9 +159,17 @@ export class Connector {
   }
 
   /** Only a failure of the first attempt ends the program, and only if no list says where else the room may be. */
-  async #dial(first: boolean): Promise<ByteStream | undefined> {
+  async #open(first: boolean): Promise<Link | undefined> {
+    const { headStart, address, dial } = this.#options;
+    const { signal } = this.#stopping;
     try {
-      return await this.#options.dial(this.#stopping.signal);
+      if (first && headStart) {
+        return this.#attempt = await headStart.take(this.#listenFor(undefined));
+      }
+      const stream = await dial(signal);
+      if (!signal.aborted) return this.#makeLink({ address }, undefined).open(stream);
+      stream.close();
+      return undefined;
     } catch (error) {
       const mayEnd = first && !this.#options.keepsTrying && !this.#stopping.signal.aborted;
       if (mayEnd && !this.#searchKept()) throw error;
@@ -210,15 +216,20 @@ export class Connector {
   // --- One connection ---
 
   #makeLink(destination: Destination, hop: Hop | undefined): Link {
-    const listener: LinkListener = {
-      connected: (link) => !hop && this.#connected(link),
+    return this.#attempt = new Link(this.#options, destination, this.#listenFor(hop));
+  }
+
+  #listenFor(hop: Hop | undefined): LinkListener {
+    this.#hop = hop;
+    return {
+      connected: (link, isTold = false) => {
+        if (!hop) this.#connected(link, isTold);
+      },
       welcomed: (link, frame) => this.#welcomed(link, frame),
       frame: (frame) => this.#options.frame(frame),
       drained: () => this.#options.drained(),
       failed: (error) => this.#options.emit(error),
     };
-    this.#hop = hop;
-    return this.#attempt = new Link(this.#options, destination, listener);
   }
 
   /** Waits for the WELCOME. @returns How the link ended before. */
@@ -230,10 +241,11 @@ export class Connector {
     return ended && this.#soften(ended);
   }
 
-  #connected(link: Link): void {
+  #connected(link: Link, isTold: boolean): void {
     const { address, knownServers, emit } = this.#options;
-    const fingerprint = encodeFingerprint(link.relay.fingerprint);
-    emit({ event: "connected", address, fingerprint, server: link.judged });
+    const { connectedEvent } = link;
+    const { fingerprint } = connectedEvent;
+    if (!isTold) emit(connectedEvent);
     const before = knownServers.addressOf(fingerprint);
     if (
       link.judged === "known" && knownServers.find(address) === undefined &&
@@ -266,9 +278,9 @@ export class Connector {
 
   #arrive(link: Link, hop: Hop, hasMoved: boolean): void {
     const { emit } = this.#options;
-    const { address } = link.destination;
-    const fingerprint = encodeFingerprint(link.relay.fingerprint);
-    emit({ event: "connected", address, fingerprint, server: link.judged });
+    const { connectedEvent } = link;
+    const { address, fingerprint } = connectedEvent;
+    emit(connectedEvent);
     if (!hasMoved) return;
     const { person } = hop.place;
     emit({

@@ -20,7 +20,7 @@ import {
   openConnection,
   type ProvenRelay,
 } from "../transport/mod.ts";
-import type { ErrorEvent, WelcomeEvent } from "./events.ts";
+import type { ConnectedEvent, ErrorEvent, WelcomeEvent } from "./events.ts";
 import type { Inquiry } from "./inquiry.ts";
 import { Join, PasswordError, unknownPassword } from "./join.ts";
 import { ChangedKeyError, type KnownServers } from "./known_servers.ts";
@@ -52,8 +52,12 @@ export interface LinkOptions {
 
 /** Callbacks of a link. */
 export interface LinkListener {
-  /** The relay's first record has verified. */
-  connected(link: Link): void;
+  /**
+   * The relay's first record has verified; nothing else is told before a returned promise resolves.
+   *
+   * @param isTold The user knows already.
+   */
+  connected(link: Link, isTold?: boolean): Promise<void> | void;
   welcomed(link: Link, frame: Extract<Frame, { type: "welcome" }>): void;
   /** A frame after WELCOME. */
   frame(frame: Frame): void;
@@ -149,7 +153,7 @@ export class Link {
     this.#connection = asked.connection;
     void this.#makeJoin(asked).then((join) => {
       asked.connection.send(join);
-      this.#listener.connected(this);
+      void this.#listener.connected(this);
     }, (error) => {
       this.#endBy(error);
       void asked.connection.close(REASON.NORMAL);
@@ -174,6 +178,13 @@ export class Link {
   /** The relay's session key, 32 bytes. */
   get session(): Bytes {
     return this.#proven!.session;
+  }
+
+  /** What the user is told of it. */
+  get connectedEvent(): ConnectedEvent {
+    const fingerprint = encodeFingerprint(this.relay.fingerprint);
+    const { address } = this.destination;
+    return { event: "connected", address, fingerprint, server: this.judged };
   }
 
   /** Only once the handshake is done. */

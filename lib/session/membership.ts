@@ -49,6 +49,8 @@ interface MembershipOptions
     Pick<PeerContext, "key" | "room" | "clock" | "random" | "primitives" | "minKeyBits">,
     Pick<SenderOptions, "knownPeers" | "strict" | "emit" | "record"> {
   readonly nick: string;
+  /** As {@linkcode Membership.instance}, where it is chosen already. */
+  readonly instance?: string | undefined;
   /** Other terminals of the user's own are told nothing. */
   readonly keepsApart?: boolean | undefined;
   /** What the user writes may be handed on to people who come later. */
@@ -97,7 +99,7 @@ export class Membership {
     const own = { fingerprint, name: encodeFingerprint(fingerprint) };
     this.#options = options;
     this.nick = options.nick;
-    this.instance = encodeHex(options.random(INSTANCE_BYTES));
+    this.instance = options.instance ?? encodeHex(options.random(INSTANCE_BYTES));
     this.roster = new Roster(options.knownPeers, () => ({
       nick: this.nick,
       fingerprint: own.name,

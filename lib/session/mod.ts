@@ -1,5 +1,5 @@
 /**
- * The client without a face: one room, its people, what was sent and received.
+ * The client without a face, as far as it is needed before it is connected: the types, and what connects it.
  *
  * @module
  */
@@ -31,20 +31,14 @@ export type {
   TransferFailedEvent,
 } from "./files/file_events.ts";
 export type { FileRow, Transfers } from "./files/transfers.ts";
-export { Guesses } from "./guesses.ts";
-export { KnownPeers } from "./known_peers.ts";
+export { HeadStart } from "./head_start.ts";
+export type { Way } from "./inquiry.ts";
+export type { KnownPeers } from "./known_peers.ts";
 export { KnownServers } from "./known_servers.ts";
-export { LastLists } from "./last_lists.ts";
-export { Inquiry, type Way } from "./inquiry.ts";
+export type { LastLists } from "./last_lists.ts";
 export type { FoundRelay, Network, OwnRelay } from "./own_relay.ts";
 export { Password } from "./password.ts";
 export type { ShownPerson as Person } from "./roster.ts";
-export {
-  addHome,
-  type Happening,
-  type HistoryRequest,
-  type Recorder,
-  type RoomHome,
-} from "./recorder.ts";
+export type { Happening, HistoryRequest, Recorder, RoomHome } from "./recorder.ts";
 export type { MessageName } from "./sender.ts";
-export { Session } from "./session.ts";
+export type { Session } from "./session.ts";

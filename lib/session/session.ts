@@ -69,6 +69,7 @@ export class Session {
     this.membership = new Membership({
       ...shared,
       nick: options.nick,
+      instance: options.headStart?.instance,
       guesses: options.guesses ?? new Guesses(this.#clock),
       knownPeers: options.knownPeers,
       strict: options.strict ?? false,

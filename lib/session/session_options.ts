@@ -13,6 +13,7 @@ import type { Place } from "../protocol/succession.ts";
 import type { ByteStream } from "../transport/mod.ts";
 import type { SessionEvent } from "./events.ts";
 import type { FileOptions } from "./file_channels.ts";
+import type { HeadStart } from "./head_start.ts";
 import type { Guesses } from "./guesses.ts";
 import type { KnownPeers } from "./known_peers.ts";
 import type { KnownServers } from "./known_servers.ts";
@@ -65,6 +66,8 @@ export interface SessionOptions {
   readonly knownPeers: KnownPeers;
   /** The first attempt to connect may fail as any other. */
   readonly keepsTrying?: boolean;
+  /** The first connection, where it is begun already. */
+  readonly headStart?: HeadStart | undefined;
   /** Connects to the relay. */
   dial(signal: AbortSignal): Promise<ByteStream>;
   /** @returns Resolves when the event was given to the user, if that is not now: then a message is acknowledged, §6. */

@@ -50,8 +50,11 @@ export interface Handlers {
    * @param body Valid only during the call.
    */
   onFrame(type: number, body: Uint8Array): void;
-  /** The other side's first record has verified, which completes its authentication. */
-  onVerified?(): void;
+  /**
+   * The other side's first record has verified, which completes its authentication. To a client, which may not be ready
+   * yet for what is in it, nothing is given before a returned promise resolves.
+   */
+  onVerified?(): Promise<void> | void;
   /** A write is done: more may be sent. */
   onDrain?(): void;
   /** Called exactly once, perhaps before the last bytes are written. */
@@ -276,7 +279,8 @@ export class Connection implements Scheduled {
       if (!ct) return this.#readMore();
       this.#suite = undefined;
       const plaintext = await this.#opener.openFirst(ct, suite);
-      if (this.#state === "open") this.#takeFrames(plaintext);
+      if (this.#state === "open") await this.#start();
+      this.#takeFrames(plaintext);
     } catch (error) {
       this.#fail(REASON.PROTOCOL, error as Error);
     }
@@ -286,15 +290,16 @@ export class Connection implements Scheduled {
   #takeFrames(plaintext: Uint8Array): void {
     this.#heardAt = this.#scheduler.now();
     this.#heardWallTime = this.#scheduler.clock.wallTime();
-    if (!this.#verified) this.#start();
+    if (!this.#verified) void this.#start();
     forEachFrame(plaintext, this.#take);
   }
 
-  #start(): void {
+  #start(): Promise<void> | void {
     this.#verified = true;
     this.#held = false;
-    this.#handlers.onVerified?.();
+    const ready = this.#handlers.onVerified?.();
     if (!this.#queue.empty) this.#flushSoon();
+    return ready;
   }
 
   #takeFrame(type: number, body: Uint8Array): void {

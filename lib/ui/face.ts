@@ -40,7 +40,7 @@ export interface Face {
     options: { secret: boolean; meanwhile?: string },
   ): Promise<string | undefined>;
   /** Called once, when the session begins. */
-  attach(context: FaceContext): void;
+  attach(context: FaceContext): Promise<void> | void;
   /**
    * Takes input until its end.
    *

@@ -50,7 +50,9 @@ export function makeFileFace({ quiet, ask, take, run }: FileFaceOptions): Face {
     greet: () => {},
     progress: (text) => text === "" || say(text),
     ask,
-    attach: (attached) => context = attached,
+    attach(attached) {
+      context = attached;
+    },
     run: () => run(context!, tools),
     fail: (error) => reportError("client", error),
     close: () => {},

@@ -23,7 +23,7 @@ import {
   type InputOptions,
   LineMerger,
 } from "./standard_input.ts";
-import { Output } from "./terminal/mod.ts";
+import { Output } from "./standard_output.ts";
 
 /** Messages read ahead of what the session has accepted. */
 const MAX_AHEAD = 16;

@@ -3,7 +3,8 @@ import { Histories } from "../../lib/cli/histories.ts";
 import { ENTRY } from "../../lib/protocol/history_entry.ts";
 import { encodeFingerprint, importPrivateKey } from "../../lib/protocol/identity.ts";
 import { cipherReady } from "../../lib/protocol/records.ts";
-import { addHome, type RoomHome, type SessionEvent } from "../../lib/session/mod.ts";
+import { addHome } from "../../lib/session/late.ts";
+import type { RoomHome, SessionEvent } from "../../lib/session/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 await cipherReady();

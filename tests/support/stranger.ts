@@ -5,7 +5,7 @@
  */
 
 import { DEFAULT_ROOM } from "../../lib/cli/programs.ts";
-import { remoteServer } from "../../lib/cli/find_server.ts";
+import { remoteServer } from "../../lib/cli/chosen_server.ts";
 import { generateKey } from "../../lib/protocol/identity.ts";
 import { KnownServers } from "../../lib/session/known_servers.ts";
 import { Session } from "../../lib/session/session.ts";

@@ -78,7 +78,7 @@ function makeLog(onFrame: Handlers["onFrame"] = () => {}): Log {
       value.frames.push(type);
       onFrame(type, body);
     },
-    onVerified: () => value.verified++,
+    onVerified: () => void value.verified++,
     onEnd: (end) => value.ends.push(end),
   };
   return value;

@@ -13,7 +13,8 @@ import type { ClusterRequest } from "../cluster_options.ts";
 import { loadKey } from "../key_file.ts";
 import { colorDepth, isUtf8Locale } from "../../ui/terminal/mod.ts";
 import { generateKey, type PrivateKey } from "../../protocol/identity.ts";
-import { KnownPeers, KnownServers } from "../../session/mod.ts";
+import { KnownPeers } from "../../session/late.ts";
+import { KnownServers } from "../../session/mod.ts";
 import { loadSettings } from "../../ui/mod.ts";
 import { version } from "../programs.ts";
 

@@ -37,5 +37,4 @@ export {
 export type { Size } from "./screen.ts";
 // Only its type: the class is imported late, where there is a terminal.
 export type { Terminal, TerminalOptions } from "./terminal.ts";
-export { Output } from "./tty.ts";
 export { type Span, TAB, totalWidth, wrapSpans } from "./wrap.ts";

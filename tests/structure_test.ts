@@ -375,7 +375,7 @@ Deno.test("what only some runs need is imported late", () => {
     "password.ts",
   ]);
   deepEqual(names("ui"), [
-    ...["file_words.ts", "json.ts", "mod.ts", "settings.ts", "standard_output.ts"],
+    ...["json.ts", "mod.ts", "settings.ts", "standard_output.ts"],
   ]);
   ok(connecting.size <= 80, `${connecting.size} modules`);
   const packages = PACKAGE_OWNERS.filter(({ package: name }) =>

@@ -6,16 +6,11 @@
 
 import { systemClock } from "../base/clock.ts";
 import { describeError } from "../base/errors.ts";
+import { isUtf8Locale } from "../base/locale.ts";
 import { LineOutput } from "../base/output.ts";
 import { RecallFile } from "../ui/late.ts";
 import type { Face, Settings } from "../ui/mod.ts";
-import {
-  colorDepth,
-  isUtf8Locale,
-  linked,
-  TERMINAL_VARIABLES,
-  terminalKind,
-} from "../ui/terminal/mod.ts";
+import { colorDepth, linked, TERMINAL_VARIABLES, terminalKind } from "../ui/terminal/mod.ts";
 import type { ClientOptions } from "./arguments.ts";
 import { type ClientParts, env, SIGNAL_EXITS } from "./client_parts.ts";
 import { askOn } from "./faces.ts";

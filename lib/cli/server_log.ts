@@ -6,13 +6,13 @@
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import { describeError, printDiagnostic, reportError, UsageError } from "../base/errors.ts";
+import { isUtf8Locale } from "../base/locale.ts";
 import { LineOutput } from "../base/output.ts";
 import { WHY } from "../protocol/frames.ts";
 import { REASON_TEXTS, WHY_TEXTS } from "../protocol/reasons.ts";
 import { cleanLine } from "../base/text.ts";
 import type { ClusterEvent } from "../cluster/cluster_options.ts";
 import type { RelayEvent } from "../relay/mod.ts";
-import { isUtf8Locale } from "../ui/terminal/mod.ts";
 import { LineLimit } from "./line_limit.ts";
 import type { RunningRelay } from "./serve.ts";
 import type { Share } from "./share/share.ts";

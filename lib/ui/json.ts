@@ -9,8 +9,7 @@ import { leftOutText } from "../base/output.ts";
 import { escapeJson } from "../base/text.ts";
 import type { SessionEvent } from "../session/mod.ts";
 import type { Face, FaceContext } from "./face.ts";
-import { failureWords } from "./file_words.ts";
-import type { JsonRooms } from "./json_rooms.ts";
+import type { JsonEvent, JsonRooms } from "./json_rooms.ts";
 import { Output } from "./standard_output.ts";
 
 /** Makes the face of `--json`. */
@@ -35,8 +34,8 @@ class JsonFace implements Face {
   }
 
   /** @param room Named where there was more than one; undefined if the event is about no room. */
-  #write(event: SessionEvent, room?: string): void {
-    const { event: type, ...fields } = withWords(event);
+  #write(event: JsonEvent, room?: string): void {
+    const { event: type, ...fields } = event;
     const where = room === undefined ? {} : { room };
     this.#output.writeLine(escapeJson({ event: type, ...where, ...fields, ...where }));
   }
@@ -74,11 +73,4 @@ class JsonFace implements Face {
   close(): void {
     this.#write({ event: "bye" });
   }
-}
-
-/** Says of a transfer that failed what it says to people. */
-function withWords(event: SessionEvent): { readonly event: string } {
-  if (event.event !== "transferfailed") return event;
-  const { detail: _, missing: __, ...fields } = event;
-  return { ...fields, ...failureWords(event, event.fingerprint) };
 }

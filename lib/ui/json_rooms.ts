@@ -10,6 +10,7 @@ import type { Session, SessionEvent } from "../session/mod.ts";
 import { type Answer, RefusedCommand, type RoomControls } from "./command_row.ts";
 import { findCommandName, isAboutPeople, parseInput } from "./commands.ts";
 import type { FaceContext } from "./face.ts";
+import { failureWords } from "./file_words.ts";
 import {
   type FileRequest,
   findRef,
@@ -44,9 +45,15 @@ interface Ref {
   readonly ref?: string;
 }
 
+/** An event as it is written: that of a session, or of a transfer that failed, with its words. */
+export type JsonEvent = SessionEvent | {
+  readonly event: "transferfailed";
+  readonly [field: string]: unknown;
+};
+
 /** The rooms that are open. */
 export class JsonRooms {
-  readonly #print: (event: SessionEvent, room?: string) => void;
+  readonly #print: (event: JsonEvent, room?: string) => void;
   readonly #client = new Client();
   readonly #rooms = new Map<string, Room>();
   readonly #quit = Promise.withResolvers<void>();
@@ -57,7 +64,7 @@ export class JsonRooms {
   #namesRooms = false;
 
   /** @param print Writes an event. */
-  constructor(context: FaceContext, print: (event: SessionEvent, room?: string) => void) {
+  constructor(context: FaceContext, print: (event: JsonEvent, room?: string) => void) {
     this.#print = print;
     this.#add(context);
   }
@@ -73,7 +80,7 @@ export class JsonRooms {
 
   /** @param room Whose event it is; undefined if it is about no room. */
   #write(event: SessionEvent, room?: string): void {
-    this.#print(event, this.#namesRooms ? room : undefined);
+    this.#print(withWords(event), this.#namesRooms ? room : undefined);
   }
 
   #add(context: FaceContext): void {
@@ -276,4 +283,11 @@ async function performFile(request: FileRequest, { session, context }: Room): Pr
     transfers.accept(number, { as, executable: exec });
   } else if (request.type === "decline") transfers.decline(number);
   else transfers.cancel(number);
+}
+
+/** Says of a transfer that failed what it says to people. */
+function withWords(event: SessionEvent): JsonEvent {
+  if (event.event !== "transferfailed") return event;
+  const { detail: _, missing: __, ...fields } = event;
+  return { ...fields, ...failureWords(event, event.fingerprint) };
 }

@@ -9,6 +9,7 @@
  */
 
 import { encodeUtf8 } from "../base/bytes.ts";
+import { toAscii } from "../base/locale.ts";
 import { cleanLine, cleanText, columns, countHidden } from "../base/text.ts";
 import { shortFingerprint } from "../protocol/identity.ts";
 import type { ChatEvent, Trust } from "../session/mod.ts";
@@ -22,7 +23,6 @@ import {
   nickCode,
   type Span,
   TAB,
-  toAscii,
   toneCode,
   totalWidth,
   wrapSpans,

@@ -11,7 +11,7 @@ import { FullFace } from "../../lib/ui/full/full_face.ts";
 import { withDefaults } from "../../lib/ui/settings.ts";
 import { colorDepth } from "../../lib/ui/terminal/colors.ts";
 import { Fullscreen } from "../../lib/ui/terminal/fullscreen.ts";
-import { isUtf8Locale } from "../../lib/ui/terminal/locale.ts";
+import { isUtf8Locale } from "../../lib/base/locale.ts";
 import type { Size } from "../../lib/ui/terminal/screen.ts";
 import { DemoChat, SCENES } from "./demo_chat.ts";
 

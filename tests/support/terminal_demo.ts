@@ -6,7 +6,7 @@
  */
 
 import { colorDepth } from "../../lib/ui/terminal/colors.ts";
-import { isUtf8Locale } from "../../lib/ui/terminal/locale.ts";
+import { isUtf8Locale } from "../../lib/base/locale.ts";
 import { renderMessage } from "../../lib/ui/render.ts";
 import { Terminal, type TerminalOptions } from "../../lib/ui/terminal/terminal.ts";
 import { openTty } from "../../lib/ui/terminal/tty.ts";

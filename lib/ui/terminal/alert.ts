@@ -6,7 +6,7 @@
 
 import { cleanLine, graphemes } from "../../base/text.ts";
 import type { Environment } from "./colors.ts";
-import { toAscii } from "./locale.ts";
+import { toAscii } from "../../base/locale.ts";
 
 /** How a terminal is told to notify the desktop: by which OSC; `none` where it would be printed. */
 type NoticeCode = "9" | "99" | "777" | "none";

@@ -5,7 +5,7 @@
  */
 
 import { UsageError } from "../../base/errors.ts";
-import { isUtf8Locale } from "./locale.ts";
+import { isUtf8Locale } from "../../base/locale.ts";
 import { Terminal } from "./terminal.ts";
 import { openTty } from "./tty.ts";
 

@@ -18,7 +18,6 @@ export { EditBuffer } from "./edit.ts";
 export { Fullscreen } from "./fullscreen.ts";
 export { InputLine } from "./input.ts";
 export type { TerminalInput } from "./keys.ts";
-export { isUtf8Locale, toAscii } from "./locale.ts";
 export type { Frame } from "./painter.ts";
 export { MAX_SENT_LINES, SentLines } from "./recall.ts";
 export {

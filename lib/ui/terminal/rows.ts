@@ -13,7 +13,7 @@ import {
   eachGrapheme,
   hasAmbiguousWidth,
 } from "../../base/text.ts";
-import { toAscii } from "./locale.ts";
+import { toAscii } from "../../base/locale.ts";
 
 /** A part of a row in one style. */
 export interface Segment {

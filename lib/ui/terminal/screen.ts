@@ -9,7 +9,7 @@
  */
 
 import { styled } from "./colors.ts";
-import { toAscii } from "./locale.ts";
+import { toAscii } from "../../base/locale.ts";
 import { cleanText, columns, graphemes } from "../../base/text.ts";
 import { breakCell, type Cell, TAB, widestColumns, wrapSpans } from "./wrap.ts";
 

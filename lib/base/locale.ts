@@ -4,8 +4,6 @@
  * @module
  */
 
-import type { Environment } from "./colors.ts";
-
 /** Signs that Hearth itself prints; any other character is shown as its number. */
 const ASCII_FORMS: Readonly<Record<string, string>> = {
   "⟨": "<",
@@ -17,7 +15,10 @@ const ASCII_FORMS: Readonly<Record<string, string>> = {
 };
 
 /** Whether the locale uses UTF-8, by LC_ALL, LC_CTYPE and LANG in the order of POSIX. */
-export function isUtf8Locale(env: Environment, os: typeof Deno.build.os): boolean {
+export function isUtf8Locale(
+  env: (name: string) => string | undefined,
+  os: typeof Deno.build.os,
+): boolean {
   const locale = env("LC_ALL") || env("LC_CTYPE") || env("LANG");
   // These two do not set the variables, and their terminals use UTF-8.
   if (!locale) return os === "windows" || os === "darwin";

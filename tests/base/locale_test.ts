@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isUtf8Locale, toAscii } from "../../../lib/ui/terminal/locale.ts";
+import { isUtf8Locale, toAscii } from "../../lib/base/locale.ts";
 
 const LOCALES: [Record<string, string>, typeof Deno.build.os, boolean][] = [
   [{ LANG: "de_DE.UTF-8" }, "linux", true],

@@ -370,6 +370,26 @@ async function askForNotifications(page: Page): Promise<void> {
   await page.eval("document.hasFocus = () => false; 0");
 }
 
+test(
+  "a browser that lets only a service worker notify shows what comes all the same",
+  async (page, demo) => {
+    await askForNotifications(page);
+    await page.eval(`(() => {
+    globalThis.Notification = class {
+      static permission = "granted";
+      constructor() {
+        throw new TypeError("Illegal constructor");
+      }
+    };
+  })()`);
+    for (const text of ["anna, one", "anna, two"]) {
+      demo.bob(text);
+      await page.until(hasText(text));
+    }
+    deepEqual(page.problems, []);
+  },
+);
+
 test("nothing rings while one is not to be disturbed", async (page, demo) => {
   await askForNotifications(page);
   demo.bob("one", true);

@@ -30,6 +30,15 @@ export function makeAlerts(page) {
     }
   }
 
+  /** Browsers of phones have them, and let only a service worker show them. @param {string} words @param {string} tag */
+  function tryToShow(words, tag) {
+    try {
+      return new Notification(words, { tag });
+    } catch {
+      return undefined;
+    }
+  }
+
   /** @param {string} name @param {string} label @param {boolean} checked @param {boolean} disabled @param {(input: HTMLInputElement) => void} change */
   const choice = (name, label, checked, disabled, change) =>
     h(
@@ -56,7 +65,8 @@ export function makeAlerts(page) {
       if (audio) ring(audio);
       if (!isOn || globalThis.Notification?.permission !== "granted") return;
       const words = kind === "room" ? `${entry.nick} in ${title}` : entry.nick;
-      const shown = new Notification(words, { tag: id });
+      const shown = tryToShow(words, id);
+      if (!shown) return;
       shown.onclick = () => {
         focus();
         page.go(id);

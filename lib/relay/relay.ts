@@ -31,16 +31,14 @@ import {
 } from "../protocol/limits.ts";
 import { JobQueue } from "../base/job_queue.ts";
 import type { Member } from "./room.ts";
-import { encodeFrame, REASON, WHY } from "../protocol/frames.ts";
-import { encodeFingerprint } from "../protocol/identity.ts";
+import { REASON, WHY } from "../protocol/frames.ts";
 import { makeSessionKey, type SessionKey } from "../protocol/session_key.ts";
 import type { Whereabouts } from "../protocol/succession.ts";
 import type { KeptBan } from "./ban_file.ts";
-import { type Admin, type Admission, ClientConnection, type Join } from "./client_connection.ts";
-import { encodeAnnouncement, Operators } from "./operators.ts";
+import { type Admission, ClientConnection, type Join } from "./client_connection.ts";
+import { dismiss, Moderation } from "./moderation.ts";
 import { PasswordCheck } from "./password_check.ts";
 import { PendingClients } from "./pending.ts";
-import { RelayOrders } from "./relay_orders.ts";
 import type { Attendee } from "./registry.ts";
 import type { RelayOptions } from "./relay_options.ts";
 import { measure, type RelayState } from "./relay_state.ts";
@@ -56,7 +54,7 @@ export class Relay {
   readonly #scheduler: Scheduler;
   readonly #handshakes: JobQueue;
   readonly #passwords: PasswordCheck;
-  readonly #operators: Operators;
+  readonly #moderation: Moderation;
   /** Made anew at each start, §3. */
   readonly #session: Promise<SessionKey>;
   readonly #rooms: Rooms;
@@ -66,19 +64,17 @@ export class Relay {
     onSeek: (client, room) => this.#takeSeek(client, encodeHex(room)),
     onPlace: (client, body) => this.#places.take(client, body),
     onJoin: (client, join) => this.#answer(client, join),
-    onAdmin: (member, admin) => this.#administer(member, admin),
+    onAdmin: (member, admin) => this.#moderation.administer(member, admin),
     onEnd: (client, end) => this.#remove(client, end),
   };
   /** Cuts pending clients at their deadlines; has nothing to write. */
   readonly #deadlines: Scheduled = { check: (now) => this.#cutOverdue(now), flush: (now) => now };
-  #allow: ReadonlySet<string> | undefined;
   #stopping = false;
 
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
-    this.#allow = options.allow;
     const { coalesceMs = 0, defer } = options;
     this.#scheduler = new Scheduler({ clock: this.#clock, coalesceMs, ...(defer && { defer }) });
     const { cores = navigator.hardwareConcurrency } = options;
@@ -105,36 +101,12 @@ export class Relay {
       others: (room) => options.registry ? 0 : this.others(room), // no host gives way to a cluster
       told: (state) => options.meter?.place(state),
     });
-    this.#operators = new Operators({
+    this.#moderation = new Moderation(options, {
       clock: this.#clock,
-      operators: options.operators ?? new Set(),
-      motd: options.motd ?? "",
-      bans: options.bans ?? [],
-      actions: {
-        kick: (fingerprint) => this.#kick(fingerprint),
-        announce: (text) => {
-          this.#announce(text);
-          options.registry?.announce(text);
-        },
-        report: (event) => this.#report(event),
-        keepBan: (fingerprint, ban) => {
-          options.keepBan?.(fingerprint, ban);
-          options.registry?.ban(fingerprint, ban?.until);
-        },
-        keepMotd: (text) => options.registry?.setMotd(text),
-      },
+      rooms: this.#rooms,
+      pending: this.#pending,
+      report: (event) => this.#report(event),
     });
-    options.registry?.serve(
-      new RelayOrders(this.#operators, {
-        by: encodeFingerprint(options.key.publicKey.fingerprint),
-        clock: this.#clock,
-        motd: options.motd ?? "",
-        keepBan: (fingerprint, ban) => options.keepBan?.(fingerprint, ban),
-        adopted: () => this.#removeUnwanted(),
-        remove: (fingerprint) => void this.#removeHere(fingerprint),
-        announce: (text) => this.#announce(text),
-      }),
-    );
     const { key, primitives } = options;
     this.#session = makeSessionKey(key, {
       random: this.#random,
@@ -300,12 +272,7 @@ export class Relay {
     const { peer } = client.accepted!;
     if (peer.bits < this.#options.minKeyBits) return REASON.WEAK_KEY;
     if (!this.#places.rooms.has(tag)) return REASON.ELSEWHERE;
-    return this.#mayJoin(peer.fingerprint) ? undefined : REASON.NOT_ALLOWED;
-  }
-
-  #mayJoin(fingerprint: Uint8Array): boolean {
-    const name = encodeFingerprint(fingerprint);
-    return (this.#allow?.has(name) ?? true) && !this.#operators.isBanned(name);
+    return this.#moderation.mayJoin(peer.fingerprint) ? undefined : REASON.NOT_ALLOWED;
   }
 
   /** The reason to refuse a client that would replace `old`, §5. */
@@ -328,7 +295,7 @@ export class Relay {
     const reason = this.#findObstacle(client, tag, old);
     if (reason !== undefined) return this.#refuse(client, reason);
     const { registry } = this.#options;
-    if (old && !registry) this.#dismiss(old, WHY.REPLACED, REASON.REPLACED);
+    if (old && !registry) dismiss(old, WHY.REPLACED, REASON.REPLACED);
     const member = this.#rooms.add(tag, client.place, {
       connection,
       address: client.address,
@@ -355,12 +322,12 @@ export class Relay {
     client.admit(member);
     if (this.#places.rooms.isHosted(tag)) connection.watch();
     this.#rooms.welcome(member, others);
-    if (this.#operators.motd) connection.send(this.#operators.motd);
+    if (this.#moderation.motd) connection.send(this.#moderation.motd);
     this.#options.meter?.join(this.#clock.now() - client.askedAt);
     this.#report({ event: "joined", ...describeClient(client.address, fingerprint) });
     // A registry takes its time, in which an operator may have spoken.
-    if (others && (client.isKicked || !this.#mayJoin(fingerprint))) {
-      return this.#dismiss(member, WHY.REMOVED, REASON.REMOVED);
+    if (others && (client.isKicked || !this.#moderation.mayJoin(fingerprint))) {
+      return dismiss(member, WHY.REMOVED, REASON.REMOVED);
     }
     client.replayEarly();
   }
@@ -374,11 +341,6 @@ export class Relay {
   }
 
   // --- The end of a connection ---
-
-  #dismiss(member: Member, why: number, reason: number): void {
-    member.why = why;
-    void member.connection.close(reason);
-  }
 
   /** Removes a client whose connection has ended; its room gets LEFT. */
   #remove(client: ClientConnection, end: End): void {
@@ -456,49 +418,19 @@ export class Relay {
 
   // --- Operators ---
 
-  #administer(member: Member, admin: Admin): void {
-    const { status, data = new Uint8Array(0) } = this.#operators.answer(member, admin);
-    const { request } = admin;
-    member.connection.sendResult(encodeFrame({ type: "result", request, status, data }));
-  }
-
-  /** Tells all members here. */
-  #announce(text: string): void {
-    const frame = encodeAnnouncement(text);
-    for (const member of this.#rooms.members()) member.connection.send(frame);
-  }
-
-  #kick(fingerprint: Uint8Array): boolean {
-    const wasHere = this.#removeHere(fingerprint);
-    return this.#options.registry?.kick(fingerprint) || wasHere;
-  }
-
-  /** Removes all members with a fingerprint, and those whose JOIN is being answered; returns whether there were any. */
-  #removeHere(fingerprint: Uint8Array): boolean {
-    const members = this.#rooms.withFingerprint(fingerprint);
-    for (const member of members) this.#dismiss(member, WHY.REMOVED, REASON.REMOVED);
-    const joining = [...this.#pending].filter((client) =>
-      client.isJoining && equalBytes(client.accepted!.peer.fingerprint, fingerprint)
-    );
-    for (const client of joining) client.isKicked = true;
-    return members.length + joining.length > 0;
-  }
-
   /** Replaces the list of operators (§5), fingerprints as `SHA256:…`. */
   setOperators(operators: ReadonlySet<string>): void {
-    this.#operators.set(operators);
+    this.#moderation.setOperators(operators);
   }
 
   /** Replaces the message of the day (§5), at most 1024 bytes, on all relays that are one server; an empty text is none. */
   setMotd(text: string): void {
-    this.#operators.setMotd(text);
-    this.#options.registry?.setMotd(text);
+    this.#moderation.setMotd(text);
   }
 
   /** Replaces the allow list; members no longer on it get CLOSE(8) (§5). */
   setAllow(allow: ReadonlySet<string>): void {
-    this.#allow = allow;
-    this.#removeUnwanted();
+    this.#moderation.setAllow(allow);
   }
 
   /**
@@ -506,15 +438,7 @@ export class Relay {
    * what was said on any of them holds, and this may be older.
    */
   setBans(bans: readonly KeptBan[]): void {
-    if (this.#options.registry) return;
-    this.#operators.setBans(bans);
-    this.#removeUnwanted();
-  }
-
-  #removeUnwanted(): void {
-    for (const member of this.#rooms.members()) {
-      if (!this.#mayJoin(member.fingerprint)) this.#dismiss(member, WHY.REMOVED, REASON.REMOVED);
-    }
+    this.#moderation.setBans(bans);
   }
 
   /** Sends CLOSE(7) to all, waits at most 2 s until it is written, and closes every connection. */

@@ -390,6 +390,24 @@ test(
   },
 );
 
+test("a message that cannot be shown holds up no other", async (page, demo) => {
+  await page.eval(`(() => {
+    const { createElement } = document;
+    document.createElement = (...name) => {
+      document.createElement = createElement;
+      throw new Error("once");
+    };
+  })()`);
+  demo.bob("not shown");
+  await poll(
+    () => page.problems.some((problem) => problem.includes("once")) || undefined,
+    () => "it",
+  );
+  demo.bob("the next");
+  await page.until(hasText("the next"));
+  equal(page.problems.length, 1);
+});
+
 test("nothing rings while one is not to be disturbed", async (page, demo) => {
   await askForNotifications(page);
   demo.bob("one", true);

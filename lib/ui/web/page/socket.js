@@ -107,7 +107,9 @@ export class Socket {
     // One after the other: what comes behind `ready` waits until its proof has been looked at.
     let line = Promise.resolve();
     socket.onmessage = ({ data }) => {
-      line = line.then(() => typeof data === "string" ? take(JSON.parse(data)) : takeBytes(data));
+      // What cannot be shown is told to the console, and holds up nothing.
+      line = line.then(() => typeof data === "string" ? take(JSON.parse(data)) : takeBytes(data))
+        .catch(reportError);
     };
     /** @param {ArrayBuffer} data */
     const takeBytes = (data) => {

@@ -8,7 +8,7 @@ const SEEDS = 40;
 /** Where the search for a planted fault begins, if not at 1. */
 const FIRST_SEEDS: Partial<Record<MoveFault, number>> = {
   "dormant-admits": 4,
-  "first-here": 4,
+  "first-here": 357,
   "key-unchecked": 122,
   "liar-believed": 67,
   "lost-waited-for": 6,

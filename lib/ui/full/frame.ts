@@ -102,8 +102,9 @@ function layoutPersonHead(conversation: Conversation, columns: number, look: Loo
     ...text.segments(titleOf(conversation, look), `${theme.barPerson};1`),
     ...text.segments("  only the two of you read this", theme.barPerson),
   ];
-  const { here = false, away = "", trust = "new" } = person ?? {};
-  const where = !here ? "not here" : away === "" ? "here" : "away";
+  const { here = false, lost = false, away = "", trust = "new" } = person ?? {};
+  const absent = lost ? "gets it later" : "not here";
+  const where = !here ? absent : away === "" ? "here" : "away";
   const style = trust === "conflict" ? theme.barAlert : theme.barPerson;
   const right = text.segments(` ${where} ${text.sign("·", "-")} ${TRUST_WORDS[trust]} `, style);
   return bar(left, right, columns, { look, style: theme.barPerson });

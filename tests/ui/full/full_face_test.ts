@@ -140,12 +140,17 @@ Deno.test("20x5 shows three rows of talk, and below four rows there is no status
 });
 
 Deno.test("a private conversation says so in its head and prompt", () => {
-  const { screen, line } = rig({ scene: "private" });
+  const { chat, screen, line } = rig({ scene: "private" });
   equal(
     screen()[0],
     " bob✓  only the two of you read this                            here · verified",
   );
   equal(line(), "to bob✓ ›");
+  const [bob] = chat.bob.people;
+  chat.conversations.setPeople(chat.bob, [{ ...bob!, here: false }]);
+  match(screen()[0]!, /not here · verified$/);
+  chat.conversations.setPeople(chat.bob, [{ ...bob!, here: false, lost: true }]);
+  match(screen()[0]!, /gets it later · verified$/);
   const conflict = rig({ scene: "conflict" });
   match(conflict.screen()[0]!, /here · ANOTHER KEY than before$/);
   equal(conflict.line(), "to bob✗ ›");

@@ -201,7 +201,7 @@ const PLANTERS: Readonly<Record<Fault, (undo: Undo, world: World) => void>> = {
         ({ value: consume }) => ({
           value: async function (message: Uint8Array) {
             const result: HandshakeResult = await consume.call(this, message);
-            made.push(result.sendKey);
+            made.push(result.sendKey.slice()); // the channel overwrites its own
             return result;
           },
         }),

@@ -64,7 +64,8 @@ export class Audience {
   }
 
   isMember(sid: string): boolean {
-    return this.isHere(sid) && this.locals.get(sid)!.application === undefined;
+    const local = this.locals.get(sid);
+    return local !== undefined && local.application === undefined;
   }
 
   // --- Those who are here ---

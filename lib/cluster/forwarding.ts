@@ -130,17 +130,13 @@ export class Forwarding {
   // --- To other relays ---
 
   #linkTo(relay: string): OutgoingLink | undefined {
+    const { bus, clock, keys, defer, lives } = this.#options;
     const known = this.#outgoing.get(relay);
-    if (known || relay === this.#options.lives.relay || this.#options.lives.isDead(relay)) {
-      return known;
-    }
+    if (known || relay === lives.relay || lives.isDead(relay)) return known;
     const link = new OutgoingLink({
-      bus: this.#options.bus,
-      clock: this.#options.clock,
-      keys: this.#options.keys,
-      from: this.#options.lives.relay,
+      ...{ bus, clock, keys, defer },
+      from: lives.relay,
       to: relay,
-      defer: this.#options.defer,
       onLost: (credits) => this.#endSenders(credits),
     });
     this.#outgoing.set(relay, link);

@@ -47,6 +47,16 @@ async function join(world: World, server: Program, nick: string): Promise<Progra
   return world.start("client", { args, home: await world.home(nick) }, nick);
 }
 
+/** Two servers, and somebody on each of them who sees the other. */
+async function meet(world: World, nats: NatsServer) {
+  const [one, two] = [await serve(world, nats), await serve(world, nats)];
+  await one.waitFor("cluster", { what: "relay-alive" });
+  const [ann, bob] = [await join(world, one, "ann"), await join(world, two, "bob")];
+  await ann.waitFor("joined", { nick: "bob" });
+  await bob.waitFor("joined", { nick: "ann" });
+  return { one, two, ann, bob };
+}
+
 /** One that says no more than one line, and ends. */
 async function refused(world: World, args: readonly string[], code = 1): Promise<string> {
   const home = await world.home("server", { file: "server.pem" });
@@ -61,11 +71,7 @@ async function refused(world: World, args: readonly string[], code = 1): Promise
 Deno.test("people on two servers are in one room, also after NATS was away", options, async () => {
   await using nats = await NatsServer.start();
   await using world = await World.open(FROM_SOURCE);
-  const [one, two] = [await serve(world, nats), await serve(world, nats)];
-  await one.waitFor("cluster", { what: "relay-alive" });
-  const [ann, bob] = [await join(world, one, "ann"), await join(world, two, "bob")];
-  await ann.waitFor("joined", { nick: "bob" });
-  await bob.waitFor("joined", { nick: "ann" });
+  const { one, two, ann, bob } = await meet(world, nats);
   await ann.chat("over NATS");
   await bob.waitFor("chat", { text: "over NATS" });
   await ann.waitFor("delivered");
@@ -90,11 +96,7 @@ Deno.test("people on two servers are in one room, also after NATS was away", opt
 Deno.test("without NATS for 20 s each server goes on alone", options, async () => {
   await using nats = await NatsServer.start();
   await using world = await World.open(FROM_SOURCE);
-  const [one, two] = [await serve(world, nats), await serve(world, nats)];
-  await one.waitFor("cluster", { what: "relay-alive" });
-  const [ann, bob] = [await join(world, one, "ann"), await join(world, two, "bob")];
-  await ann.waitFor("joined", { nick: "bob" });
-  await bob.waitFor("joined", { nick: "ann" });
+  const { one, two, ann, bob } = await meet(world, nats);
   await nats.kill();
   await ann.chat("said before");
   for (const server of [one, two]) await server.waitFor("cluster", { what: "alone" });

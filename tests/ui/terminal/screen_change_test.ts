@@ -1,23 +1,7 @@
 import assert from "node:assert/strict";
-import {
-  type Block,
-  type BlockState,
-  drawBlock,
-  eraseBlock,
-  layoutBlock,
-} from "../../../lib/ui/terminal/screen.ts";
+import { type Block, drawBlock, eraseBlock, layoutBlock } from "../../../lib/ui/terminal/screen.ts";
 import { changeBlock, insertLog } from "../../../lib/ui/terminal/screen_change.ts";
-
-const STATE: BlockState = {
-  prompt: "> ",
-  promptCode: "",
-  line: "",
-  cursor: 0,
-  status: "",
-  below: [],
-  hintCode: "",
-  utf8: true,
-};
+import { STATE } from "../../support/block_state.ts";
 
 /** A terminal that understands what is written. */
 class Emulator {

@@ -7,17 +7,7 @@ import {
   layoutBlock,
   layoutCandidates,
 } from "../../../lib/ui/terminal/screen.ts";
-
-const STATE: BlockState = {
-  prompt: "> ",
-  promptCode: "",
-  line: "",
-  cursor: 0,
-  status: "",
-  below: [],
-  hintCode: "",
-  utf8: true,
-};
+import { STATE } from "../../support/block_state.ts";
 
 /** Lays out a line with the cursor at `|`; returns the rows with that mark. */
 function layOut(

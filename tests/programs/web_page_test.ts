@@ -1,46 +1,10 @@
-/** The page in a browser, with people behind it who exist nowhere: what it shows, whom it lets in, and how it can be used. */
+/** The page in a browser, with people behind it who exist nowhere: what it shows, and whom it lets in. */
 
-import axe from "npm:axe-core@4.14.1";
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { Browser, findBrowser, type Page, type PageOptions } from "../support/browser.ts";
+import type { Page } from "../support/browser.ts";
 import { poll } from "../support/program.ts";
 import { PAGE_FILES } from "../../lib/ui/web/page_files.ts";
-import { WebDemo } from "../support/web_demo.ts";
-
-const program = await findBrowser();
-if (program === undefined) console.log("web_page_test.ts: skipped, no Chromium");
-
-const TEXT = "document.getElementById('text')";
-const ROWS = "document.querySelectorAll('#log > li').length";
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-
-/** @param run Gets a page that shows the lobby. */
-function test(
-  name: string,
-  run: (page: Page, demo: WebDemo, browser: Browser) => Promise<void>,
-  options: PageOptions = {},
-): void {
-  Deno.test({
-    name: `the page: ${name}`,
-    ignore: program === undefined,
-    fn: async () => {
-      await using demo = new WebDemo().fill();
-      await using browser = await Browser.start(program!);
-      const page = await browser.open(demo.link, options);
-      await page.until(`${ROWS} > 5`);
-      await run(page, demo, browser);
-    },
-  });
-}
-
-async function press(page: Page, text: string): Promise<void> {
-  await page.eval(`${TEXT}.focus()`);
-  await page.type(text);
-  await page.press("Enter");
-}
-
-const hasText = (text: string) =>
-  `document.getElementById('log').textContent.includes(${JSON.stringify(text)})`;
+import { hasText, press, ROWS, test, TEXT } from "../support/web_page.ts";
 
 test("hostile texts are shown as they are, and ask for nothing", async (page, demo) => {
   const { length } = page.requests;
@@ -226,111 +190,6 @@ test("a text that is refused comes back, and why is said", async (page) => {
   equal(await page.eval("document.querySelectorAll('.notice.answer').length"), 1);
 });
 
-/** Cuts a page off its program. @returns What brings it back. */
-async function cutOff(page: Page): Promise<() => Promise<void>> {
-  await page.eval(`(() => {
-    const { send } = WebSocket.prototype;
-    WebSocket.prototype.send = function (data) {
-      WebSocket.prototype.send = send;
-      send.call(this, data);
-      globalThis.real = WebSocket;
-      globalThis.WebSocket = class {
-        constructor() {
-          globalThis.cut = this;
-        }
-      };
-      this.close();
-    };
-    dispatchEvent(new Event("focus"));
-  })()`);
-  await page.until("globalThis.cut");
-  return async () => {
-    await page.eval("WebSocket = real; cut.onclose({ code: 1006 }); 0");
-    await page.until("document.getElementById('strip').hidden");
-  };
-}
-
-test(
-  "what is written without the program stays, and it is told when that is back",
-  async (page, demo) => {
-    await page.eval(`${TEXT}.focus()`);
-    await page.type("before ");
-    const mend = await cutOff(page);
-    await page.type("and after");
-    await page.click('[data-place="room:release"]');
-    await page.type("for the other room");
-    await page.eval("document.getElementById('scroll').scrollTop = 0");
-    await mend();
-    const isTold = (id: string, text: string) =>
-      demo.asked.some((asked) =>
-        asked.type === "draft" && asked.conversation === id && asked.text === text
-      );
-    await page.until(`${TEXT}.value === "for the other room"`);
-    await poll(
-      () =>
-        isTold("room:lobby", "before and after") && isTold("room:release", "for the other room"),
-      () => JSON.stringify(demo.asked),
-    );
-    await page.click('[data-place="room:lobby"]');
-    await page.until(`${TEXT}.value === "before and after"`);
-    deepEqual(page.problems, []);
-  },
-);
-
-test("a socket that is cut behind any message loses nothing", async (_page, demo, browser) => {
-  const page = await browser.open("about:blank");
-  await page.send("Page.addScriptToEvaluateOnNewDocument", {
-    source: `(() => {
-      const { setTimeout, WebSocket } = globalThis;
-      globalThis.setTimeout = (run, delay) => setTimeout(run, delay === 1000 ? 0 : delay);
-      globalThis.cuts = 0;
-      globalThis.WebSocket = class extends WebSocket {
-        constructor(address) {
-          super(address);
-          let left = ++cuts; // the first connection brings one message, the next two ...
-          this.addEventListener("message", () => left-- === 0 && cuts <= 40 && this.close());
-        }
-      };
-    })()`,
-  });
-  await page.send("Page.navigate", { url: demo.link });
-  await poll(
-    async () => {
-      demo.bob(`among the cuts ${demo.model.list[0]!.entries.length}`);
-      return await page.eval<number>("cuts").catch(() => 0) > 40 || undefined;
-    },
-    () => "40 cuts",
-  );
-  demo.bob("the last");
-  await page.until(hasText("the last"));
-  const found = await page.eval<number[]>(
-    "[...document.querySelectorAll('#log .bubble')].map(({ dataset }) => Number(dataset.seq))",
-  );
-  const kept = demo.lobby.entries.filter(({ type }) => type !== "notice").map(({ seq }) => seq);
-  deepEqual(found, kept.slice(-found.length));
-  ok(found.length >= Math.min(50, kept.length));
-  ok(await page.eval("document.getElementById('strip').hidden"));
-});
-
-test(
-  "a page that has missed very much stays where it was, with what is written",
-  async (page, demo) => {
-    await page.click('[data-place="room:release"]');
-    await page.eval(`${TEXT}.focus()`);
-    await page.type("half a sen");
-    const mend = await cutOff(page);
-    demo.model.show(demo.lobby);
-    for (let n = 0; n <= 2000; n++) demo.bob(`missed ${n}`);
-    await mend();
-    await page.until("document.getElementById('side').textContent.includes('missed 2000')");
-    equal(
-      await page.eval("document.querySelector('[aria-current]').dataset.place"),
-      "room:release",
-    );
-    equal(await page.eval(`${TEXT}.value`), "half a sen");
-  },
-);
-
 test("a text that no message can hold is refused, and comes back", async (page) => {
   await page.eval(`${TEXT}.value = "x".repeat(70_000)`);
   await page.eval(`${TEXT}.focus()`);
@@ -487,55 +346,6 @@ test("all is done by keys", async (page, demo) => {
   ok(demo.asked.some(({ type, find }) => type === "entries" && find === "clock"));
 });
 
-test("what may not have been sent is shown when a new start refuses the page", async (page) => {
-  await page.eval(`(() => {
-    WebSocket.prototype.send = function () {
-      globalThis.deaf = this;
-    };
-  })()`);
-  await press(page, "was it sent?");
-  await page.until("globalThis.deaf && " + `${TEXT}.value === ""`);
-  await page.eval("deaf.onclose({ code: 4001 })");
-  await page.until("!document.getElementById('lost').hidden");
-  equal(await page.eval("document.querySelector('#lost pre').textContent"), "was it sent?");
-  equal(await page.eval("document.getElementById('app').hidden"), true);
-});
-
-test("a pasted file waits for Enter, too", async (page, demo) => {
-  await page.eval(`(() => {
-    const clipboardData = new DataTransfer();
-    clipboardData.items.add(new File(["hello"], "pasted.txt"));
-    const event = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
-    ${TEXT}.dispatchEvent(event);
-  })()`);
-  await page.until("document.getElementById('tray').textContent.includes('pasted.txt')");
-  equal(demo.asked.filter(({ type }) => type === "send").length, 0);
-  await page.eval(`${TEXT}.focus()`);
-  await page.press("Enter");
-  await poll(
-    () =>
-      demo.asked.some(({ type, name }) => type === "send" && name === "pasted.txt") || undefined,
-    () => "an upload",
-  );
-  // Refused, it stays here with why, to be sent again.
-  await page.until("document.querySelector('#tray .failed .quiet')");
-});
-
-test("a file is shown before it is sent, and may stay here", async (page, demo) => {
-  await page.eval(`(() => {
-    const files = new DataTransfer();
-    files.items.add(new File(["hello"], "notes.txt"));
-    dispatchEvent(new DragEvent("dragenter", { dataTransfer: files }));
-    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true }));
-  })()`);
-  await page.until("document.getElementById('tray').textContent.includes('notes.txt')");
-  equal(demo.asked.filter(({ type }) => type === "send").length, 0);
-  await page.click("#tray .plain");
-  await page.until("document.getElementById('tray').hidden");
-  await page.click("[data-does=accept]");
-  await page.until("!document.querySelector('[data-does=accept]')");
-});
-
 test("the newest of many messages are shown, and earlier ones on demand", async (page, demo) => {
   demo.now = Date.now();
   // Groups grow, too: of one person much more than of several.
@@ -552,23 +362,6 @@ test("the newest of many messages are shown, and earlier ones on demand", async 
   equal(await page.eval(count), 100);
   await page.click("#log .nothing button");
   await page.until(`${count} === 200`);
-});
-
-test("of many pictures those are fetched that are looked at", async (page, demo) => {
-  const state = "done";
-  for (let n = 0; n < 200; n++) demo.offer({ name: `${n}.png`, size: 70 }, { state });
-  await page.until("document.querySelectorAll('.card').length >= 200");
-  await poll(() => demo.pictures.length > 0 || undefined, () => "a picture");
-  await page.until("[...document.querySelectorAll('.picture img')].at(-1)?.naturalWidth === 1");
-  ok(demo.pictures.length < 64, `${demo.pictures.length} asked for`);
-  const asked = demo.pictures.length;
-  await poll(async () => {
-    // Again, since the log stays at its end while a picture that comes makes it longer.
-    await page.eval("document.querySelector('.card').scrollIntoView()");
-    return demo.pictures.length > asked || undefined;
-  }, () => "more of them");
-  await page.press("End");
-  deepEqual(page.problems, []);
 });
 
 test("an open card is as its person is, and keeps the focus", async (page, demo) => {
@@ -661,109 +454,3 @@ test(
     );
   },
 );
-
-// Whoever sees, hears or touches it.
-
-for (const dark of [false, true]) {
-  for (const width of [1180, 390]) {
-    const name = `axe finds nothing, ${dark ? "dark" : "light"}, ${width} pixels`;
-    test(name, async (page, demo) => {
-      const found: string[] = [];
-      const check = async (view: string) => {
-        await page.eval(
-          "Promise.allSettled(document.getAnimations().map(({ finished }) => finished))",
-        );
-        await page.eval(`${axe.source}; 0`);
-        const violations = await page.eval<string[]>(
-          `axe.run(document, { runOnly: ${JSON.stringify(RULES)} }).then(({ violations }) =>
-            violations.map(({ id, nodes }) => id + " " + nodes[0].html.slice(0, 120) + " " + nodes[0].failureSummary))`,
-        );
-        found.push(...violations.map((violation) => `${view}: ${violation}`));
-      };
-      const close = () => page.click("dialog .shut");
-      await check("at first");
-      await page.click('[data-place="room:lobby"]');
-      demo.attack();
-      await page.until(hasText("gnp.exe"));
-      await page.eval("document.querySelector('.group:not(.own) .bubble').focus()");
-      await check("room");
-      await page.eval(`(() => {
-        const own = [...document.querySelectorAll(".own .bubble")].at(-1);
-        own.focus();
-        own.querySelector("[data-does=react]").click();
-      })()`);
-      await check("reactions");
-      Object.assign(demo.lobby, { connection: "offline", retryAt: Date.now() + 60_000 });
-      demo.model.changedList();
-      await page.until("!document.getElementById('strip').hidden");
-      await page.eval(`(() => {
-        const files = new DataTransfer();
-        files.items.add(new File(["x"], "x.txt"));
-        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true }));
-      })()`);
-      await page.until("document.querySelector('#tray .chip')");
-      await check("no connection, and a file to send");
-      Object.assign(demo.lobby, { connection: "online", retryAt: undefined });
-      demo.model.changedList();
-      const release = demo.model.list.find(({ title }) => title === "release")!;
-      demo.model.setPeople(release, release.people.slice(0, 1));
-      await page.until("document.getElementById('strip').hidden");
-      await page.click('[data-place="room:release"]');
-      await page.until("document.querySelector('#log .nothing .main')");
-      await check("alone");
-      release.connection = "left";
-      demo.model.changedList();
-      await page.until(`${TEXT}.disabled`);
-      await check("left");
-      await page.click('[data-place="room:lobby"]');
-      for (const button of ["#bar .quiet", "#bar .title"]) {
-        await page.click(button);
-        await page.until("document.querySelector('dialog').open");
-        await check(button);
-        await close();
-      }
-      await page.click(".self");
-      await check("oneself");
-      await close();
-      await page.eval("document.querySelector('[aria-label=Search]').click()");
-      await page.type("the");
-      await page.until("document.querySelector('.hits a')");
-      await check("search");
-      await page.eval("document.querySelector('#search .plain').click()");
-      await page.click('[data-place^="person:SHA256:DDD"]');
-      await page.until(`${TEXT}.disabled`);
-      await check("another key");
-      await page.click('[data-place^="person:SHA256:CCC"]');
-      await page.click("#bar .quiet");
-      await page.until("document.querySelector('.digits')");
-      await check("digits");
-      await close();
-      await page.click("#bar .title");
-      await page.until("document.querySelector('dialog .quiet.bad')");
-      await check("person");
-      await close();
-      await page.eval("sessionStorage.setItem('secret', 'old')");
-      await page.send("Page.reload");
-      await page.until("!document.getElementById('gate').hidden");
-      await check("gate");
-      deepEqual(found, []);
-    }, { dark, width, touch: width < 700 });
-  }
-}
-
-for (const size of ["100%", "200%"]) {
-  test(`at 320 pixels and text of ${size} nothing is cut off`, async (page) => {
-    await page.eval(`document.documentElement.style.fontSize = "${size}"`);
-    const wide = `[...document.querySelectorAll("button, input, textarea, select, .bubble, .name")]
-      .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
-      .map((element) => element.outerHTML.slice(0, 90))
-      .concat(document.documentElement.scrollWidth > innerWidth ? ["the page"] : [])`;
-    deepEqual(await page.eval(wide), []);
-    await page.click('[data-place="room:lobby"]');
-    await page.until("document.getElementById('app').classList.contains('in')");
-    deepEqual(await page.eval(wide), []);
-    await page.click("#bar .title");
-    await page.until("document.querySelector('dialog').open");
-    deepEqual(await page.eval(wide), []);
-  }, { width: 320, height: 640, touch: true });
-}
